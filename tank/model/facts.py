@@ -1,0 +1,100 @@
+"""What was observed on this machine, as frozen values that the planner reads.
+
+Times are seconds. `boot` times are CLOCK_BOOTTIME of the boot `boot_id`; `wall` times are for people only and
+decide nothing (C1, R58).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from tank.model.record import ContainerRecord, PodRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """The moment of a pass, read once by its caller."""
+
+    boot: float
+    boot_id: str
+    wall: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeFact:
+    """What the kernel and conmon's files say of one attempt of a container.
+
+    `pid` and `start_time` (clock ticks since boot) identify its first process. `started` is false while it is
+    parked before its first instruction. `exit_code` is None while there is no readable exit file; `exited` is
+    true when there is one, so `exited and exit_code is None` means an unreadable file: the code is unknown.
+    `exit_wall` is the exit file's mtime.
+    """
+
+    attempt: int
+    pid: int | None = None
+    start_time: int | None = None
+    alive: bool = False
+    started: bool = False
+    monitored: bool = False
+    exited: bool = False
+    exit_code: int | None = None
+    exit_wall: float | None = None
+    oom_kills: int | None = None  # counter of the container's own cgroup since it was made
+    populated: bool = False  # some process still lives in its cgroup
+    error: str = ""  # what the runtime said when create failed
+
+
+class ImageState(Enum):
+    """Whether the image of a container is here."""
+
+    ABSENT = "absent"
+    PULLING = "pulling"
+    READY = "ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFact:
+    """The image that the spec of a container asks for, now. `digest` is set when READY."""
+
+    state: ImageState
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerFact:
+    """One container: its durable record and what lives of it. `runtime` None: nothing of its attempt is left."""
+
+    record: ContainerRecord
+    runtime: RuntimeFact | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxFact:
+    """The pod's namespaces, mounts and network.
+
+    `pins` maps each wanted pin (net, ipc, uts, shm, etc) to whether it stands. `drift` lists, in words, what
+    of the network differs from the record: links, addresses, routes. `network_ready` is true once every
+    interface was configured in this sandbox.
+    """
+
+    pins: Mapping[str, bool] = field(default_factory=dict)
+    network_ready: bool = False
+    drift: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Every pin stands."""
+        return all(self.pins.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodFacts:
+    """All that is known of one pod uid on this machine. `record` None: nothing bears its mark."""
+
+    uid: str
+    record: PodRecord | None = None
+    sandbox: SandboxFact | None = None
+    containers: Mapping[str, ContainerFact] = field(default_factory=dict)
+    images: Mapping[str, ImageFact] = field(default_factory=dict)

@@ -1,0 +1,193 @@
+"""What a user states: the pod and all it contains, as frozen values in canonical form.
+
+These classes are the canonical long form of `docs/reference/spec.md`; shorthands, defaults that depend on
+other fields, units and suggestions are the work of `tank.model.parse`. Sizes are bytes, durations seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RestartPolicy = Literal["always", "on_failure", "never"]
+PullPolicy = Literal["always", "if_missing", "never", "prefer_fresh"]
+
+
+class Value(BaseModel):
+    """A frozen value that refuses unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Backoff(Value):
+    """The restart curve (C1), in seconds. The first restart is immediate, then `initial`, `× factor`, up to `max`."""
+
+    initial: float = 10.0
+    factor: float = 2.0
+    max: float = 300.0
+    reset_after: float = 600.0
+
+
+class Cpu(Value):
+    """A CPU limit: `quota` µs of CPU time in each `period` µs (C14)."""
+
+    quota: int
+    period: int = 100_000
+
+
+class Limits(Value):
+    """What a container may use; None is unlimited. All of them change on a running container."""
+
+    memory: int | None = None
+    pids: int | None = None
+    cpu: Cpu | None = None
+
+
+class Security(Value):
+    """Privileges. The defaults are the least that ordinary images need."""
+
+    privileged: bool = False
+    cap_add: tuple[str, ...] = ()  # canonical: CAP_NET_ADMIN, or ALL
+    cap_drop: tuple[str, ...] = ()
+    seccomp: Literal["default", "unconfined"] = "default"
+    no_new_privileges: bool = True
+    read_only_root: bool = False
+    unmask: tuple[str, ...] = ()  # paths taken off the masked and read-only lists, or ALL
+
+
+class Mount(Value):
+    """The volume `volume` of the pod at `path` in the container."""
+
+    volume: str
+    path: str
+    read_only: bool = False
+
+
+class EnvVar(Value):
+    """One variable; `$(NAME)` in `value` expands by C7."""
+
+    name: str
+    value: str
+
+
+class Rootfs(Value):
+    """A directory of the host used as the image, never written to."""
+
+    rootfs: str
+
+
+class Container(Value):
+    """One program of the pod with its root, limits and privileges."""
+
+    name: str
+    image: str | Rootfs  # as the user wrote it
+    pull: PullPolicy = "if_missing"  # the parser writes C6's default at creation
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    working_dir: str | None = None
+    user: str | None = None
+    groups: tuple[int, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    limits: Limits = Limits()
+    restart: RestartPolicy | None = None  # None: the pod's
+    tty: bool = False
+    stdin: bool = False
+    stop_signal: str | None = None  # canonical: SIGTERM; None: the image's, else SIGTERM
+    reaper: bool = False
+    security: Security = Security()
+    ulimits: dict[str, tuple[int, int]] = Field(default_factory=dict)  # name -> (soft, hard)
+
+
+class Managed(Value):
+    """A directory of Tank's own, keyed by the volume's name alone; outlives pods."""
+
+    type: Literal["managed"] = "managed"
+    shared: bool = False
+
+
+class HostPath(Value):
+    """An existing path of the host (C10); created only where `kind` says so."""
+
+    type: Literal["host"] = "host"
+    path: str
+    kind: Literal["directory", "file", "socket", "directory_or_create", "file_or_create"] | None = None
+
+
+class Tmpfs(Value):
+    """Memory, gone with the pod. `size` in bytes; None: half of the machine's memory."""
+
+    type: Literal["tmpfs"] = "tmpfs"
+    size: int | None = None
+
+
+class Empty(Value):
+    """A directory that lives as long as the pod."""
+
+    type: Literal["empty"] = "empty"
+
+
+Source = Annotated[Managed | HostPath | Tmpfs | Empty, Field(discriminator="type")]
+
+
+class Volume(Value):
+    """Storage that containers mount by name. `owner`, `group`, `mode` apply when a managed or empty one is made."""
+
+    name: str
+    source: Source = Managed()
+    owner: int | None = None
+    group: int | None = None
+    mode: str | None = None  # octal digits, "0750"
+
+
+class Route(Value):
+    """A route inside the pod: `to` a CIDR, `via` a gateway."""
+
+    to: str
+    via: str | None = None
+
+
+class Nic(Value):
+    """An interface inside the pod. `ip` are static "address/prefix" strings, IPv4 or IPv6."""
+
+    name: str
+    mode: Literal["macvlan"] = "macvlan"
+    parent: str = "auto"
+    ip: tuple[str, ...]
+    gateway: tuple[str, ...] = ()  # at most one per family
+    mac: str | None = None
+    mtu: int | None = None
+    routes: tuple[Route, ...] = ()
+
+
+class Network(Value):
+    """The pod's own network: interfaces and resolver. `dns` None: the host's."""
+
+    nics: tuple[Nic, ...] = ()
+    dns: tuple[str, ...] | None = None
+    search: tuple[str, ...] | None = None
+
+
+class Pod(Value):
+    """Containers that run together in one sandbox: one network, IPC, host name, life."""
+
+    name: str
+    containers: tuple[Container, ...]
+    network: Literal["none", "host"] | Network = "none"
+    volumes: tuple[Volume, ...] = ()
+    restart: RestartPolicy = "always"
+    backoff: Backoff = Backoff()
+    grace: float = 30.0
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    hostname: str | None = None  # None: the pod's name
+    hosts: dict[str, str] = Field(default_factory=dict)  # name -> address
+
+    def container(self, name: str) -> Container | None:
+        """The container called `name`."""
+        return next((each for each in self.containers if each.name == name), None)
+
+    def restart_of(self, container: Container) -> RestartPolicy:
+        """The policy that holds for `container`."""
+        return container.restart or self.restart

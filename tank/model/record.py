@@ -1,0 +1,120 @@
+"""History written on the thing itself: what lies under `<data_dir>/pods/<uid>/`, before each deed.
+
+One `pod.json` and one `containers/<name>.json` each; every write is tmp, fsync, rename, fsync of the directory.
+A record is the mark by which the next pass finds what a crash left behind. Written by `tank.node` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tank.model.pod import Container, Pod
+
+KEPT_EXITS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why something cannot go on now, and when it is tried again. Back-off of its own, apart from crashes (C6)."""
+
+    reason: str
+    message: str
+    failures: int
+    retry_at: float  # boot time
+    boot_id: str
+    delay: float  # seconds: a reboot starts the wait again from its full length
+    at: float = 0.0  # wall clock
+    digest: str = ""  # of the container spec it was met with: a changed spec starts fresh
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How one attempt ended. `code` None: unknown, never a made-up 0 (R10)."""
+
+    attempt: int
+    code: int | None
+    reason: str  # Completed, Error, OOMKilled, StartError, Unknown
+    message: str = ""
+    started_at: float | None = None  # wall clock
+    finished_at: float  # wall clock
+    ran: float = 0.0  # seconds between start and finish
+    finished_boot: float  # boot time of `boot_id`
+    boot_id: str
+    oom_killed: bool = False
+    child_oom_kills: int = 0
+    stopped: bool = False  # it ended because Tank stopped it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """A stop under way: the signal was asked for, and at `deadline` the kill follows (C3)."""
+
+    deadline: float  # boot time
+    boot_id: str
+    grace: float
+    signalled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One incarnation, written before it is created. Numbers are single-use (R13)."""
+
+    number: int
+    boot_id: str
+    spec: Container  # what it was made from
+    digest: str  # of the part of the spec whose change needs a restart
+    tuning: str  # of the part that can change live
+    revision: int
+    restarts: int = 0  # the restart counter it was made for
+    image: str = ""  # manifest digest; empty for a rootfs
+    created_at: float  # wall clock
+    pid: int | None = None
+    start_time: int | None = None  # of the pid, in clock ticks
+    started_at: float | None = None  # wall clock
+    started_boot: float | None = None
+    stop: Stop | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerRecord:
+    """A container over its attempts. `restart_count` never decreases (R11); `failures` is the crash curve's (C1)."""
+
+    name: str
+    attempt: Attempt | None = None
+    last_number: int = 0
+    restart_count: int = 0
+    failures: int = 0
+    failures_digest: str = ""  # the spec digest that `failures` was counted for
+    cleared: int = 0  # the restart counter at which the back-off was last cleared
+    exits: tuple[Exit, ...] = ()  # oldest first, at most KEPT_EXITS
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """One address that a pod holds."""
+
+    nic: str
+    ip: str  # address/prefix
+    mac: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodRecord:
+    """The pod's mark: whose it is, what it was made from, what it holds."""
+
+    uid: str
+    name: str
+    installation: str
+    revision: int
+    spec: Pod
+    sandbox_digest: str  # of the part of the spec whose change needs a new sandbox
+    boot_id: str  # of the boot in which the sandbox was made
+    created_at: float  # wall clock
+    addresses: tuple[Address, ...] = ()
+    network_ready: bool = False
+    trouble: Trouble | None = None
+    deleting: bool = False  # a deletion was seen: never to be imported as desired again
+    pins: Mapping[str, str] = field(default_factory=dict)
+    restarts: Mapping[str, int] = field(default_factory=dict)

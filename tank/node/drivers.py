@@ -1,0 +1,127 @@
+"""What the loop needs of the machine, as protocols. The real drivers and `tank.testing`'s fakes satisfy them.
+
+Every method may be repeated: done already is success. A method that cannot tell raises, and the pod is
+skipped and tried again: unknown is never absence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tank.model.facts import RuntimeFact
+from tank.model.image import Image
+from tank.model.pod import Container, Limits, Pod
+from tank.model.record import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """All that is needed to create one attempt. `image` None: the container has a rootfs."""
+
+    uid: str
+    pod: Pod
+    container: Container
+    attempt: int
+    image: Image | None
+    addresses: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """A container parked before its first instruction."""
+
+    pid: int
+    start_time: int
+
+
+class Runtime(Protocol):
+    """Sandboxes and containers: crun, conmon, overlay, namespaces, control groups."""
+
+    async def uids(self) -> frozenset[str]:
+        """Every pod uid of which anything of ours is left: run directories, control groups, durable directories."""
+
+    async def make_sandbox(self, uid: str, pod: Pod) -> None:
+        """Control group, pinned namespaces (net unless host, ipc, uts with the host name), shm, /etc files."""
+
+    async def refresh_sandbox(self, uid: str, pod: Pod) -> None:
+        """Rewrite hosts, hostname and resolv.conf in place, after a live change."""
+
+    async def repin_sandbox(self, uid: str, pid: int) -> None:
+        """Pin lost namespaces again from the living process `pid`."""
+
+    async def observe_sandbox(self, uid: str, pod: Pod) -> Mapping[str, bool] | None:
+        """Each wanted pin and whether it stands; None when there is no sandbox at all."""
+
+    async def remove_sandbox(self, uid: str) -> None:
+        """Everything volatile of the pod; kills what is left in its control group."""
+
+    async def forget(self, uid: str) -> None:
+        """The pod's durable directory: logs, writable layers, empty volumes. Managed volumes stay."""
+
+    async def observe(self, uid: str) -> Mapping[str, RuntimeFact]:
+        """Each container name of which anything is left, its newest attempt."""
+
+    async def create(self, launch: Launch) -> Created:
+        """Prepare root, bundle, mounts and create the container, parked. Raises StartFailed, Waiting, Failed."""
+
+    async def start(self, uid: str, container: str, attempt: int) -> None:
+        """Let it run its first instruction. Raises StartFailed."""
+
+    async def signal(self, uid: str, container: str, attempt: int, signal: str) -> None:
+        """Send `signal` (SIGTERM …) to the first process. Gone already is success."""
+
+    async def kill(self, uid: str, container: str, attempt: int) -> None:
+        """SIGKILL everything in its control group and wait until it is empty. Raises Failed when it will not die."""
+
+    async def discard(self, uid: str, container: str, attempt: int) -> None:
+        """Remove what is left of an ended attempt: runtime state, bundle, root, control group, exit file. Not its log."""
+
+    async def tune(self, uid: str, container: str, attempt: int, limits: Limits) -> None:
+        """Change the limits of the running container (C12)."""
+
+    def stop_signal(self, container: Container, image: Image | None) -> str:
+        """The signal that asks this container to stop: the spec's, else the image's, else SIGTERM (C3.3)."""
+
+    def watch(self, nudge: Callable[[str], None]) -> None:
+        """Call `nudge(uid)` when an exit file appears, a process ends or a pin goes. A hint only."""
+
+    async def close(self) -> None:
+        """Let go of watches and descriptors. Nothing that runs is touched."""
+
+
+class Images(Protocol):
+    """Images by reference and digest."""
+
+    async def find(self, reference: str) -> Image | None:
+        """The whole image that is here for a reference or for `repository@digest`; asks no registry."""
+
+    def pulling(self, reference: str) -> bool:
+        """Whether a flight for this reference is under way."""
+
+    async def resolve(self, reference: str, policy: str, digest: str | None) -> Image:
+        """Have the image here, whole, by the pull policy; with `digest`, exactly that manifest. Raises PullFailed."""
+
+
+class Net(Protocol):
+    """Interfaces in a pinned network namespace."""
+
+    async def configure(self, uid: str, pod: Pod, namespace: Path) -> tuple[Address, ...]:
+        """Make every interface, address and route as the pod says, and remove ours that it does not. Raises Waiting."""
+
+    async def observe(self, uid: str, pod: Pod, namespace: Path) -> Sequence[str]:
+        """What differs from the spec, in words; empty when all is as it should be."""
+
+    async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
+        """Take the pod's interfaces away, so that its addresses are free at once."""
+
+    def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
+        """Call `nudge()` when a link, address or route in that namespace changes. A hint only."""
+
+    def unwatch(self, uid: str) -> None:
+        """Let go of the namespace."""
+
+    async def close(self) -> None:
+        """Let go of every socket."""

@@ -1,0 +1,108 @@
+"""The store's protocol: durable intent. One contract suite runs against every implementation.
+
+Every method either happened durably or raised. An unreadable store raises `Unavailable`; it never answers
+"empty". Revisions come from one counter for the whole store and never go back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tank.model.desired import Desired, Event, Revision, Tombstone
+from tank.model.pod import Pod
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Put:
+    """One pod to create or replace.
+
+    `expected`: None takes any; 0 demands that the name is free; another number that this is the current
+    revision. `uid` is used when the pod is created. `pins` replaces the pins of the new revision.
+    """
+
+    spec: Pod
+    uid: str
+    origin: str = "apply"
+    expected: int | None = None
+    pins: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Something about pod `name` changed at `revision` of the whole store (the watch's counter)."""
+
+    revision: int
+    name: str
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """The whole store, read at one instant. `fresh` is true when the store was made by this very opening."""
+
+    revision: int
+    pods: Mapping[str, Desired]
+    tombstones: Mapping[str, Tombstone]  # by uid
+    fresh: bool = False
+
+
+class Store(Protocol):
+    """Durable intent. Times (`at`) are wall clock and come from the caller."""
+
+    async def read(self) -> Contents:
+        """The whole desired state. Raises Unavailable."""
+
+    async def get(self, name: str) -> Desired:
+        """One pod. Raises NotFound."""
+
+    async def put(self, puts: Sequence[Put], at: float) -> tuple[Desired, ...]:
+        """Create or replace all of them, or none, in one transaction.
+
+        A spec equal to the stored one is no revision and changes nothing (C17), unless `pins` differ. Pins are
+        the given ones; with `pins=None` a pod keeps its old revision's pins for each container whose canonical
+        value is unchanged in image and pull. Raises Conflict when `expected` does not hold.
+        """
+
+    async def delete(self, name: str, grace: float | None, at: float, *, uid: str | None = None) -> Tombstone:
+        """Remove the pod and leave a tombstone, in one transaction. Raises NotFound; Conflict on another `uid`."""
+
+    async def shorten(self, uid: str, grace: float) -> None:
+        """Give a tombstone a shorter grace; a longer one changes nothing (C3.5)."""
+
+    async def bury(self, uid: str) -> None:
+        """The pod is gone from the machine: forget its tombstone. Repeatable."""
+
+    async def restart(self, name: str, containers: Sequence[str], *, pull: bool) -> Desired:
+        """Raise the restart counter of each container; with `pull` also the pull counter and drop its pin."""
+
+    async def pin(self, name: str, revision: int, container: str, digest: str) -> None:
+        """Record what `container` of that revision resolved to. No effect if the revision is no longer current.
+
+        Also written beside the revision in the history, so that a rollback needs no network (C6).
+        """
+
+    async def adopt(self, pods: Sequence[Desired], at: float) -> None:
+        """Take pods back from their own records after the database was lost (R12, R28): uid, restarts, pins kept."""
+
+    async def history(self, name: str) -> tuple[Revision, ...]:
+        """Every kept revision of the name, newest first; survives deletion. At most 100 a pod (C17)."""
+
+    async def add_event(self, event: Event) -> None:
+        """Add, or count on the newest equal one (pod, uid, container, type, reason, message). `event.id` is ignored."""
+
+    async def events(self, pod: str | None = None, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
+        """The newest `limit` events with id > `after`, oldest first. Counting an event again gives it a new id."""
+
+    async def seeded(self, name: str, digest: str) -> bool:
+        """Whether the boot seed was applied once already."""
+
+    async def mark_seeded(self, name: str, digest: str) -> None:
+        """The boot seed was applied."""
+
+    def watch(self, since: int) -> AsyncIterator[Change]:
+        """Changes after revision `since`, then as they come. Ends never; close it with `aclose`."""
+
+    async def close(self) -> None:
+        """Let go of the file."""
