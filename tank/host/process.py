@@ -1,0 +1,95 @@
+"""The only place that starts a program.
+
+A child gets exactly the descriptors it is meant to have: 0, 1, 2 and those named in `pass_fds`; everything
+else is closed before exec (R43, S07). No shell, no `preexec_fn` (slow and deadlock-prone in a process with
+threads), an environment that holds a search path and nothing of ours. What `run` started is killed and
+reaped whichever way it is left: too slow, cancelled, failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from subprocess import DEVNULL, PIPE
+from typing import IO
+
+from tank.errors import Failed, Timeout, ToolFailed
+
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+
+Stream = int | IO[bytes] | None
+
+
+async def run(
+    argv: Sequence[str],
+    *,
+    input: bytes = b"",
+    seconds: float = 30.0,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+) -> bytes:
+    """The standard output of `argv`, given `input`.
+
+    Raises ToolFailed on a non-zero exit, Timeout after `seconds`, Failed when it cannot be started.
+    """
+    stdin = PIPE if input else DEVNULL
+    child = await spawn(argv, stdin=stdin, stdout=PIPE, stderr=PIPE, env=env, cwd=cwd, pass_fds=pass_fds)
+    try:
+        async with asyncio.timeout(seconds):
+            out, err = await child.communicate(input or None)
+    except TimeoutError as error:
+        raise Timeout(f"{argv[0]} did not end within {seconds:g} s") from error
+    finally:
+        await end(child)
+    if child.returncode:
+        raise ToolFailed(argv, child.returncode, err.decode(errors="replace"))
+    return out
+
+
+async def spawn(
+    argv: Sequence[str],
+    *,
+    stdin: Stream = DEVNULL,
+    stdout: Stream = DEVNULL,
+    stderr: Stream = DEVNULL,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+) -> asyncio.subprocess.Process:
+    """A running child, which the caller must wait for or `end`. `env` None: a search path only. Raises Failed."""
+    _watch_by_pidfd()
+    try:
+        return await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=ENVIRONMENT if env is None else env,
+            cwd=cwd,
+            pass_fds=tuple(pass_fds),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Failed(f"cannot run {argv[0]}: {error.strerror}") from error
+
+
+async def end(child: asyncio.subprocess.Process) -> None:
+    """Kill `child` if it still runs, and reap it. Cancelled meanwhile, it is reaped all the same."""
+    if child.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        child.kill()
+    await asyncio.shield(asyncio.ensure_future(child.wait()))
+
+
+def _watch_by_pidfd() -> None:
+    """Have asyncio wait for children by pidfd. From Python 3.12 on it does so by itself; 3.11 uses a thread each."""
+    if sys.version_info < (3, 12) and not isinstance(
+        watcher := asyncio.get_child_watcher(), asyncio.PidfdChildWatcher
+    ):
+        watcher.close()
+        asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
