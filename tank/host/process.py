@@ -26,7 +26,7 @@ Stream = int | IO[bytes] | None
 async def run(
     argv: Sequence[str],
     *,
-    input: bytes = b"",
+    input: bytes = b"",  # noqa: A002 - the name that subprocess gives it
     seconds: float = 30.0,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
@@ -60,7 +60,7 @@ async def spawn(
     cwd: Path | None = None,
     pass_fds: Sequence[int] = (),
 ) -> asyncio.subprocess.Process:
-    """A running child, which the caller must wait for or `end`. `env` None: a search path only. Raises Failed."""
+    """A running child, which the caller must wait for or `end`. `env` None: a search path. Raises Failed."""
     _watch_by_pidfd()
     try:
         return await asyncio.create_subprocess_exec(
@@ -87,7 +87,7 @@ async def end(child: asyncio.subprocess.Process) -> None:
 
 
 def _watch_by_pidfd() -> None:
-    """Have asyncio wait for children by pidfd. From Python 3.12 on it does so by itself; 3.11 uses a thread each."""
+    """Have asyncio wait for children by pidfd, as it does by itself from 3.12 on; 3.11 has a thread for each."""
     if sys.version_info < (3, 12) and not isinstance(
         watcher := asyncio.get_child_watcher(), asyncio.PidfdChildWatcher
     ):
