@@ -9,12 +9,13 @@ reaped whichever way it is left: too slow, cancelled, failed.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
-from typing import IO
+from typing import IO, Any
 
 from tank.errors import Failed, Timeout, ToolFailed
 
@@ -86,10 +87,51 @@ async def end(child: asyncio.subprocess.Process) -> None:
     await asyncio.shield(asyncio.ensure_future(child.wait()))
 
 
-def _watch_by_pidfd() -> None:
-    """Have asyncio wait for children by pidfd, as it does by itself from 3.12 on; 3.11 has a thread for each."""
-    if sys.version_info < (3, 12) and not isinstance(
-        watcher := asyncio.get_child_watcher(), asyncio.PidfdChildWatcher
-    ):
-        watcher.close()
-        asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+if sys.version_info < (3, 12):  # from 3.12 on asyncio does this by itself
+
+    class _PidfdWatcher(asyncio.AbstractChildWatcher):
+        """Waits for children by pidfd, on whichever loop started them, instead of with a thread each."""
+
+        def is_active(self) -> bool:
+            return True
+
+        def add_child_handler(  # type: ignore[override]
+            self, pid: int, callback: Callable[..., object], *args: Any
+        ) -> None:
+            loop, pidfd = asyncio.get_running_loop(), os.pidfd_open(pid)
+            loop.add_reader(pidfd, _reap, loop, pidfd, pid, callback, args)
+
+        def remove_child_handler(self, pid: int) -> bool:
+            return False
+
+        def attach_loop(self, loop: asyncio.AbstractEventLoop | None) -> None: ...
+
+        def close(self) -> None: ...
+
+        def __enter__(self) -> _PidfdWatcher:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+    def _watch_by_pidfd() -> None:
+        if not isinstance(asyncio.get_child_watcher(), _PidfdWatcher):
+            asyncio.set_child_watcher(_PidfdWatcher())
+
+    def _reap(
+        loop: asyncio.AbstractEventLoop,
+        pidfd: int,
+        pid: int,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+    ) -> None:
+        loop.remove_reader(pidfd)
+        os.close(pidfd)
+        try:
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        except ChildProcessError:  # somebody else reaped it
+            code = 255
+        callback(pid, code, *args)
+
+else:
+
+    def _watch_by_pidfd() -> None: ...
