@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "tank"
 FILES = sorted(PACKAGE.rglob("*.py"))
-BANNED_NAMES = set("common helper helpers manager misc shared tools util utils".split())
+BANNED_NAMES = {"common", "helper", "helpers", "manager", "misc", "shared", "tools", "util", "utils"}
 
 # Where the rules of each letter are kept.
 RULES = {"C": ROOT / "docs/semantics.md", "R": ROOT / "docs/failures.md", "S": ROOT / "docs/failures.md"}

@@ -1,0 +1,79 @@
+"""What holds for every test: a directory of the run's own, the sweep at its start, and no skipping in CI."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import leaks, sweeping
+
+RUN = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Sweep, then put all temporary directories of this run below its own."""
+    if os.geteuid() == 0:
+        sweeping.sweep()
+        run = sweeping.begin()
+        config.stash[RUN] = run
+        config.option.basetemp = config.option.basetemp or run / "t"
+        os.environ[leaks.MARK] = run.name
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what is left and remove the directory; TANK_TESTS_KEEP=1 leaves the files for a look."""
+    run = config.stash.get(RUN, None)
+    if run is not None and "TANK_TESTS_KEEP" not in os.environ:
+        os.environ.pop(leaks.MARK, None)
+        sweeping.clear(run)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test is a test that did not prove what it is there for."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def run_dir_of_tests(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of this run."""
+    return pytestconfig.stash.get(RUN, tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def installation(run_dir_of_tests: Path) -> str:
+    """A fresh installation id, noted before use so that the next run can sweep what it marks."""
+    return note_installation(run_dir_of_tests)
+
+
+@pytest.fixture
+def new_installation(run_dir_of_tests: Path) -> Callable[[], str]:
+    """The same for tests that need several."""
+    return lambda: note_installation(run_dir_of_tests)
+
+
+def note_installation(directory: Path) -> str:
+    """Make an id and write it down."""
+    name = secrets.token_hex(3)
+    with (directory / "installations").open("a") as notes:
+        notes.write(f"{name}\n")
+    return name
+
+
+@pytest.fixture
+def short_tmp(run_dir_of_tests: Path) -> Iterator[Path]:
+    """A directory with a short path, for what holds unix sockets (their paths end at 107 bytes)."""
+    directory = run_dir_of_tests / secrets.token_hex(2)
+    directory.mkdir()
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)

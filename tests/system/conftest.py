@@ -1,0 +1,49 @@
+"""Around every system test: the leak check. It fails the test that leaves anything behind.
+
+System tests of several runs on one machine take turns, test by test, so that one does not see the other's
+marks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import leaks, sweeping
+from tests.waiting import wait_for
+
+pytest_plugins: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def leak_scope(run_dir_of_tests: Path) -> leaks.Scope:
+    """What was here before this run is not looked at."""
+    here = {leaks.installation(str(group)) for group in leaks.groups()}
+    return leaks.Scope(
+        mark=os.environ.get(leaks.MARK, "none"),
+        directory=run_dir_of_tests,
+        strangers=frozenset(name for name in here if name is not None),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind(request: pytest.FixtureRequest, leak_scope: leaks.Scope) -> Iterator[None]:
+    """The machine after the test is the machine before it. A dying process may take a moment."""
+    with (sweeping.ROOT / "turn").open("a") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        before = leak_scope.look()
+        yield
+        leaked: list[str] = []
+
+        def nothing_left() -> bool:
+            leaked[:] = leak_scope.look().since(before)
+            return not leaked
+
+        try:
+            wait_for(nothing_left, seconds=3)
+        except AssertionError:
+            pytest.fail("left behind:\n  " + "\n  ".join(leaked), pytrace=False)
