@@ -1,7 +1,8 @@
 """The store's protocol: durable intent. One contract suite runs against every implementation.
 
 Every method either happened durably or raised. An unreadable store raises `Unavailable`; it never answers
-"empty". Revisions come from one counter for the whole store and never go back.
+"empty". One counter numbers every change of the whole store: each put, delete, restart, pin, shortened grace and
+burial takes the next number, and it never goes back. A pod's `revision` is the number of its last spec change.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ class Put:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """Something about pod `name` changed at `revision` of the whole store (the watch's counter)."""
+    """Something about `name` changed at `revision` of the whole store. `deleted`: no such pod is desired any more.
+
+    A burial or a shortened grace is told under the name of the tombstone, with `deleted` as it is by then.
+    """
 
     revision: int
     name: str
@@ -40,12 +44,28 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """The whole store, read at one instant. `fresh` is true when the store was made by this very opening."""
+    """The whole store, read at one instant.
+
+    `fresh`: this store was newly made and nobody has called `adopt` since. It stays true over restarts until then
+    (call it with nothing when there is nothing to take back): a daemon that dies half way through a recovery must
+    find at its next start that it is still in one, and must not sweep (R12, R28).
+    """
 
     revision: int
     pods: Mapping[str, Desired]
     tombstones: Mapping[str, Tombstone]  # by uid
     fresh: bool = False
+
+
+class Watch(Protocol):
+    """A running watch, for one reader: an async iterator. It ends after `aclose`, and when its store is closed."""
+
+    def __aiter__(self) -> AsyncIterator[Change]: ...
+
+    async def __anext__(self) -> Change: ...
+
+    async def aclose(self) -> None:
+        """Stop. A reader that is waiting in the loop comes out of it. Repeatable."""
 
 
 class Store(Protocol):
@@ -62,7 +82,8 @@ class Store(Protocol):
 
         A spec equal to the stored one is no revision and changes nothing (C17), unless `pins` differ. Pins are
         the given ones; with `pins=None` a pod keeps its old revision's pins for each container whose canonical
-        value is unchanged in image and pull. Raises Conflict when `expected` does not hold.
+        value is unchanged in image and pull. Raises Conflict when `expected` does not hold, or when the `uid` of a
+        pod to be created is in use. The counters of restarts and pulls outlive a change of the spec.
         """
 
     async def delete(self, name: str, grace: float | None, at: float, *, uid: str | None = None) -> Tombstone:
@@ -75,7 +96,10 @@ class Store(Protocol):
         """The pod is gone from the machine: forget its tombstone. Repeatable."""
 
     async def restart(self, name: str, containers: Sequence[str], *, pull: bool) -> Desired:
-        """Raise the restart counter of each container; with `pull` also the pull counter and drop its pin."""
+        """Raise the restart counter of each container; with `pull` also the pull counter and drop its pin.
+
+        No revision (C17). Raises NotFound for an unknown pod or container, and then changes nothing.
+        """
 
     async def pin(self, name: str, revision: int, container: str, digest: str) -> None:
         """Record what `container` of that revision resolved to. No effect if the revision is no longer current.
@@ -84,7 +108,11 @@ class Store(Protocol):
         """
 
     async def adopt(self, pods: Sequence[Desired], at: float) -> None:
-        """Take pods back from their own records after the database was lost (R12, R28): uid, restarts, pins kept."""
+        """Take pods back from their own records after the database was lost (R12, R28).
+
+        Uid, revision, restarts and pins are kept and the counter rises above them. A name that is declared already
+        and a uid that is deleted already are left as they are. Ends `Contents.fresh`. Repeatable.
+        """
 
     async def history(self, name: str) -> tuple[Revision, ...]:
         """Every kept revision of the name, newest first; survives deletion. At most 100 a pod (C17)."""
@@ -101,8 +129,12 @@ class Store(Protocol):
     async def mark_seeded(self, name: str, digest: str) -> None:
         """The boot seed was applied."""
 
-    def watch(self, since: int) -> AsyncIterator[Change]:
-        """Changes after revision `since`, then as they come. Ends never; close it with `aclose`."""
+    def watch(self, since: int) -> Watch:
+        """Changes after revision `since`, then as they come, in rising order, from the moment of this call.
+
+        Of several changes of one name a slow reader is told the last: what it reads then is the level, not the
+        edges. A `since` above the counter comes from another life of the store and counts as 0.
+        """
 
     async def close(self) -> None:
         """Let go of the file."""
