@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import leaks, sweeping
+from tests import images, leaks, sweeping
+from tests import registry as registries
 
 RUN = pytest.StashKey[Path]()
 
@@ -77,3 +78,29 @@ def short_tmp(run_dir_of_tests: Path) -> Iterator[Path]:
     directory.mkdir()
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def registry(run_dir_of_tests: Path) -> Iterator[registries.Registry]:
+    """Plain HTTP on loopback."""
+    with registries.plain(run_dir_of_tests / "registry") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def private_registry(run_dir_of_tests: Path) -> Iterator[registries.Registry]:
+    """TLS with its own authority, and a password."""
+    with registries.private(run_dir_of_tests / "private-registry") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def busybox(registry: registries.Registry, run_dir_of_tests: Path) -> str:
+    """A reference to busybox in the plain registry: `sh` by default, a page under /www."""
+    return registry.push(images.busybox(run_dir_of_tests / "busybox"), "busybox:1")
+
+
+@pytest.fixture(scope="session")
+def debian(registry: registries.Registry) -> str:
+    """A reference to a real Debian with nginx and python3 in the plain registry."""
+    return registry.push(images.debian(), "nginx:1")
