@@ -6,12 +6,15 @@ other fields, units and suggestions are the work of `tank.model.parse`. Sizes ar
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 RestartPolicy = Literal["always", "on_failure", "never"]
 PullPolicy = Literal["always", "if_missing", "never", "prefer_fresh"]
+
+_Item = TypeVar("_Item")
+Many = Annotated[tuple[_Item, ...], Field(strict=False)]  # a list will do when written in Python
 
 
 class Value(BaseModel):
@@ -48,12 +51,12 @@ class Security(Value):
     """Privileges. The defaults are the least that ordinary images need."""
 
     privileged: bool = False
-    cap_add: tuple[str, ...] = ()  # canonical: CAP_NET_ADMIN, or ALL
-    cap_drop: tuple[str, ...] = ()
+    cap_add: Many[str] = ()  # canonical: CAP_NET_ADMIN, or ALL
+    cap_drop: Many[str] = ()
     seccomp: Literal["default", "unconfined"] = "default"
     no_new_privileges: bool = True
     read_only_root: bool = False
-    unmask: tuple[str, ...] = ()  # paths taken off the masked and read-only lists, or ALL
+    unmask: Many[str] = ()  # paths taken off the masked and read-only lists, or ALL
 
 
 class Mount(Value):
@@ -83,13 +86,13 @@ class Container(Value):
     name: str
     image: str | Rootfs  # as the user wrote it
     pull: PullPolicy = "if_missing"  # the parser writes C6's default at creation
-    command: tuple[str, ...] = ()
-    args: tuple[str, ...] = ()
-    env: tuple[EnvVar, ...] = ()
+    command: Many[str] = ()
+    args: Many[str] = ()
+    env: Many[EnvVar] = ()
     working_dir: str | None = None
     user: str | None = None
-    groups: tuple[int, ...] = ()
-    mounts: tuple[Mount, ...] = ()
+    groups: Many[int] = ()
+    mounts: Many[Mount] = ()
     limits: Limits = Limits()
     restart: RestartPolicy | None = None  # None: the pod's
     tty: bool = False
@@ -154,28 +157,28 @@ class Nic(Value):
     name: str
     mode: Literal["macvlan"] = "macvlan"
     parent: str = "auto"
-    ip: tuple[str, ...]
-    gateway: tuple[str, ...] = ()  # at most one per family
+    ip: Many[str]
+    gateway: Many[str] = ()  # at most one per family
     mac: str | None = None
     mtu: int | None = None
-    routes: tuple[Route, ...] = ()
+    routes: Many[Route] = ()
 
 
 class Network(Value):
     """The pod's own network: interfaces and resolver. `dns` None: the host's."""
 
-    nics: tuple[Nic, ...] = ()
-    dns: tuple[str, ...] | None = None
-    search: tuple[str, ...] | None = None
+    nics: Many[Nic] = ()
+    dns: Many[str] | None = None
+    search: Many[str] | None = None
 
 
 class Pod(Value):
     """Containers that run together in one sandbox: one network, IPC, host name, life."""
 
     name: str
-    containers: tuple[Container, ...]
+    containers: Many[Container]
     network: Literal["none", "host"] | Network = "none"
-    volumes: tuple[Volume, ...] = ()
+    volumes: Many[Volume] = ()
     restart: RestartPolicy = "always"
     backoff: Backoff = Backoff()
     grace: float = 30.0

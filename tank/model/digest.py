@@ -1,0 +1,59 @@
+"""Digests of parts of a pod: two are equal exactly when a change between them costs nothing of that kind.
+
+By "What a change costs" of the spec:
+
+    container_digest   everything of a container but what can change live, and the volumes it mounts
+    tuning_digest      its limits, which change live (C12)
+    sandbox_digest     host name, kind of network, and of each nic what the kernel cannot change under a process
+
+Fields at their defaults are left out, so that a field added to Tank later changes no digest: an upgrade restarts
+nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from tank.model.dump import dump, dump_source
+from tank.model.pod import Container, Network, Pod, Volume
+
+LIVE = frozenset({"limits", "restart", "stop_signal"})
+NIC_FIXED = ("name", "mode", "parent", "mac")
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one spelling of a plain value: sorted keys, no spaces, UTF-8. Raises ValueError for NaN and infinity."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON, in hex."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def container_digest(pod: Pod, container: Container) -> str:
+    """Of all whose change makes `container` start anew."""
+    spec = {name: each for name, each in dump(container, sparse=True).items() if name not in LIVE}
+    mounted = {mount.volume for mount in container.mounts}
+    volumes = {volume.name: _volume(volume) for volume in pod.volumes if volume.name in mounted}
+    return digest({"container": spec, "volumes": volumes})
+
+
+def _volume(volume: Volume) -> dict[str, Any]:
+    return {**dump(volume, sparse=True), "source": dump_source(volume.source)}
+
+
+def tuning_digest(container: Container) -> str:
+    """Of all that is changed on `container` while it runs."""
+    return digest(dump(container.limits, sparse=True))
+
+
+def sandbox_digest(pod: Pod) -> str:
+    """Of all whose change needs a new sandbox. Addresses, routes, MTU, DNS and hosts change live."""
+    network = "host" if pod.network == "host" else "own"  # `none` is a network of its own without nics
+    nics = pod.network.nics if isinstance(pod.network, Network) else ()
+    fixed = [{name: getattr(nic, name) for name in NIC_FIXED} for nic in nics]
+    return digest({"hostname": pod.hostname or pod.name, "network": network, "nics": fixed})

@@ -1,0 +1,40 @@
+"""A document as text becomes plain values, and remembers where each of them stood.
+
+`Tree` is what every format answers. Places are kept by path, of the value and of the field's name, so that a
+fault found much later still points at its line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tank.model.faults import Path
+
+Place = tuple[int, int]
+
+
+class Malformed(ValueError):
+    """The text is not of its format. `place` is (line, column) from 1, None where it is not known."""
+
+    def __init__(self, message: str, place: Place | None = None, path: Path = ()) -> None:
+        self.message, self.place, self.path = message, place, path
+        super().__init__(message)
+
+
+@dataclass(slots=True)
+class Tree:
+    """One document: its value, and the places of its parts."""
+
+    value: Any = None
+    values: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[Path, Place] = field(default_factory=dict)
+
+    def locate(self, path: Path, *, key: bool) -> Place | None:
+        """The place of `path`, else of the nearest part above it that has one."""
+        if key and path in self.keys:
+            return self.keys[path]
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.values:
+                return self.values[path[:length]]
+        return None

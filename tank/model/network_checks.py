@@ -1,0 +1,96 @@
+"""What must hold between the interfaces of one pod, and between the fields of each."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Any
+
+from tank.model.faults import Spot, quoted
+
+Draft = dict[str, Any]
+MAX_SEARCH_TEXT = 2048  # characters (C15)
+MIN_MTU6 = 1280
+
+
+def check_network(network: Draft, spot: Spot) -> None:
+    """Report every contradiction in a network."""
+    nics = [(nic, spot.at("nics", index)) for index, nic in enumerate(network.get("nics", [])) if isinstance(nic, dict)]
+    _check_taken(nics, "name", "another nic is called")
+    _check_taken(nics, "mac", "another nic has the MAC")
+    _check_addresses(nics)
+    families: set[int] = set()
+    for nic, here in nics:
+        _check_gateways(nic, here, families)
+        _check_routes(nic, here)
+        _check_mtu(nic, here)
+    if len(" ".join(each for each in network.get("search", []) if isinstance(each, str))) > MAX_SEARCH_TEXT:
+        spot.at("search").fault(f"has at most {MAX_SEARCH_TEXT} characters in all")
+
+
+def _check_taken(nics: list[tuple[Draft, Spot]], field: str, what: str) -> None:
+    seen: set[str] = set()
+    for nic, here in nics:
+        value = nic.get(field)
+        if value in seen:
+            here.at(field).fault(f"{what} {quoted(value)} already")
+        elif value is not None:
+            seen.add(value)
+
+
+def _check_addresses(nics: list[tuple[Draft, Spot]]) -> None:
+    seen: set[str] = set()
+    for nic, here in nics:
+        for each in nic.get("ip", []):
+            bare = each.partition("/")[0]
+            if bare in seen:
+                here.at("ip").fault(f"the address {bare} is used twice in the pod")
+            seen.add(bare)
+
+
+def _sound(values: list[Any]) -> Iterator[tuple[int, str]]:
+    return ((index, each) for index, each in enumerate(values) if isinstance(each, str))
+
+
+def _check_gateways(nic: Draft, spot: Spot, families: set[int]) -> None:
+    """One default route for each family in the whole pod; each gateway on the link."""
+    for _, text in _sound(nic.get("gateway", [])):
+        family = ipaddress.ip_address(text).version
+        if family in families:
+            spot.at("gateway").fault(f"a pod has one default route for IPv{family}, and there is one already")
+        families.add(family)
+        _check_on_link(text, nic, spot.at("gateway"))
+
+
+def _check_on_link(text: str, nic: Draft, spot: Spot) -> None:
+    """A next hop must be reachable directly: inside a subnet of the interface, or link-local."""
+    hop = ipaddress.ip_address(text)
+    own = [ipaddress.ip_interface(each) for each in nic.get("ip", [])]
+    if not own or (hop.version == 6 and hop.is_link_local):
+        return
+    if any(each.ip == hop for each in own):
+        spot.fault(f"{text} is the interface's own address")
+    elif not any(each.version == hop.version and hop in each.network for each in own):
+        spot.fault(f"{text} is not in {' or '.join(str(each.network) for each in own)}")
+
+
+def _check_routes(nic: Draft, spot: Spot) -> None:
+    seen: set[str] = set()
+    for index, route in enumerate(nic.get("routes", [])):
+        if not isinstance(route, dict):
+            continue
+        here, to, via = spot.at("routes", index), route.get("to"), route.get("via")
+        if to in seen:
+            here.at("to").fault(f"there is a route to {to} already")
+        seen.add(to or "")
+        if to is not None and ipaddress.ip_network(to).prefixlen == 0:
+            here.at("to").fault("this is the default route", "use gateway")
+        if via is not None:
+            _check_on_link(via, nic, here.at("via"))
+        if via is not None and to is not None and (":" in via) != (":" in to):
+            here.at("via").fault(f"{via} is of another family than {to}")
+
+
+def _check_mtu(nic: Draft, spot: Spot) -> None:
+    if nic.get("mtu", MIN_MTU6) < MIN_MTU6 and any(":" in each for each in nic.get("ip", [])):
+        spot.at("mtu").fault(f"IPv6 needs at least {MIN_MTU6}")

@@ -1,0 +1,170 @@
+"""The one door into the model: whatever a user wrote becomes `Pod` values, or one error that lists every fault.
+
+    text -> trees (yaml_text, json_text, tomllib) -> plain values (plain) -> canonical values (pod_fields)
+         -> checks across fields (checks) -> Pod
+
+Nothing is stored, and nothing is answered, unless every document is sound. `dump_pod` is the way back.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tank.errors import InvalidSpec, Problem
+from tank.model import json_text, plain, reference, yaml_text
+from tank.model.checks import check_pod
+from tank.model.document import Malformed, Tree
+from tank.model.dump import dump_pod
+from tank.model.faults import BAD, Faults, Path, Spot, path_text, quoted, raise_all
+from tank.model.pod import Pod
+from tank.model.pod_fields import POD
+
+__all__ = ["Defaults", "Format", "dump_pod", "parse_documents", "parse_pod"]
+
+Format = Literal["yaml", "toml", "json"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What this machine's `tank.toml` says for fields that a spec leaves out. Durations are seconds."""
+
+    grace: float | None = None
+
+
+def parse_pod(mapping: Mapping[str, Any] | Pod, defaults: Defaults | None = None) -> Pod:
+    """The pod that a Python mapping states; a Pod is checked again. Raises InvalidSpec with all faults."""
+    faults = Faults()
+    value = _written(mapping) if isinstance(mapping, Pod) else mapping
+    pod = _pod(value, Spot(faults), defaults or Defaults())
+    faults.check()
+    assert pod is not None  # no fault was noted
+    return pod
+
+
+def parse_documents(
+    text: bytes | str,
+    format: Format,  # noqa: A002 (the word that callers look for)
+    source: str = "",
+    *,
+    defaults: Defaults | None = None,
+) -> tuple[Pod, ...]:
+    """Every pod of a text: several documents, a top-level list or `pods`. Raises InvalidSpec with all faults.
+
+    `source` names the text in each fault. JSON is accepted where YAML is expected.
+    """
+    try:
+        trees = _trees(_decoded(text), format)
+    except Malformed as error:
+        line, column = error.place or (None, None)
+        raise InvalidSpec([Problem(path_text(error.path), error.message, "", line, column, source)]) from error
+    found: list[Faults] = []
+    pods: list[Pod] = []
+    names: set[str] = set()
+    for tree in trees:
+        faults = Faults(source, tree.locate)
+        found.append(faults)
+        for path, value in _stated(tree, faults):
+            pod = _pod(value, Spot(faults, path), defaults or Defaults())
+            _check_name(value, Spot(faults, path), names)
+            pods += [pod] if pod else []
+    raise_all(found)
+    if not pods:
+        raise InvalidSpec([Problem("", "there is no pod in it", source=source)])
+    return tuple(pods)
+
+
+def _decoded(text: bytes | str) -> str:
+    """The text, of bounded size and without a byte order mark."""
+    try:
+        raw = text.encode() if isinstance(text, str) else text
+        if len(raw) > plain.MAX_TEXT:
+            raise Malformed(f"longer than {plain.MAX_TEXT} bytes")
+        return raw.decode().removeprefix("\ufeff")
+    except UnicodeError as error:
+        raise Malformed("not UTF-8") from error
+
+
+def _trees(text: str, language: Format) -> list[Tree]:
+    if language == "toml":
+        return [Tree(_toml(text))]
+    if language == "json":
+        return json_text.read_json(text)
+    if text.lstrip().startswith(("{", "[")):  # JSON, tabs and all, unless it is YAML's own notation
+        try:
+            return json_text.read_json(text)
+        except Malformed:
+            pass
+    return [tree for tree in yaml_text.read_yaml(text) if tree.value is not None]
+
+
+def _toml(text: str) -> Any:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        said = str(error) if isinstance(error, ValueError) else "nested too deeply"
+        raise Malformed(f"not TOML: {said[:1].lower()}{said[1:]}") from error
+
+
+def _stated(tree: Tree, faults: Faults) -> list[tuple[Path, Any]]:
+    """Each pod of a document, with its path in there."""
+    value = tree.value
+    if isinstance(value, dict) and "pods" in value:
+        for key in value:
+            if key != "pods":
+                faults.add((str(key),), "unknown field beside pods", key=True)
+        if not isinstance(value["pods"], list):
+            faults.add(("pods",), "expected a list of pods")
+            return []
+        return [(("pods", index), each) for index, each in enumerate(value["pods"])]
+    if isinstance(value, list):
+        return [((index,), each) for index, each in enumerate(value)]
+    return [((), value)]
+
+
+def _check_name(value: Any, spot: Spot, names: set[str]) -> None:
+    name = value.get("name") if isinstance(value, dict) else None
+    if not isinstance(name, str):
+        return
+    if name in names:
+        spot.at("name").fault(f"another pod is called {quoted(name)} already")
+    names.add(name)
+
+
+def _written(pod: Pod) -> dict[str, Any]:
+    """The mapping of a Pod built in Python; fields whose default depends are left out unless they were set."""
+    written = dump_pod(pod)
+    for container, mapping in zip(pod.containers, written["containers"], strict=True):
+        if "pull" not in container.model_fields_set:
+            mapping.pop("pull", None)
+    if "grace" not in pod.model_fields_set:
+        del written["grace"]
+    return written
+
+
+def _pod(value: Any, spot: Spot, defaults: Defaults) -> Pod | None:
+    """One pod; None after faults were noted."""
+    before = spot.faults.count
+    read = plain.Plain().read(value, spot)
+    if isinstance(read, dict) and {"apiVersion", "kind"} <= read.keys():
+        spot.fault("Kubernetes documents are not supported yet")
+        return None
+    draft = POD.read(read, spot) if read is not BAD else BAD
+    if draft is BAD:
+        return None
+    check_pod(draft, spot)
+    if spot.faults.count > before:
+        return None
+    _complete(draft, defaults)
+    return Pod.model_validate(draft, strict=False)
+
+
+def _complete(draft: dict[str, Any], defaults: Defaults) -> None:
+    """Write down the defaults that depend on something else, so that they never change afterwards (C6)."""
+    if defaults.grace is not None:
+        draft.setdefault("grace", defaults.grace)
+    for container in draft["containers"]:
+        if isinstance(container["image"], str):
+            container.setdefault("pull", reference.parse(container["image"]).default_pull)

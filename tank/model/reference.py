@@ -1,0 +1,124 @@
+"""Image references: `nginx:1.27`, `ghcr.io/acme/api@sha256:…`, `127.0.0.1:5000/x:1`.
+
+The grammar is the one of Docker's distribution project. The first component is a registry only if it has a dot
+or a colon, is `localhost`, or has a capital letter; anything else is a repository of docker.io, and a single
+component there belongs to `library`. Digests are `sha256:` and 64 lower-case hex digits, nothing else (S27).
+`parse` raises ValueError (`faults.Refused`): the caller knows where the reference stood.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from tank.model.faults import Refused, quoted
+
+DEFAULT_REGISTRY = "docker.io"
+DEFAULT_TAG = "latest"
+LONGEST_NAME = 255
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+_LABEL = r"(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])"
+_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?", re.ASCII)
+_COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Which image, from which registry. `tag` and `digest` are None where the text had none."""
+
+    registry: str
+    repository: str
+    tag: str | None = None
+    digest: str | None = None
+
+    def __str__(self) -> str:
+        """The whole reference, nothing left to a default but the tag."""
+        return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+    @property
+    def name(self) -> str:
+        """Registry and repository."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def target(self) -> str:
+        """What to ask the registry for: the digest, else the tag, else `latest`."""
+        return self.digest or self.tag or DEFAULT_TAG
+
+    @property
+    def default_pull(self) -> Literal["always", "if_missing"]:
+        """The pull policy of a spec that names none (C6): a tag that is meant to move is asked for each time."""
+        return "always" if self.digest is None and self.target == DEFAULT_TAG else "if_missing"
+
+    def at(self, digest: str) -> Reference:
+        """The same repository at exactly this digest. Raises ValueError."""
+        return Reference(self.registry, self.repository, None, checked_digest(digest))
+
+    def familiar(self) -> str:
+        """The shortest text that means the same: `nginx:1.27` for docker.io/library/nginx:1.27."""
+        text = str(self)
+        for prefix in (f"{DEFAULT_REGISTRY}/library/", f"{DEFAULT_REGISTRY}/"):
+            short = text.removeprefix(prefix)
+            if short != text and parse(short) == self:
+                return short
+        return text
+
+
+def checked_digest(digest: str) -> str:
+    """The digest itself, once it is known to be safe as a file name (S27). Raises ValueError."""
+    if DIGEST.fullmatch(digest) is None:
+        raise Refused(f"{quoted(digest)} is not a digest of the form sha256: and 64 lower-case hex digits")
+    return digest
+
+
+def parse(text: str) -> Reference:
+    """The reference that `text` spells. Raises ValueError with a message that says which part is at fault."""
+    if not text:
+        raise Refused("an image reference cannot be empty")
+    name, at, digest = text.partition("@")
+    if at:
+        checked_digest(digest)
+    name, tag = _split_tag(name)
+    registry, repository = _split_registry(name)
+    _check_repository(repository, text)
+    reference = Reference(registry, repository, tag, digest or None)
+    if len(reference.name) > LONGEST_NAME:
+        raise Refused(f"an image name has at most {LONGEST_NAME} characters")
+    return reference
+
+
+def _split_tag(name: str) -> tuple[str, str | None]:
+    """A colon after the last slash starts the tag; one before it belongs to a port."""
+    head, colon, tag = name.rpartition(":")
+    if not colon or "/" in tag:
+        return name, None
+    if _TAG.fullmatch(tag) is None:
+        raise Refused(f"{quoted(tag)} is not a tag: letters, digits, '_', '.' and '-', at most 128")
+    return head, tag
+
+
+def _split_registry(name: str) -> tuple[str, str]:
+    first, slash, rest = name.partition("/")
+    is_host = slash and (any(sign in first for sign in ".:") or first == "localhost" or first != first.lower())
+    if not is_host:
+        return DEFAULT_REGISTRY, name if slash else f"library/{name}"
+    match = _REGISTRY.fullmatch(first)
+    if match is None or not 0 < int(match["port"] or 1) < 65536:
+        raise Refused(f"{quoted(first)} is not a registry host")
+    registry = first.lower()
+    if registry in (DEFAULT_REGISTRY, f"index.{DEFAULT_REGISTRY}"):
+        return DEFAULT_REGISTRY, rest if "/" in rest else f"library/{rest}"
+    return registry, rest
+
+
+def _check_repository(repository: str, text: str) -> None:
+    for component in repository.removeprefix("library/").split("/"):
+        if _COMPONENT.fullmatch(component) is None:
+            hint = f"did you mean '{text.lower()}'?" if _COMPONENT.fullmatch(component.lower()) else ""
+            wanted = "lower-case letters and digits, joined by '.', '_', '__' or '-'"
+            raise Refused(f"{quoted(component)} cannot be part of an image's name: {wanted}", hint)
+    if re.fullmatch(r"library/[0-9a-f]{64}", repository):
+        raise Refused("64 hex digits are an image id, not a name")

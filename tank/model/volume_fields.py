@@ -1,0 +1,117 @@
+"""What a volume may say: the table of its fields and of its sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tank.model import words
+from tank.model.container_fields import NAME, PATH
+from tank.model.faults import BAD, Spot, did_you_mean
+from tank.model.grammar import Field, Record, Scalar, Schema, choice, flag, whole, wrong_type
+from tank.model.quantities import size
+
+PAGE = 4096
+LATER_SOURCES = frozenset({"secret", "config", "image"})
+HOST_KINDS = ("directory", "file", "socket", "directory_or_create", "file_or_create")
+
+SOURCES: Mapping[str, Record] = {
+    "managed": Record(
+        "a managed source",
+        {
+            "managed": Field(
+                Record(
+                    "a managed source",
+                    {"shared": Field(flag(), "Several pods may use it; each of them must say so.", default=False)},
+                ),
+                "A directory of Tank's own, keyed by the volume's name alone. It outlives pods.",
+                required=True,
+            )
+        },
+    ),
+    "host": Record(
+        "a host source",
+        {
+            "host": Field(PATH, "A path of the host.", required=True),
+            "kind": Field(choice(*HOST_KINDS), "What it must be. Made only if the kind says so."),
+        },
+        foreign={"type": "kind", "path": "host"},
+    ),
+    "tmpfs": Record(
+        "a tmpfs source",
+        {
+            "tmpfs": Field(
+                Record("a tmpfs source", {"size": Field(size(PAGE), "The most it holds. Default: half of memory.")}),
+                "Memory, gone with the pod.",
+                required=True,
+            )
+        },
+    ),
+    "empty": Record(
+        "an empty source",
+        {"empty": Field(Record("an empty source", {}), "A directory that lives as long as the pod.", required=True)},
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKind:
+    """`managed`, or a mapping whose first field says which source it is; canonical: {type, …}."""
+
+    takes: tuple[type, ...] = (str, dict)
+
+    def read(self, value: Any, spot: Spot) -> Any:
+        if type(value) is str:
+            return self._word(value, spot)
+        if type(value) is not dict:
+            return wrong_type(spot, "managed or a mapping such as {host: /path}", value)
+        named = [each for each in value if each in SOURCES]
+        if len(named) > 1:
+            return spot.fault(f"has more than one source: {', '.join(named)}")
+        return self._mapping(named[0], value, spot) if named else self._unnamed(value, spot)
+
+    def _word(self, value: str, spot: Spot) -> Any:
+        if value == "managed":
+            return {"type": "managed"}
+        hint = f"write {{{value}: {{}}}}" if value in ("tmpfs", "empty") else did_you_mean(value, SOURCES)
+        return spot.fault("must be managed or a mapping such as {host: /path}", hint)
+
+    def _mapping(self, kind: str, value: dict[str, Any], spot: Spot) -> Any:
+        found = SOURCES[kind].read(value, spot)
+        inner = found.pop(kind, BAD)
+        if inner is BAD:
+            return BAD
+        return {"type": kind, **found, **(inner if type(inner) is dict else {"path": inner})}
+
+    def _unnamed(self, value: dict[str, Any], spot: Spot) -> Any:
+        for name in value:
+            if name in LATER_SOURCES:
+                return spot.at(name).fault("not supported yet", key=True)
+        hint = next((found for name in value if (found := did_you_mean(name, SOURCES))), "")
+        return spot.fault(f"needs one of {', '.join(SOURCES)}", hint)
+
+    def schema(self) -> Schema:
+        return {"anyOf": [{"const": "managed"}, *(each.schema() for each in SOURCES.values())]}
+
+
+_ID = whole(0, words.MAX_ID)
+_MODE = Scalar(
+    (str,), words.octal_mode, {"type": "string", "pattern": "^0?[0-7]{3}$|^[0-7]{4}$"}, "a string such as '0750'"
+)
+
+VOLUME = Record(
+    "a volume",
+    {
+        "name": Field(NAME, "Unique in the pod; of a managed volume: on the machine.", required=True),
+        "source": Field(
+            SourceKind(),
+            "managed, {managed: {shared: true}}, {host: /path}, {tmpfs: {}} or {empty: {}}.",
+            default="managed",
+        ),
+        "owner": Field(_ID, "User id of its root, applied when it is made. Managed and empty volumes only."),
+        "group": Field(_ID, "Group id of its root, applied when it is made."),
+        "mode": Field(_MODE, "Mode of its root, a string of octal digits: '0750'."),
+    },
+    foreign={"type": "source", "uid": "owner", "gid": "group", "driver": "source"},
+)
