@@ -5,7 +5,7 @@ was opened. So one dedicated thread goes in, does one short thing and comes back
 thread ever leaves the host. A thread that cannot come back is lost: it ends, what waited for it is told so,
 and a fresh one must be started from a thread that is at home, for a thread is born where its parent is.
 
-Python's `os` has these calls from 3.12 on; until that is the floor there is ctypes.
+Python's `os` has setns and unshare from 3.12 on; until that is the floor there is ctypes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
+from tank.host import syscalls
+
 T = TypeVar("T")
 
 KINDS: Final = {"net": 0x40000000, "ipc": 0x08000000, "uts": 0x04000000}  # CLONE_NEW*, linux/sched.h
 _NS_GET_NSTYPE: Final = 0xB703  # linux/nsfs.h
-_MS_BIND, _MNT_DETACH, _UMOUNT_NOFOLLOW = 4096, 2, 8
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -152,15 +153,18 @@ def pinned(path: Path) -> bool:
 def pin(source: str, target: Path) -> None:
     """Keep the namespace `source`, a path below /proc, alive at `target`. Raises OSError."""
     os.close(os.open(target, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o400))
-    _check(str(target), _libc.mount(source.encode(), os.fsencode(target), None, _MS_BIND, None))
+    syscalls.mount(source, str(target), "", syscalls.MS_BIND)
 
 
 def unpin(target: Path) -> None:
     """Unmount whatever is stacked at `target`; nothing there is success. Raises OSError."""
-    while _libc.umount2(os.fsencode(target), _MNT_DETACH | _UMOUNT_NOFOLLOW) == 0:
-        pass
-    if ctypes.get_errno() not in (errno.EINVAL, errno.ENOENT):
-        _check(str(target), -1)
+    while True:
+        try:
+            syscalls.umount(target, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.ENOENT):  # no mount, no file
+                return
+            raise
 
 
 def _open(path: str) -> int:
