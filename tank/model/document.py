@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tank.model.faults import Path
+from tank.errors import InvalidSpec, Problem
+from tank.model.faults import Path, path_text
+from tank.model.plain import MAX_TEXT
 
 Place = tuple[int, int]
 
@@ -20,6 +22,11 @@ class Malformed(ValueError):
     def __init__(self, message: str, place: Place | None = None, path: Path = ()) -> None:
         self.message, self.place, self.path = message, place, path
         super().__init__(message)
+
+    def as_invalid_spec(self, source: str) -> InvalidSpec:
+        """The same as the error that users see; `source` names the text."""
+        line, column = self.place or (None, None)
+        return InvalidSpec([Problem(path_text(self.path), self.message, "", line, column, source)])
 
 
 @dataclass(slots=True)
@@ -38,3 +45,14 @@ class Tree:
             if path[:length] in self.values:
                 return self.values[path[:length]]
         return None
+
+
+def decoded(text: bytes | str) -> str:
+    """The text, of bounded size and without a byte order mark. Raises Malformed."""
+    try:
+        raw = text.encode() if isinstance(text, str) else text
+        if len(raw) > MAX_TEXT:
+            raise Malformed(f"longer than {MAX_TEXT} bytes")
+        return raw.decode().removeprefix("\ufeff")
+    except UnicodeError as error:
+        raise Malformed("not UTF-8") from error

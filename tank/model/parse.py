@@ -8,17 +8,16 @@ Nothing is stored, and nothing is answered, unless every document is sound. `dum
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tank.errors import InvalidSpec, Problem
-from tank.model import json_text, plain, reference, yaml_text
+from tank.model import json_text, plain, reference, toml_text, yaml_text
 from tank.model.checks import check_pod
-from tank.model.document import Malformed, Tree
+from tank.model.document import Malformed, Tree, decoded
 from tank.model.dump import dump_pod
-from tank.model.faults import BAD, Faults, Path, Spot, path_text, quoted, raise_all
+from tank.model.faults import BAD, Faults, Path, Spot, quoted, raise_all
 from tank.model.pod import Pod
 from tank.model.pod_fields import POD
 
@@ -56,10 +55,9 @@ def parse_documents(
     `source` names the text in each fault. JSON is accepted where YAML is expected.
     """
     try:
-        trees = _trees(_decoded(text), format)
+        trees = _trees(decoded(text), format)
     except Malformed as error:
-        line, column = error.place or (None, None)
-        raise InvalidSpec([Problem(path_text(error.path), error.message, "", line, column, source)]) from error
+        raise error.as_invalid_spec(source) from error
     found: list[Faults] = []
     pods: list[Pod] = []
     names: set[str] = set()
@@ -76,20 +74,9 @@ def parse_documents(
     return tuple(pods)
 
 
-def _decoded(text: bytes | str) -> str:
-    """The text, of bounded size and without a byte order mark."""
-    try:
-        raw = text.encode() if isinstance(text, str) else text
-        if len(raw) > plain.MAX_TEXT:
-            raise Malformed(f"longer than {plain.MAX_TEXT} bytes")
-        return raw.decode().removeprefix("\ufeff")
-    except UnicodeError as error:
-        raise Malformed("not UTF-8") from error
-
-
 def _trees(text: str, language: Format) -> list[Tree]:
     if language == "toml":
-        return [Tree(_toml(text))]
+        return toml_text.read_toml(text)
     if language == "json":
         return json_text.read_json(text)
     if text.lstrip().startswith(("{", "[")):  # JSON, tabs and all, unless it is YAML's own notation
@@ -98,14 +85,6 @@ def _trees(text: str, language: Format) -> list[Tree]:
         except Malformed:
             pass
     return [tree for tree in yaml_text.read_yaml(text) if tree.value is not None]
-
-
-def _toml(text: str) -> Any:
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        said = str(error) if isinstance(error, ValueError) else "nested too deeply"
-        raise Malformed(f"not TOML: {said[:1].lower()}{said[1:]}") from error
 
 
 def _stated(tree: Tree, faults: Faults) -> list[tuple[Path, Any]]:

@@ -1,0 +1,230 @@
+"""The settings of one daemon, as frozen values, and the paths that follow from them.
+
+Flags win over the environment, the environment over the file. A key that is unknown, or known and not built
+yet, is refused with its path; all faults are reported at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tank.errors import InvalidSpec, Problem
+from tank.model import addresses, toml_text
+from tank.model.container_fields import PATH
+from tank.model.document import Malformed, decoded
+from tank.model.faults import BAD, Faults, Refused, Spot, quoted
+from tank.model.grammar import Field, ListOf, MapOf, Record, Scalar, text, whole
+from tank.model.network_fields import MAX_NAMESERVERS
+from tank.model.plain import Plain
+from tank.model.quantities import duration, size
+from tank.model.words import absolute_path
+
+CONFIG = Path("/etc/tank/tank.toml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """How to talk to one registry host."""
+
+    ca: Path | None = None
+    username: str | None = None
+    password_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. Sizes are bytes, durations seconds."""
+
+    data_dir: Path = Path("/var/lib/tank")
+    run_dir: Path = Path("/run/tank")
+    seeds_dir: Path = Path("/etc/tank/pods.d")
+    group: str = "tank"
+    uplink: str | None = None
+    dns: tuple[str, ...] | None = None
+    default_grace: float | None = None
+    log_max_size: int = 10 * 2**20
+    log_max_files: int = 5
+    registries: dict[str, Registry] = field(default_factory=dict)
+    seeds: tuple[dict[str, object], ...] = ()  # `[[pods]]` as written
+
+    @property
+    def socket(self) -> Path:
+        return self.run_dir / "tank.sock"
+
+    @property
+    def store(self) -> Path:
+        return self.data_dir / "store.db"
+
+    def pod_dir(self, uid: str) -> Path:
+        """Durable: record, logs, writable layers, empty volumes."""
+        return self.data_dir / "pods" / uid
+
+    def pod_run_dir(self, uid: str) -> Path:
+        """Volatile: pinned namespaces, bundles, /etc files, shm."""
+        return self.run_dir / "pods" / uid
+
+
+def load(
+    path: Path | None,
+    environ: Mapping[str, str],
+    *,
+    data_dir: Path | None = None,
+    run_dir: Path | None = None,
+    seeds_dir: Path | None = None,
+) -> Settings:
+    """The settings of a daemon started with these flags. Raises InvalidSpec with all faults.
+
+    `path`, else TANK_CONFIG, must be readable; the default file may be missing. Boot seeds lie in `pods.d` beside
+    the configuration, so that two daemons with two configurations never share them.
+    """
+    named = path or (Path(environ["TANK_CONFIG"]) if environ.get("TANK_CONFIG") else None)
+    file = named or CONFIG
+    written = _from_file(file, optional=named is None)
+    chosen: dict[str, Any] = {"seeds_dir": seeds_dir or file.absolute().parent / "pods.d"}
+    for key, flag in (("data_dir", data_dir), ("run_dir", run_dir)):
+        variable = f"TANK_{key.upper()}"
+        stated = flag or _path_of(variable, environ.get(variable, ""))
+        if stated:
+            chosen[key] = stated
+    return Settings(**{**written, **chosen})
+
+
+def _path_of(variable: str, value: str) -> Path | None:
+    """A path from the environment; an empty variable is none at all."""
+    try:
+        return Path(absolute_path(value)) if value else None
+    except Refused as refused:
+        raise InvalidSpec([Problem(variable, refused.message, refused.suggestion)]) from refused
+
+
+def _from_file(file: Path, *, optional: bool) -> dict[str, Any]:
+    try:
+        raw = file.read_bytes()
+    except FileNotFoundError as error:
+        if optional:
+            return {}
+        raise InvalidSpec([Problem("", "there is no such file", source=str(file))]) from error
+    except OSError as error:
+        raise InvalidSpec([Problem("", f"cannot be read: {error.strerror}", source=str(file))]) from error
+    return read_settings(raw, str(file))
+
+
+def read_settings(raw: bytes | str, source: str = "") -> dict[str, Any]:
+    """The fields of `Settings` that a `tank.toml` states. Raises InvalidSpec with all faults."""
+    try:
+        (tree,) = toml_text.read_toml(decoded(raw))
+    except Malformed as error:
+        raise error.as_invalid_spec(source) from error
+    faults = Faults(source)
+    spot = Spot(faults)
+    draft = SETTINGS.read(Plain().read(tree.value, spot), spot)
+    found = _fields(draft, spot)
+    faults.check()
+    return found
+
+
+def _fields(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
+    """What the tables of the file mean for the fields of `Settings`."""
+    found = {key: Path(draft[key]) for key in ("data_dir", "run_dir") if key in draft}
+    wanted: dict[str, Any] = {
+        "group": draft.get("api", {}).get("group"),
+        "uplink": draft.get("host", {}).get("uplink"),
+        "dns": draft.get("host", {}).get("dns"),
+        "default_grace": draft.get("defaults", {}).get("grace"),
+        "log_max_size": draft.get("logs", {}).get("max_size"),
+        "log_max_files": draft.get("logs", {}).get("max_files"),
+        "registries": _registries(draft.get("registries", {}), spot.at("registries")),
+        "seeds": draft.get("pods"),
+    }
+    lists = {key: tuple(each) if isinstance(each, list) else each for key, each in wanted.items()}
+    return found | {key: each for key, each in lists.items() if each is not None}
+
+
+def _registries(draft: Mapping[str, Any], spot: Spot) -> dict[str, Registry] | None:
+    found: dict[str, Registry] = {}
+    for host, each in draft.items():
+        if each is BAD:
+            continue
+        if ("username" in each) != ("password_file" in each):
+            spot.at(host).fault("username and password_file belong together")
+        paths = {key: Path(value) for key, value in each.items() if key != "username"}
+        found[host.lower()] = Registry(username=each.get("username"), **paths)
+    return found or None
+
+
+def _registry_host(value: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[0-9]{1,5})?|\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?", value):
+        return value.lower()
+    raise Refused(f"{quoted(value)} is not a registry host such as 'registry.example.org:5000'")
+
+
+def _group(value: str) -> str:
+    if re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", value):
+        return value
+    raise Refused(f"{quoted(value)} is not the name of a group")
+
+
+class _AsWritten:
+    """A pod, kept as it stands: it is read when it is planted, with its own faults."""
+
+    takes = (dict,)
+
+    def read(self, value: Any, spot: Spot) -> Any:
+        return value if type(value) is dict else spot.fault("expected a mapping (a pod)")
+
+    def schema(self) -> dict[str, Any]:
+        """The schema of the pods is elsewhere."""
+        return {"type": "object"}
+
+
+_HOST = Record(
+    "[host]",
+    {
+        "uplink": Field(text(addresses.parent_name), "The interface of the default route, if it cannot be found."),
+        "dns": Field(ListOf(text(addresses.address), most=MAX_NAMESERVERS), "Name servers instead of resolv.conf's."),
+    },
+)
+_LOGS = Record(
+    "[logs]",
+    {
+        "max_size": Field(size(least=4096), "The most that one log file holds.", default="10MiB"),
+        "max_files": Field(whole(1, 1000), "How many of them are kept for a container.", default=5),
+    },
+    later=frozenset({"max_total"}),
+)
+_REGISTRY = Record(
+    "a registry",
+    {
+        "ca": Field(PATH, "Certificates to trust for this host."),
+        "username": Field(Scalar((str,), str, {"type": "string"}), "With password_file."),
+        "password_file": Field(PATH, "A file that holds the password."),
+    },
+    later=frozenset({"mirrors"}),
+    foreign={"password": "password_file", "user": "username", "ca_file": "ca"},
+)
+SETTINGS = Record(
+    "the configuration",
+    {
+        "data_dir": Field(PATH, "What must outlive a reboot.", default="/var/lib/tank"),
+        "run_dir": Field(PATH, "What need not.", default="/run/tank"),
+        "host": Field(_HOST, "Facts of the machine, where they cannot be found."),
+        "api": Field(
+            Record(
+                "[api]", {"group": Field(text(_group), "Who may speak to the socket.")}, frozenset({"listen", "tls"})
+            ),
+            "The daemon's own face.",
+        ),
+        "defaults": Field(
+            Record("[defaults]", {"grace": Field(duration(), "Of pods that name none.")}, frozenset({"users"})),
+            "For fields that a pod leaves out.",
+        ),
+        "logs": Field(_LOGS, "What is kept of the output of containers."),
+        "registries": Field(MapOf(_registry_host, _REGISTRY), "By host."),
+        "pods": Field(ListOf(_AsWritten()), "Boot seeds."),
+    },
+    later=frozenset({"store", "images", "trust", "net"}),
+)

@@ -1,0 +1,32 @@
+"""The JSON Schema of what the parser accepts, shorthands included, from the parser's own tables.
+
+Editors complete and check pod files with it. It accepts every document that the parser accepts; the parser refuses
+more, since much of what makes a pod sound lies between its fields.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tank.model.pod_fields import POD
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema of a document, draft 2020-12: one pod, a list of pods, or `pods`."""
+    pod = {"$ref": "#/$defs/pod"}
+    several = {"type": "array", "items": pod}
+    wrapped = {
+        "type": "object",
+        "properties": {"pods": {**several, "description": "Several pods in one document."}},
+        "required": ["pods"],
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": DIALECT,
+        "title": "Tank pod",
+        "description": "What Tank should run: one pod, or several.",
+        "anyOf": [pod, several, wrapped],
+        "$defs": {"pod": {"description": "Containers that live together in one sandbox.", **POD.schema()}},
+    }
