@@ -37,11 +37,13 @@ class MemoryStore:
         return decide.get(self._open(), name)
 
     async def put(self, puts: Sequence[Put], at: float) -> tuple[Desired, ...]:
+        """All of them or none (C17)."""
         delta, answer = decide.put(self._open(), puts, at)
         self._record(delta)
         return answer
 
     async def delete(self, name: str, grace: float | None, at: float, *, uid: str | None = None) -> Tombstone:
+        """Leaves a tombstone, which outlives a new pod of the same name."""
         delta, answer = decide.delete(self._open(), name, grace, at, uid)
         self._record(delta)
         return answer
@@ -53,6 +55,7 @@ class MemoryStore:
         self._record(decide.bury(self._open(), uid))
 
     async def restart(self, name: str, containers: Sequence[str], *, pull: bool) -> Desired:
+        """Raises counters; no revision (C17)."""
         delta, answer = decide.restart(self._open(), name, containers, pull=pull)
         self._record(delta)
         return answer
@@ -68,6 +71,7 @@ class MemoryStore:
         return tuple(reversed(self._history.get(name, ())))
 
     async def add_event(self, event: Event) -> None:
+        """Counts it on an equal one, and forgets what is too old or too much."""
         self._open()
         self._last_event += 1
         key = decide.same_event(event)
@@ -75,6 +79,7 @@ class MemoryStore:
         self._forget_events(event.last - decide.EVENT_AGE)
 
     async def events(self, pod: str | None = None, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
+        """The newest `limit`, oldest first."""
         self._open()
         found = [each for each in self._events.values() if each.id > after and pod in (None, each.pod)]
         return tuple(found[max(0, len(found) - limit) :])

@@ -103,6 +103,7 @@ def revision(row: Row) -> Revision:
 
 
 def event(row: Row) -> Event:
+    """The event under the number it has now."""
     number, pod, uid, container, kind, reason, message, count, first, last = row
     return Event(
         id=number,

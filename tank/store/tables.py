@@ -33,7 +33,7 @@ CREATE TABLE events (
     id INTEGER PRIMARY KEY AUTOINCREMENT, pod TEXT, uid TEXT, container TEXT, type TEXT, reason TEXT,
     message TEXT, count INTEGER, first REAL, last REAL
 ) STRICT;
-CREATE INDEX events_by_pod ON events (pod, reason);
+CREATE INDEX events_same ON events (pod, uid, container, type, reason, message);
 CREATE TABLE seeds (name TEXT, digest TEXT, PRIMARY KEY (name, digest)) STRICT, WITHOUT ROWID
 """
 
