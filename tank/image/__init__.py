@@ -1,0 +1,1 @@
+"""Images: from a registry to unpacked layers."""

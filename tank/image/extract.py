@@ -1,0 +1,254 @@
+"""Writing a layer's members into an empty directory, whose confines the process cannot leave (S01, S02).
+
+Every name is created anew in an open parent (`O_EXCL|O_NOFOLLOW`), what was there goes first: the last of a layer
+wins. Owners, then modes, then attributes: changing the owner clears set-id bits and capabilities. Times of
+directories come last, since every file made in one changes it. Device nodes are made, inert where roots are nodev;
+character device 0:0 is dropped, as the overlay would read it as a whiteout. What is counted is refused beyond `Bounds` (S03).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import NamedTuple
+
+from tank.image import names, tarball
+from tank.image.names import Meaning, Name
+from tank.image.refusal import refused, shown
+from tank.image.stream import Reader
+from tank.image.tarball import Entry
+from tank.image.tree import Tree, is_whiteout
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_TYPES = {
+    tarball.CHARACTER: stat.S_IFCHR,
+    tarball.BLOCK_DEVICE: stat.S_IFBLK,
+    tarball.FIFO: stat.S_IFIFO,
+}
+_TIME = struct.Struct("<qH")
+_MOST_TIMES = 64 * 2**20  # bytes
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Bounds(NamedTuple):
+    """What one layer may take: bytes of the uncompressed stream, bytes on disk, members."""
+
+    stream: int
+    disk: int
+    entries: int
+
+
+class Extractor:
+    """Fills one directory. `run` once."""
+
+    def __init__(self, root: int, bounds: Bounds) -> None:
+        self.tree = Tree(root)
+        self.entries, self.written = 0, 0
+        self._bounds, self._times = bounds, bytearray()
+
+    def run(self, members: Iterable[Entry], reader: Reader) -> None:
+        """Write every member. Raises PullFailed, and OSError with the member's name for what the kernel refuses."""
+        root = self.tree.root
+        os.chown(root, 0, 0)
+        os.chmod(root, 0o755)
+        self._remember(b"", 0)
+        for entry in members:
+            self._count(entry)
+            try:
+                self._member(entry, reader)
+            except OSError as error:
+                raise _explained(error, entry.name) from error
+        self.tree.forget()
+        self._set_times()
+
+    def _count(self, entry: Entry) -> None:
+        self.entries += 1
+        self.written += entry.size
+        if self.entries > self._bounds.entries:
+            raise refused(f"cannot unpack layer: it has more than {self._bounds.entries} files")
+        if self.written > self._bounds.disk:
+            raise refused(f"cannot unpack layer: it needs more than the {self._bounds.disk} bytes that are free for it")
+
+    def _member(self, entry: Entry, reader: Reader) -> None:
+        name = names.meant(entry.name)
+        match name.meaning:
+            case Meaning.FILE:
+                self._create(name, entry, reader)
+            case Meaning.ROOT:
+                self._root(entry)
+            case Meaning.WHITEOUT | Meaning.OPAQUE:
+                self._whiteout(name, entry)
+            case Meaning.NOTHING:
+                pass
+
+    def _root(self, entry: Entry) -> None:
+        if entry.kind != tarball.DIRECTORY:
+            raise refused("cannot unpack layer: its root is not a directory")
+        self._dress(self.tree.root, entry)
+        self._remember(b"", entry.mtime)
+
+    def _whiteout(self, name: Name, entry: Entry) -> None:
+        # AUFS, where the convention comes from, made them hard links; anything else is no whiteout (S04).
+        if entry.kind not in (tarball.FILE, tarball.LINK):
+            raise refused(f"cannot unpack layer: the whiteout {shown(entry.name)} is not a plain file")
+        parent = self.tree.directory(name.parent)
+        if name.meaning is Meaning.OPAQUE:
+            self.tree.mark_opaque(name.parent)
+        else:
+            self.tree.hide(name.path, parent, name.base)
+
+    def _create(self, name: Name, entry: Entry, reader: Reader) -> None:
+        parent = self.tree.directory(name.parent)
+        if entry.kind == tarball.FILE:
+            self._file(name, parent, entry, reader)
+        elif entry.kind == tarball.DIRECTORY:
+            self._directory(name, parent, entry)
+        elif entry.kind == tarball.SYMLINK:
+            self._symlink(name, parent, entry)
+        elif entry.kind == tarball.LINK:
+            self._link(name, entry)
+        else:
+            self._special(name, parent, entry)
+
+    def _file(self, name: Name, parent: int, entry: Entry, reader: Reader) -> None:
+        try:
+            file = os.open(name.base, _NEW_FILE, 0o600, dir_fd=parent)
+        except FileExistsError:
+            self.tree.vacate(name.path, parent, name.base)
+            file = os.open(name.base, _NEW_FILE, 0o600, dir_fd=parent)
+        try:
+            if entry.sparse is None:
+                _pour(file, reader, entry.size)
+            else:
+                for offset, length in entry.sparse.pieces:
+                    os.lseek(file, offset, os.SEEK_SET)
+                    _pour(file, reader, length)
+                os.ftruncate(file, entry.sparse.size)
+            self._dress(file, entry)
+            os.utime(file, ns=(entry.mtime, entry.mtime))
+        finally:
+            os.close(file)
+
+    def _directory(self, name: Name, parent: int, entry: Entry) -> None:
+        path = name.path
+        try:
+            os.mkdir(name.base, 0o700, dir_fd=parent)
+        except FileExistsError:
+            found = os.stat(name.base, dir_fd=parent, follow_symlinks=False)
+            if not stat.S_ISDIR(found.st_mode):
+                self.tree.vacate(path, parent, name.base)
+                os.mkdir(name.base, 0o700, dir_fd=parent)
+                if is_whiteout(found):
+                    self.tree.mark_opaque(path)
+            self.tree.implicit.pop(path, None)
+        if entry.xattrs:
+            inner = os.open(name.base, _OPEN_DIRECTORY, dir_fd=parent)
+            try:
+                self._dress(inner, entry)
+            finally:
+                os.close(inner)
+        else:
+            os.chown(name.base, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+            os.chmod(name.base, entry.mode, dir_fd=parent)
+        self._remember(path, entry.mtime)
+
+    def _dress(self, descriptor: int, entry: Entry) -> None:
+        os.fchown(descriptor, entry.uid, entry.gid)
+        os.fchmod(descriptor, entry.mode)
+        for key, value in entry.xattrs:
+            try:
+                os.setxattr(descriptor, key, value)
+            except OSError as error:
+                # A user attribute is a note; a capability is the file's power to do its work.
+                if error.errno != errno.ENOTSUP or not key.startswith(b"user."):
+                    raise
+
+    def _symlink(self, name: Name, parent: int, entry: Entry) -> None:
+        try:
+            os.symlink(entry.link, name.base, dir_fd=parent)
+        except FileExistsError:
+            self.tree.vacate(name.path, parent, name.base)
+            os.symlink(entry.link, name.base, dir_fd=parent)
+        os.chown(name.base, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        os.utime(name.base, ns=(entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
+
+    def _link(self, name: Name, entry: Entry) -> None:
+        target = names.linked(entry.link)
+        if target.path == name.path:
+            return  # a name linked to itself is there already, or was never anything
+        source = os.dup(self.tree.directory(target.parent))  # the next call may close it
+        try:
+            parent = self.tree.directory(name.parent)
+            try:
+                os.link(target.base, name.base, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+            except FileExistsError:
+                self._replace_by_link(target, source, name, parent)
+        finally:
+            os.close(source)
+
+    def _replace_by_link(self, target: Name, source: int, name: Name, parent: int) -> None:
+        old = os.stat(name.base, dir_fd=parent, follow_symlinks=False)
+        new = os.stat(target.base, dir_fd=source, follow_symlinks=False)
+        if (old.st_dev, old.st_ino) == (new.st_dev, new.st_ino):
+            return
+        self.tree.vacate(name.path, parent, name.base)
+        os.link(target.base, name.base, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+
+    def _special(self, name: Name, parent: int, entry: Entry) -> None:
+        major, minor = entry.device
+        if entry.kind == tarball.CHARACTER and (major, minor) == (0, 0):
+            return
+        if not (0 <= major < 2**12 and 0 <= minor < 2**20):
+            raise refused(f"cannot unpack layer: {shown(entry.name)} is a device of impossible number")
+        mode, device = _TYPES[entry.kind] | 0o600, os.makedev(major, minor)
+        try:
+            os.mknod(name.base, mode, device, dir_fd=parent)
+        except FileExistsError:
+            self.tree.vacate(name.path, parent, name.base)
+            os.mknod(name.base, mode, device, dir_fd=parent)
+        os.chown(name.base, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        os.chmod(name.base, entry.mode, dir_fd=parent)  # never a link: it was made just now
+        os.utime(name.base, ns=(entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
+
+    def _remember(self, path: bytes, mtime: int) -> None:
+        """Times of directories, packed: a million of them must not cost a gigabyte."""
+        self._times += _TIME.pack(mtime, len(path)) + path
+        if len(self._times) > _MOST_TIMES:
+            raise refused("cannot unpack layer: it has too many directories")
+
+    def _set_times(self) -> None:
+        for path in self.tree.implicit:
+            self._set_time(path, 0)
+        table, at = bytes(self._times), 0
+        while at < len(table):
+            mtime, length = _TIME.unpack_from(table, at)
+            at += _TIME.size + length
+            self._set_time(table[at - length : at], mtime)
+
+    def _set_time(self, path: bytes, mtime: int) -> None:
+        """What is not a directory any more was replaced by a later member, and has its own time."""
+        parent, _, base = path.rpartition(b"/")
+        above = self.tree.existing(parent)
+        if above is None:
+            return
+        with suppress(FileNotFoundError):
+            found = os.stat(base or b".", dir_fd=above, follow_symlinks=False)
+            if stat.S_ISDIR(found.st_mode):
+                os.utime(base or b".", ns=(mtime, mtime), dir_fd=above, follow_symlinks=False)
+
+
+def _pour(file: int, reader: Reader, count: int) -> None:
+    for chunk in reader.chunks(count):
+        done = os.write(file, chunk)
+        while done < len(chunk):
+            done += os.write(file, chunk[done:])
+
+
+def _explained(error: OSError, name: bytes) -> Exception:
+    why = "no space is left on the disk" if error.errno in _NO_SPACE else error.strerror
+    return refused(f"cannot unpack layer: {shown(name)}: {why}")

@@ -1,0 +1,27 @@
+"""How this package says no: every refusal of an image is a `PullFailed` with a reason of C5.
+
+Names from archives and answers of registries are hostile text: `shown` makes them printable and short before they
+enter a message. Imports nothing heavy: the unpacker loads it.
+"""
+
+from __future__ import annotations
+
+from tank.errors import PullFailed
+
+FAILED = "ErrImagePull"
+NEVER = "ErrImageNeverPull"
+INVALID = "InvalidImageName"
+
+_LONGEST = 120
+
+
+def refused(message: str, *, retry_after: float | None = None) -> PullFailed:
+    """The error to raise when an image cannot be had; `retry_after` in seconds, where the registry named one."""
+    return PullFailed(FAILED, message, retry_after=retry_after)
+
+
+def shown(text: bytes | str) -> str:
+    """Foreign text for a message: quoted, printable ASCII only, at most 120 characters."""
+    plain = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
+    cut = plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST - 1]}…"
+    return "'" + "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cut) + "'"
