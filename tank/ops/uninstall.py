@@ -1,0 +1,46 @@
+"""`tank uninstall`: the units go, the data stays. Refused while there are pods: they would run on, unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tank.errors import Denied
+from tank.host import cgroup, files, process
+from tank.ops import units
+from tank.ops.install import Machine
+
+
+def traces(data_dir: Path) -> tuple[str, ...]:
+    """What is left of pods where no daemon can be asked: records, and control groups in which something lives."""
+    installation = (files.read(data_dir / "installation") or b"").decode().strip()
+    found = [f"record {path}" for path in sorted((data_dir / "pods").glob("*/pod.json"))]
+    for root in dict.fromkeys((f"/tank-{installation}", f"/system.slice/{units.PODS}")):
+        if installation and cgroup.Groups(cgroup.find_hierarchies(), root).populated(""):
+            found.append(f"processes in the control group {root}")
+    return tuple(found)
+
+
+def refuse_while(pods: Sequence[str], data_dir: Path) -> None:
+    """Raises Denied naming what is in the way."""
+    if pods:
+        named = "".join(f"\n  {each}" for each in pods)
+        raise Denied(
+            f"cannot uninstall while there are pods (delete them first: tank delete NAME):{named}\n"
+            f"the data is in {data_dir}"
+        )
+
+
+async def uninstall(machine: Machine, data_dir: Path) -> list[str]:
+    """Do it; answers with what was done and what was kept, a line each. Raises ToolFailed, OSError."""
+    present = [machine.units / name for name in (units.DAEMON, units.PODS) if (machine.units / name).exists()]
+    if present and machine.systemd:
+        await process.run(["systemctl", "disable", "--quiet", "--now", *(path.name for path in present)], seconds=660)
+    present += [machine.script] if machine.script.exists() else []
+    for path in present:
+        path.unlink()
+    if machine.systemd:
+        await process.run(["systemctl", "daemon-reload"])
+    done = [f"removed {path}" for path in present] or ["nothing was installed"]
+    kept = [path for path in (data_dir, machine.root / "etc/tank") if path.exists()]
+    return done + [f"kept {path}: remove it by hand when nothing in it is needed" for path in kept]
