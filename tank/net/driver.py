@@ -1,0 +1,171 @@
+"""The network driver: a pod's interfaces made, compared and released in its pinned namespace.
+
+It holds no memory of what it made: each call looks at the namespace, compares it with the spec and carries out
+the difference, so a first start, a live change, a flushed address and a restarted daemon are one and the same.
+Watches are hints; losing them costs latency only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tank.config import Settings
+from tank.errors import TankError, Waiting
+from tank.host.netns import Namespaces, pinned
+from tank.model.pod import Network, Pod
+from tank.model.record import Address
+from tank.net import uplink
+from tank.net.announce import Announcement, frame, open_sender
+from tank.net.deeds import Scene, carry_out
+from tank.net.drift import ADDITIONS, Change, Parent, bears, compare, find
+from tank.net.links import NETLINK, REASON, Links, conversation
+from tank.net.monitor import Monitor
+from tank.net.seen import Seen
+from tank.net.wanted import Interface, interfaces, mark
+
+ROUNDS = 6  # links go, links are set, addresses go, all is added: each shows in the next look
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One watched namespace, told apart from a later one at the same path by its inode."""
+
+    inode: int
+    nudge: Callable[[], None]
+    opening: asyncio.Task[None] | None = None
+    monitor: Monitor | None = None
+
+
+class NetDriver:
+    """Implements `tank.node.drivers.Net` with macvlan interfaces."""
+
+    def __init__(self, settings: Settings, installation: str, namespaces: Namespaces) -> None:
+        """`namespaces` stays its maker's to close; `installation` is this data directory's id."""
+        self._uplink, self._installation, self._namespaces = settings.uplink, installation, namespaces
+        self._watches: dict[str, _Watch] = {}
+        self._announcements: dict[str, list[Announcement]] = {}
+
+    async def configure(self, uid: str, pod: Pod, namespace: Path) -> tuple[Address, ...]:
+        """Make every interface, address and route as the pod says, and remove ours that it does not.
+
+        Raises Waiting (NetworkNotReady) when the parent or the kernel refuses, with its words and the cure.
+        """
+        if not isinstance(pod.network, Network):
+            return ()
+        wanted = interfaces(pod, uid, self._installation)
+        async with self._talk(namespace) as links:
+            scene = Scene(namespaces=self._namespaces, namespace=namespace, links=links)
+            await self._settle(wanted, scene, mark(uid, self._installation))
+        await self._announce(uid, scene)
+        return tuple(Address(nic=each.name, ip=address, mac=each.mac) for each in wanted for address in each.addresses)
+
+    async def observe(self, uid: str, pod: Pod, namespace: Path) -> Sequence[str]:
+        """What differs from the spec, in words; empty when all is as it should be."""
+        if not isinstance(pod.network, Network):
+            return ()
+        wanted = interfaces(pod, uid, self._installation)
+        async with self._talk(namespace) as links:
+            seen = await links.look()
+        parents = self._parents_below(wanted, seen)
+        return tuple(each.words for each in compare(wanted, seen, mark(uid, self._installation), parents))
+
+    async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
+        """Take the pod's interfaces away, so that its addresses are free at once."""
+        self.unwatch(uid)
+        if not isinstance(pod.network, Network) or not pinned(namespace):
+            return
+        prefix = mark(uid, self._installation)
+        async with self._talk(namespace) as links:
+            for link in await links.links():
+                if bears(link, prefix):
+                    await links.drop_link(link.index)
+
+    def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
+        """Call `nudge()` when a link, address or route in that namespace changes. A hint only."""
+        try:
+            inode = os.stat(namespace).st_ino
+        except OSError:
+            return
+        watch = self._watches.get(uid)
+        if watch and watch.inode == inode:
+            watch.nudge = nudge
+            return
+        self.unwatch(uid)
+        watch = self._watches[uid] = _Watch(inode, nudge)
+        watch.opening = asyncio.get_running_loop().create_task(self._listen(watch, namespace))
+
+    def unwatch(self, uid: str) -> None:
+        """Let go of the namespace: no socket of ours keeps it alive."""
+        for announcement in self._announcements.pop(uid, ()):
+            announcement.close()
+        watch = self._watches.pop(uid, None)
+        if watch and watch.opening:
+            watch.opening.cancel()
+        if watch and watch.monitor:
+            watch.monitor.close()
+
+    async def close(self) -> None:
+        """Let go of every socket."""
+        opening = [watch.opening for watch in self._watches.values() if watch.opening]
+        for uid in [*self._watches, *self._announcements]:
+            self.unwatch(uid)
+        await asyncio.gather(*opening, return_exceptions=True)
+
+    @asynccontextmanager
+    async def _talk(self, namespace: Path) -> AsyncIterator[Links]:
+        async with conversation(await self._namespaces.socket(namespace, *NETLINK)) as links:
+            yield links
+
+    async def _settle(self, wanted: Sequence[Interface], scene: Scene, prefix: str) -> None:
+        changes: tuple[Change, ...] = ()
+        for _ in range(ROUNDS):
+            seen = await scene.links.look()
+            parents = self._parents(wanted, seen)
+            changes = compare(wanted, seen, prefix, parents)
+            for change in changes:
+                await carry_out(change, scene, parents)
+            if all(isinstance(change, ADDITIONS) for change in changes):
+                return
+        raise Waiting(REASON, f"cannot settle the network: {'; '.join(each.words for each in changes)}")
+
+    def _parents(self, wanted: Sequence[Interface], seen: Seen) -> Mapping[str, Parent]:
+        """The parent of each interface; one that is still to be made needs a parent that can carry it."""
+        parents = dict(self._parents_below(wanted, seen))
+        for interface in wanted:
+            if find(interface, seen) is None:
+                parents[interface.name] = uplink.find(interface.parent, self._uplink)
+        for interface in wanted:
+            parent = parents.get(interface.name)
+            if parent and (interface.mtu or 0) > parent.mtu:
+                raise Waiting(REASON, f"mtu {interface.mtu} is more than {parent.name} has ({parent.mtu})")
+        return parents
+
+    def _parents_below(self, wanted: Sequence[Interface], seen: Seen) -> Mapping[str, Parent]:
+        """The parents of the interfaces that stand. `auto` keeps what it has, unless an uplink is set."""
+        found = {}
+        for interface in wanted:
+            if link := find(interface, seen):
+                name = self._uplink if interface.parent == "auto" else interface.parent
+                found[interface.name] = uplink.below(link.lower, name)
+        return {name: parent for name, parent in found.items() if parent}
+
+    async def _listen(self, watch: _Watch, namespace: Path) -> None:
+        with contextlib.suppress(TankError, OSError):
+            opened = await self._namespaces.socket(namespace, *NETLINK)
+            watch.monitor = Monitor(opened, lambda: watch.nudge())
+
+    async def _announce(self, uid: str, scene: Scene) -> None:
+        """Tell the neighbours; that they cannot be told is no reason to fail."""
+        for name, (mac, addresses) in scene.arrived.items():
+            frames = [frame(mac, str(ipaddress.ip_interface(each).ip)) for each in addresses]
+            with contextlib.suppress(TankError, OSError):
+                sender = await self._namespaces.inside(scene.namespace, partial(open_sender, name))
+                self._announcements.setdefault(uid, []).append(Announcement(sender, frames))

@@ -1,0 +1,69 @@
+"""Hears of changes in a pod's network, and only ever nudges: what happened is found out by looking.
+
+Of the kernel's messages only those count by which something of ours may have gone or changed. What is added is
+foreign or our own doing. When more comes than the socket holds, the kernel says so and drops messages: that is
+a nudge too, so nothing needs to be counted or listed again here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import Callable
+
+_GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # RTMGRP_: LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE
+_NEWLINK, _DELLINK, _DELADDR, _NEWROUTE, _DELROUTE = 16, 17, 21, 24, 25
+_REPLACED = 0x100  # NLM_F_REPLACE: the route that stood there is gone
+_SO_RCVBUFFORCE, _BUFFER = 33, 1 << 20
+_HEADER = struct.Struct("=IHHII")
+_BATCH = 256  # datagrams per wake-up, so that a storm in one pod delays nobody
+
+
+class Monitor:
+    """A subscribed socket on the event loop. It keeps its namespace alive until it is closed."""
+
+    def __init__(self, opened: socket.socket, nudge: Callable[[], None]) -> None:
+        """Subscribe `opened`, an rtnetlink socket of the namespace. Raises OSError."""
+        self._socket, self._nudge = opened, nudge
+        with contextlib.suppress(OSError):
+            opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        opened.bind((0, _GROUPS))
+        asyncio.get_running_loop().add_reader(opened.fileno(), self._heard)
+
+    def close(self) -> None:
+        """Let go of the namespace. May be repeated."""
+        if self._socket.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            self._socket.close()
+
+    def _heard(self) -> None:
+        if self._drain():
+            self._nudge()
+
+    def _drain(self) -> bool:
+        matters = False
+        for _ in range(_BATCH):
+            try:
+                datagram = self._socket.recv(65536)
+            except BlockingIOError:
+                break
+            except OSError:  # ENOBUFS: messages were dropped
+                matters = True
+                continue
+            matters = matters or concerns(datagram)
+        return matters
+
+
+def concerns(datagram: bytes) -> bool:
+    """Whether something may have gone or changed, by the kernel's messages. Pure; what is garbled matters too."""
+    offset = 0
+    while offset + _HEADER.size <= len(datagram):
+        length, kind, flags, _, _ = _HEADER.unpack_from(datagram, offset)
+        if kind in (_NEWLINK, _DELLINK, _DELADDR, _DELROUTE) or (kind == _NEWROUTE and flags & _REPLACED):
+            return True
+        if length < _HEADER.size:
+            return True
+        offset += (length + 3) & ~3
+    return False

@@ -1,0 +1,54 @@
+"""What the kernel says is in one network namespace, as frozen values. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """An interface. `lower` is the index of its parent, which lives in the host's namespace."""
+
+    index: int
+    name: str
+    alias: str
+    kind: str
+    mac: str
+    mtu: int
+    up: bool
+    lower: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkAddress:
+    """An address/prefix on a link. `static`: no lifetime, and not made by the kernel for the link alone."""
+
+    index: int
+    address: str
+    static: bool
+    protocol: int  # 0: not said, or a kernel before 5.18, which keeps none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRoute:
+    """A route of the main table."""
+
+    index: int | None
+    to: str
+    via: str | None
+    metric: int
+    protocol: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One look at a namespace."""
+
+    links: tuple[Link, ...] = ()
+    addresses: tuple[LinkAddress, ...] = ()
+    routes: tuple[LinkRoute, ...] = ()
+
+    @property
+    def keeps_protocols(self) -> bool:
+        """Whether this kernel remembers who added an address: it marks its own, so loopback's shows it."""
+        return any(each.protocol for each in self.addresses)

@@ -1,0 +1,97 @@
+"""What a pod's interfaces should be like, derived from its spec. Pure.
+
+Everything of ours bears a mark (decision 10): a link its whole mark as alias, and until that is set a name that
+is a hash of the mark; addresses and routes a protocol number. So what is ours and not wanted any more can be
+told from what a workload with CAP_NET_ADMIN has added itself, which is left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from tank.model.pod import Network, Nic, Pod
+
+PROTOCOL = 116  # of our addresses and routes; neither the kernel nor a routing daemon uses the number
+TEMPORARY = re.compile("tk[0-9a-f]{12}")
+V4, V6 = 2, 10  # AF_INET, AF_INET6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedRoute:
+    """A route by way of one interface. `to` is a CIDR; `metric` is above 0 where two interfaces lead to it."""
+
+    to: str
+    via: str | None
+    metric: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """One interface of a pod as it should be. `mtu` None: the parent's."""
+
+    name: str
+    parent: str  # "auto": see tank.net.uplink
+    mac: str
+    mtu: int | None
+    addresses: tuple[str, ...]
+    routes: tuple[WantedRoute, ...]
+    mark: str
+
+    @property
+    def temporary(self) -> str:
+        """The name it bears until its alias is set: a mark before the deed."""
+        return f"tk{hashlib.sha256(self.mark.encode()).hexdigest()[:12]}"
+
+    @property
+    def inet6(self) -> bool:
+        """Whether it has an IPv6 address."""
+        return any(family(each) == V6 for each in self.addresses)
+
+
+def interfaces(pod: Pod, uid: str, installation: str) -> tuple[Interface, ...]:
+    """The interfaces of the pod, in the order of its spec; none on the host's network or without one."""
+    nics = pod.network.nics if isinstance(pod.network, Network) else ()
+    led_to: dict[str, int] = {}
+    return tuple(
+        Interface(
+            name=nic.name,
+            parent=nic.parent,
+            mac=nic.mac or stable_mac(installation, pod.name, nic.name),
+            mtu=nic.mtu,
+            addresses=tuple(str(ipaddress.ip_interface(each)) for each in nic.ip),
+            routes=_routes(nic, led_to),
+            mark=f"{mark(uid, installation)}/{nic.name}",
+        )
+        for nic in nics
+    )
+
+
+def mark(uid: str, installation: str) -> str:
+    """What the alias of every link of this pod begins with."""
+    return f"tank {installation}/{uid}"
+
+
+def stable_mac(installation: str, pod: str, nic: str) -> str:
+    """A locally administered unicast address that outlives delete and apply: it hangs on names alone."""
+    digest = hashlib.sha256(f"{installation}/{pod}/{nic}".encode()).digest()
+    first = digest[0] & 0b1111_1100 | 0b10
+    return ":".join(f"{byte:02x}" for byte in (first, *digest[1:6]))
+
+
+def family(address: str) -> int:
+    """The address family of an address or a CIDR."""
+    return V6 if ":" in address else V4
+
+
+def _routes(nic: Nic, led_to: dict[str, int]) -> tuple[WantedRoute, ...]:
+    """Those that lead straight onto the link first: others may need them for their gateway."""
+    stated = [(str(ipaddress.ip_network(route.to)), route.via) for route in nic.routes]
+    stated += [("::/0" if family(gateway) == V6 else "0.0.0.0/0", gateway) for gateway in nic.gateway]
+    found = []
+    for to, via in sorted(stated, key=lambda each: each[1] is not None):
+        found.append(WantedRoute(to=to, via=str(ipaddress.ip_address(via)) if via else None, metric=led_to.get(to, 0)))
+        led_to[to] = led_to.get(to, 0) + 1
+    return tuple(found)
