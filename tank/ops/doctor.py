@@ -47,12 +47,13 @@ class Finding:
 async def examine(data_dir: Path, run_dir: Path) -> list[Finding]:
     """Every check of the machine itself, in the order of reading."""
     tools = await asyncio.gather(*(_program(name) for name in versions.LEAST))
-    found = [_kernel(platform.release()), *_control_groups(), *tools, await _runtime_features()]
+    found = [kernel(platform.release()), *_control_groups(), *tools, await _runtime_features()]
     found += [_overlay(), _seccomp(), _macvlan(), *_disk(data_dir)]
-    return [*found, *_directories(data_dir, run_dir)]
+    return [*found, *directories(data_dir, run_dir)]
 
 
-def _kernel(release: str) -> Finding:
+def kernel(release: str) -> Finding:
+    """Whether a kernel's release is new enough."""
     version = versions.parse(release) or (0,)
     if version < KERNEL_NEEDED:
         return Finding("kernel", Verdict.FAIL, f"{release} is too old", "needs 5.14 or later (cgroup.kill)")
@@ -95,10 +96,11 @@ async def _program(name: str) -> Finding:
     version = versions.parse((await _output([path, "--version"])).replace("tini", ""))
     if version is None:
         return Finding(name, Verdict.WARN, f"{path} does not tell its version", "is it the right program?")
-    return _judge(name, version)
+    return judge(name, version)
 
 
-def _judge(name: str, version: versions.Version) -> Finding:
+def judge(name: str, version: versions.Version) -> Finding:
+    """Whether a program's version is fit, and whether it has known holes (S42)."""
     said, least = versions.words(version), versions.LEAST[name]
     if version < least:
         return Finding(name, Verdict.FAIL, f"{said} is too old", f"needs {versions.words(least)} or later")
@@ -179,13 +181,13 @@ def _disk(data_dir: Path) -> Iterator[Finding]:
         yield Finding("inodes", Verdict.WARN, f"{found.f_favail} left for {data_dir}", "remove files, or set data_dir")
 
 
-def _directories(data_dir: Path, run_dir: Path) -> Iterator[Finding]:
+def directories(data_dir: Path, run_dir: Path) -> Iterator[Finding]:
     """Nobody but root may look into the data; nobody but the group may reach the socket (S19)."""
-    loose = [data_dir / name for name, mode in MODES.items() if _wider(data_dir / name, mode)]
-    loose += [run_dir] if _wider(run_dir, 0o750) else []
-    loose += [run_dir / "tank.sock"] if _wider(run_dir / "tank.sock", 0o660) else []
-    for path in loose:
-        yield Finding("permissions", Verdict.FAIL, f"{path} is open to others", f"chmod go-rwx {path}")
+    wanted = {data_dir / name: mode for name, mode in MODES.items()}
+    wanted |= {run_dir: 0o750, run_dir / "tank.sock": 0o660}
+    loose = {path: mode for path, mode in wanted.items() if _wider(path, mode)}
+    for path, mode in loose.items():
+        yield Finding("permissions", Verdict.FAIL, f"{path} is open to others", f"chmod {mode:o} {path}")
     if not loose:
         yield Finding("permissions", Verdict.OK, f"{data_dir} and {run_dir} are closed to others")
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import tank
 
-
 PACKAGE = Path(tank.__file__).parent
 
 

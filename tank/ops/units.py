@@ -17,7 +17,8 @@ Wants=tank-pods.service network-online.target
 After=tank-pods.service network-online.target local-fs.target nss-lookup.target
 
 [Service]
-Type=exec
+Type=notify
+NotifyAccess=main
 ExecStart={command}
 KillMode=process
 Restart=always
