@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from tank.errors import Failed
-from tank.host import syscalls
+from tank.host import openat
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_WITHIN_MOUNT = syscalls.RESOLVE_NO_XDEV | syscalls.RESOLVE_NO_SYMLINKS
+_NO_XDEV = 0x01  # openat2: a mount, a bind of the same file system included, is not entered
+_WITHIN_MOUNT = _NO_XDEV | openat.NO_SYMLINKS
 _DEEPEST = 100
 
 
@@ -139,7 +140,7 @@ def _remove_entry(parent: int, name: str, top: int | None, depth: int) -> None:
         if not stat.S_ISDIR(os.lstat(name, dir_fd=parent).st_mode):
             os.unlink(name, dir_fd=parent)
             return
-        fd = syscalls.openat2(parent, name, _DIRECTORY, resolve=_WITHIN_MOUNT)
+        fd = openat.openat2(parent, os.fsencode(name), _DIRECTORY, resolve=_WITHIN_MOUNT)
     except FileNotFoundError:
         return
     try:

@@ -15,10 +15,11 @@ from functools import cache
 from pathlib import Path
 
 from tank.errors import Failed
-from tank.host import syscalls
+from tank.host import openat, syscalls
 
 _LONGEST_VALUE = 255  # of an fsconfig string
 _LONGEST_OPTIONS = 4095  # of mount(2)
+_NO_XDEV = 0x01  # openat2: fails with EXDEV at a mount
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def is_mounted(path: Path) -> bool:
         return False
     try:
         flags = os.O_PATH | os.O_NOFOLLOW
-        os.close(syscalls.openat2(fd, path.name, flags, resolve=syscalls.RESOLVE_NO_XDEV))
+        os.close(openat.openat2(fd, os.fsencode(path.name), flags, resolve=_NO_XDEV))
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:

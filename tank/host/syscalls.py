@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import struct
 
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
@@ -20,14 +19,11 @@ FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE = 0, 1, 6
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 0x1, 0x2, 0x4, 0x8
 MOVE_MOUNT_F_EMPTY_PATH = 4
 
-RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS = 0x1, 0x2, 0x4
-RESOLVE_BENEATH, RESOLVE_IN_ROOT = 0x8, 0x10
-
 IN_MODIFY, IN_ATTRIB, IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO = 0x2, 0x4, 0x8, 0x40, 0x80
 IN_CREATE, IN_DELETE, IN_DELETE_SELF, IN_MOVE_SELF = 0x100, 0x200, 0x400, 0x800
 IN_UNMOUNT, IN_OVERFLOW, IN_IGNORED, IN_ONLYDIR = 0x2000, 0x4000, 0x8000, 0x1000000
 
-_MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT, _OPENAT2 = 429, 430, 431, 432, 437
+_MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -49,7 +45,7 @@ def _checked(result: int, *about: str | os.PathLike[str]) -> int:
     return result
 
 
-def _syscall(number: int, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
+def _syscall(number: int, *arguments: int | bytes | None) -> int:
     """Integers are widened to 64 bits: ctypes would pass them as 32."""
     wide = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
     return _checked(_libc.syscall(ctypes.c_long(number), *wide))
@@ -93,12 +89,6 @@ def fsmount(fd: int, attributes: int = 0) -> int:
 def move_mount(fd: int, target: str) -> None:
     """Attach a detached mount."""
     _syscall(_MOVE_MOUNT, fd, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH)
-
-
-def openat2(directory: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:
-    """openat2(2); the descriptor is close-on-exec."""
-    how = ctypes.create_string_buffer(struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, resolve), 24)
-    return _syscall(_OPENAT2, directory, os.fsencode(path), how, 24)
 
 
 def inotify_init() -> int:

@@ -1,0 +1,1 @@
+"""Containers: crun under conmon, roots, control groups, streams."""

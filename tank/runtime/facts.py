@@ -1,0 +1,56 @@
+"""What is so of one attempt, read from the kernel and from the files of crun and conmon; nothing is remembered.
+
+It spawns nothing, so that a pass over hundreds of containers is cheap, and holds at any instant: whatever was
+half made when somebody was killed reads as what it is, a container without a process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tank.config import Settings
+from tank.host.cgroup import Groups
+from tank.host.watch import start_time_of
+from tank.model.facts import RuntimeFact
+from tank.runtime import conmon, places
+from tank.runtime.crun import Crun
+
+
+def newest(settings: Settings, uid: str) -> Mapping[str, places.Attempt]:
+    """The newest attempt of each container of which anything is left."""
+    return {each.container: each for each in places.attempts(settings, uid)}
+
+
+def observe(attempt: places.Attempt, crun: Crun, groups: Groups) -> RuntimeFact:
+    """The facts of one attempt. Raises OSError: it cannot be told."""
+    state = crun.state(attempt.id)
+    pid, start_time = (state.pid, state.start_time) if state else (None, None)
+    exit_wall = _modified(attempt)
+    report = conmon.report(attempt.sync)
+    return RuntimeFact(
+        attempt=attempt.number,
+        pid=pid,
+        start_time=start_time,
+        alive=pid is not None and start_time_of(pid) == start_time,
+        started=state is not None and state.started,
+        monitored=is_monitored(attempt, groups),
+        exited=exit_wall is not None,
+        exit_code=conmon.exit_code(attempt.exit),
+        exit_wall=exit_wall,
+        oom_kills=groups.oom_kills(attempt.group),
+        populated=groups.populated(attempt.group),
+        error=report.message.strip() if report is not None and report.pid is None else "",
+    )
+
+
+def is_monitored(attempt: places.Attempt, groups: Groups) -> bool:
+    """Whether its monitor lives: the pid it wrote down is in the group that is only its own (R16)."""
+    pid = conmon.monitor_pid(attempt.monitor_pidfile)
+    return pid is not None and pid in groups.processes(attempt.monitor_group) and start_time_of(pid) is not None
+
+
+def _modified(attempt: places.Attempt) -> float | None:
+    try:
+        return attempt.exit.stat().st_mtime
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,114 @@
+"""A pod's sandbox: pinned namespaces, one `/dev/shm`, volumes in memory, the `/etc` files. No process (decision 5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tank.config import Settings
+from tank.errors import Failed
+from tank.host import files, mounts
+from tank.host.cgroup import Groups
+from tank.host.netns import Namespaces, pinned
+from tank.model.pod import Pod, Tmpfs
+from tank.runtime import etc, volumes
+
+SHM_SIZE = 64 * 2**20
+_ETC = ("hosts", "hostname", "resolv.conf")
+_RESOLV_CONFS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
+
+
+@dataclass(frozen=True, slots=True)
+class Sandboxes:
+    """Makes, looks at and removes the sandboxes of one installation. Every method may be repeated."""
+
+    settings: Settings
+    namespaces: Namespaces
+    groups: Groups
+
+    def namespace_paths(self, uid: str, pod: Pod) -> dict[str, str]:
+        """The pins that a container joins, by the runtime's word for their kind."""
+        top = self.settings.pod_run_dir(uid) / "ns"
+        kinds = {"ipc": "ipc", "uts": "uts"} | ({} if pod.network == "host" else {"network": "net"})
+        return {kind: str(top / name) for kind, name in kinds.items()}
+
+    def shm(self, uid: str) -> Path:
+        """What all containers of the pod see as /dev/shm."""
+        return self.settings.pod_run_dir(uid) / "shm"
+
+    def etc(self, uid: str) -> Path:
+        """The directory of the three files that containers see in /etc."""
+        return self.settings.pod_run_dir(uid) / "etc"
+
+    async def make(self, uid: str, pod: Pod) -> None:
+        """The directory first, as the mark. Raises Failed."""
+        top = self.settings.pod_run_dir(uid)
+        try:
+            files.make_directory(top)
+            await self.namespaces.make(top / "ns", net=pod.network != "host", hostname=etc.hostname(pod))
+            self._make_memory(uid, pod)
+            self.refresh(uid, pod)
+        except OSError as error:
+            raise Failed(f"cannot make the sandbox {uid}: {error.strerror}") from error
+
+    def _make_memory(self, uid: str, pod: Pod) -> None:
+        shm = self.shm(uid)
+        files.make_directory(shm)
+        if not mounts.is_mounted(shm):
+            mounts.tmpfs(shm, size=SHM_SIZE, mode=0o1777, noexec=True)
+        for volume in pod.volumes:
+            if isinstance(volume.source, Tmpfs):
+                volumes.make_tmpfs(self.settings, uid, volume)
+
+    def refresh(self, uid: str, pod: Pod) -> None:
+        """Write the /etc files, in place: they are mounted in containers that run. Raises OSError."""
+        files.make_directory(self.etc(uid), 0o755)
+        texts = {
+            "hosts": etc.hosts(pod, _text(Path("/etc/hosts"))),
+            "hostname": f"{etc.hostname(pod)}\n",
+            "resolv.conf": etc.resolv_conf(pod, [_text(each) for each in _RESOLV_CONFS], self.settings.dns),
+        }
+        for name, text in texts.items():
+            if files.read(self.etc(uid) / name) != text.encode():
+                files.rewrite(self.etc(uid) / name, text.encode(), 0o644)
+
+    async def repin(self, uid: str, pid: int) -> None:
+        """Pin again, from the living process `pid`, whichever namespace lost its pin."""
+        await self.namespaces.repin(self.settings.pod_run_dir(uid) / "ns", pid, ("net", "ipc", "uts"))
+
+    def observe(self, uid: str, pod: Pod) -> Mapping[str, bool] | None:
+        """Each pin that the pod wants and whether it stands; None: there is no sandbox."""
+        top = self.settings.pod_run_dir(uid)
+        if not top.is_dir():
+            return None
+        names = ("ipc", "uts") if pod.network == "host" else ("net", "ipc", "uts")
+        pins = {name: pinned(top / "ns" / name) for name in names}
+        pins["shm"] = mounts.is_mounted(self.shm(uid))
+        pins["etc"] = all((self.etc(uid) / name).is_file() for name in _ETC)
+        for volume in pod.volumes:
+            if isinstance(volume.source, Tmpfs):
+                path = volumes.tmpfs_path(self.settings, uid, volume)
+                pins[f"tmpfs/{volume.name}"] = mounts.is_mounted(path)
+        return pins
+
+    async def remove(self, uid: str) -> None:
+        """Everything volatile but containers, which must be gone: a mount that is left is taken off. Raises Failed."""
+        top = self.settings.pod_run_dir(uid)
+        await self.namespaces.remove(top / "ns")
+        await asyncio.to_thread(_clear, top)
+        await self.groups.remove(uid)
+        self.groups.remove_root()
+
+
+def _clear(top: Path) -> None:
+    try:
+        mounts.unmount_below(top)
+        files.remove_tree(top)
+    except OSError as error:
+        raise Failed(f"cannot remove {top}: {error.strerror}") from error
+
+
+def _text(path: Path) -> str:
+    return (files.read(path) or b"").decode(errors="replace")
