@@ -60,6 +60,8 @@ def clear(directory: Path) -> None:
         remove_groups(name)
     for link in leaks.read(directory / "links").decode().split():
         subprocess.run(["ip", "link", "delete", link], capture_output=True, check=False)
+    for neighbour in leaks.read(directory / "neighbours").decode().split():
+        subprocess.run(["ip", "netns", "delete", neighbour], capture_output=True, check=False)
     unmount(directory)
     shutil.rmtree(directory, ignore_errors=True)
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import lan as lans
 from tests import leaks, sweeping
+from tests.daemon import Daemon
 from tests.waiting import wait_for
-
-pytest_plugins: list[str] = []
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +47,34 @@ def _nothing_is_left_behind(request: pytest.FixtureRequest, leak_scope: leaks.Sc
             wait_for(nothing_left, seconds=3)
         except AssertionError:
             pytest.fail("left behind:\n  " + "\n  ".join(leaked), pytrace=False)
+
+
+@pytest.fixture
+def daemon(short_tmp: Path, installation: str) -> Iterator[Daemon]:
+    """A running daemon. The test may kill and start it; afterwards every pod is deleted and nothing may be left."""
+    made = Daemon(short_tmp, installation)
+    yield from tended(made)
+
+
+@pytest.fixture
+def lan(run_dir_of_tests: Path) -> Iterator[lans.Lan]:
+    """A parent for macvlan, and a neighbour on the same network."""
+    with lans.lan(run_dir_of_tests) as made:
+        yield made
+
+
+def tended(made: Daemon) -> Iterator[Daemon]:
+    """Start, lend, and take back clean, whatever the test has done."""
+    made.start()
+    try:
+        yield made
+        if made.process is None or made.process.poll() is not None:
+            made.start()
+        made.delete_all()
+        assert made.end() == 0
+        assert made.leftovers() == []
+    finally:
+        made.kill()
+        sweeping.kill("none", frozenset({made.installation}))
+        sweeping.unmount(made.directory)
+        sweeping.remove_groups(made.installation)
