@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,8 +33,8 @@ DAMAGE = frozenset(
         sqlite3.SQLITE_TOOBIG,
     }
 )
-Migrations = Mapping[int, tuple[str, ...]]  # version -> the statements that lead to the next one
-MIGRATIONS: Migrations = {}
+Migration = Callable[[sqlite3.Connection], None]  # within a transaction; rewrites the sums of rows it changes
+MIGRATIONS: Mapping[int, Migration] = {}  # version -> the way to the next one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,9 @@ class Opened:
     damaged: Path | None
 
 
-def open_file(path: Path, at: float, *, version: int = tables.VERSION, migrations: Migrations = MIGRATIONS) -> Opened:
+def open_file(
+    path: Path, at: float, *, version: int = tables.VERSION, migrations: Mapping[int, Migration] = MIGRATIONS
+) -> Opened:
     """Open or make the store at `path`; `at` (wall clock) names what is set aside. Raises Unavailable."""
     try:
         damaged = _set_aside(path, at) if _is_cut_off(path) else None
@@ -69,7 +71,7 @@ class _Damage(Unavailable):
         super().__init__(message)
 
 
-def _open_sound(path: Path, damaged: Path | None, version: int, migrations: Migrations) -> Opened:
+def _open_sound(path: Path, damaged: Path | None, version: int, migrations: Mapping[int, Migration]) -> Opened:
     """Raises _Damage with the connection still open; Unavailable for all else that is in the way."""
     made = _make_file(path)
     connection = _connect(path)
@@ -148,7 +150,7 @@ def _check(connection: sqlite3.Connection) -> None:
         raise Malformed(str(said[0]))
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, version: int, migrations: Migrations) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, version: int, migrations: Mapping[int, Migration]) -> None:
     """Bring an older file to `version` in one transaction, after a copy of it beside it (R21)."""
     stored = connection.execute("PRAGMA user_version").fetchone()[0]
     if tables.meta(connection).get("schema") != str(stored):
@@ -160,8 +162,8 @@ def _migrate(connection: sqlite3.Connection, path: Path, version: int, migration
     try:
         _back_up(connection, path.with_name(f"{path.name}.v{stored}"))
         connection.execute("BEGIN IMMEDIATE")
-        for statement in (each for step in range(stored, version) for each in migrations[step]):
-            connection.execute(statement)
+        for step in range(stored, version):
+            migrations[step](connection)
         connection.execute(f"PRAGMA user_version = {version}")
         tables.set_meta(connection, "schema", str(version))
         connection.execute("COMMIT")
