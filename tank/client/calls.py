@@ -152,12 +152,15 @@ def document(pods: Spec | Sequence[Spec]) -> bytes:
 
 
 def plain(pod: Any) -> Any:
-    """A Pod in its written form; anything else is itself."""
+    """A Pod in its written form; anything else is itself. What it leaves to the machine is left out."""
     if not hasattr(pod, "model_dump"):
         return pod
-    from tank.model.parse import dump
+    from tank.model.parse import dump_pod, parse_pod
 
-    return dump(pod)
+    written = dump_pod(parse_pod(pod))
+    if "grace" not in pod.model_fields_set:
+        del written["grace"]
+    return written
 
 
 def _unknown(value: Any) -> Any:

@@ -44,9 +44,10 @@ def execute(
         tty = stdin is None and both_ends()
     stream = start(daemon, name, container, asked | {"tty": tty, "stdin": tty or stdin is not None})
     if tty and stdin is None:
-        return ExecResult(exit_code=interact(stream) or 0)
-    stream.source = Source(stdin)
-    code = stream.run() or 0
+        code = interact(stream) or 0
+    else:
+        stream.source = Source(stdin)
+        code = stream.run() or 0
     return ExecResult(exit_code=code, stdout=bytes(stream.out.data), stderr=_said(stream, code))
 
 
@@ -58,24 +59,18 @@ def start(daemon: Endpoint, name: str, container: str | None, asked: dict[str, A
 
 
 def interact(stream: Stream) -> int | None:
-    """Give this terminal to the far end until it is done or the detach keys are pressed. Raises its error."""
+    """Give this terminal to the far end until it is done, or None when the detach keys are pressed."""
     _join(stream)
     with Terminal(sys.stdin.fileno()) as stream.terminal:
-        code = stream.run()
-    if stream.error:
-        raise stream.error
-    return code
+        return stream.run()
 
 
 def pipe(stream: Stream, *, stdin: bool) -> int | None:
-    """Join the standard streams, binary and apart, with the far end. Raises its error."""
+    """Join the standard streams, binary and apart, with the far end until it is done."""
     _join(stream)
     if not stdin:
         stream.source = Source(None)
-    code = stream.run()
-    if stream.error:
-        raise stream.error
-    return code
+    return stream.run()
 
 
 def attach(daemon: Endpoint, name: str, container: str | None, keys: str) -> int | None:
@@ -84,9 +79,11 @@ def attach(daemon: Endpoint, name: str, container: str | None, keys: str) -> int
     spec = _container(daemon.json("GET", pod_path(name))["spec"], container)
     stream = Stream(*upgrade(daemon, pod_path(name, "attach"), {"container": container}))
     stream.keys = DetachKeys(wanted)
-    if spec.get("tty") and both_ends():
-        return interact(stream)
-    return pipe(stream, stdin=bool(spec.get("stdin")))
+    raw = spec.get("tty") and both_ends()
+    code = interact(stream) if raw else pipe(stream, stdin=bool(spec.get("stdin")))
+    if stream.error:
+        raise stream.error
+    return code
 
 
 def _container(spec: Mapping[str, Any], name: str | None) -> Mapping[str, Any]:

@@ -55,10 +55,14 @@ def quote(text: str) -> str:
 
 
 def target(path: str, query: Query = None) -> str:
-    """`path` with those of the query that say something: None and False are left out, True is 1."""
-    said = {name: value for name, value in (query or {}).items() if value is not None and value is not False}
-    pairs = (f"{name}={quote('1' if value is True else str(value))}" for name, value in said.items())
-    return f"{path}?{'&'.join(pairs)}" if said else path
+    """`path` with what the query says: None and False are left out, True is 1, a list stands several times."""
+    pairs = [
+        f"{name}={quote('1' if each is True else str(each))}"
+        for name, value in (query or {}).items()
+        for each in (value if isinstance(value, list) else [value])
+        if each is not None and each is not False
+    ]
+    return f"{path}?{'&'.join(pairs)}" if pairs else path
 
 
 def endpoint(url: str | None = None, timeout: float | None = 60.0) -> Endpoint:

@@ -1,0 +1,96 @@
+"""`tank list`: the pods as a table, once or as they change."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tank.cli.text import age, line, phase_tone, print_as, table
+from tank.client.wire import Endpoint, endpoint
+
+if TYPE_CHECKING:
+    import argparse
+
+HEAD = ["NAME", "STATUS", "READY", "RESTARTS", "AGE", "ADDRESSES", "IMAGE"]
+WIDE = ["UID", "REVISION", "DIGEST"]
+_TOP, _ERASE = "\x1b[H", "\x1b[J"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The selector, and whether to go on."""
+    parser.add_argument("-l", "--selector", metavar="SEL", help="only pods whose labels match: a=b,c!=d,e,!f")
+    parser.add_argument("-w", "--watch", action="store_true", help="go on showing changes")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the pods."""
+    daemon = endpoint(options.host)
+    if options.watch:
+        return watch(daemon, options)
+    show(daemon.json("GET", "/v1/pods", {"l": options.selector}), options)
+    return 0
+
+
+def show(pods: list[dict[str, Any]], options: argparse.Namespace) -> None:
+    """Print statuses as the output flag says."""
+    if options.output in ("json", "yaml"):
+        print_as(options.output, pods)
+    elif options.output == "name":
+        sys.stdout.write("".join(f"{line(pod['name'])}\n" for pod in pods))
+    else:
+        print(render(pods, options.output == "wide", options.color))
+
+
+def render(pods: list[dict[str, Any]], wide: bool = False, color: bool = False) -> str:
+    """The table of pods."""
+    rows = [row(pod, wide) for pod in pods]
+    tones = [phase_tone(pod["phase"], pod.get("ready", False)) for pod in pods]
+    return table([HEAD + WIDE if wide else HEAD, *rows], tones, color)
+
+
+def row(pod: dict[str, Any], wide: bool = False) -> list[object]:
+    """One pod's cells."""
+    containers = pod.get("containers") or []
+    ready = sum(1 for each in containers if each.get("ready"))
+    restarts = sum(each.get("restarts", 0) for each in containers)
+    addresses = ",".join(str(each["ip"]).partition("/")[0] for each in pod.get("addresses") or []) or "-"
+    images = [each.get("image") or "-" for each in containers]
+    image = ",".join(images) if wide or len(images) < 2 else f"{images[0]} +{len(images) - 1}"
+    cells: list[object] = [pod["name"], pod.get("reason") or pod["phase"], f"{ready}/{len(containers)}", restarts]
+    cells += [age(pod.get("created_at")), addresses, image]
+    if wide:
+        digests = ",".join((each.get("image_digest") or "-")[:19] for each in containers)
+        cells += [pod.get("uid", ""), pod.get("revision", ""), digests]
+    return cells
+
+
+def watch(daemon: Endpoint, options: argparse.Namespace) -> int:
+    """Redraw on a terminal; elsewhere, a line for each change."""
+    pods: dict[str, dict[str, Any]] = {}
+    redraw = sys.stdout.isatty() and options.output in (None, "table", "wide")
+    for change in daemon.lines("/v1/pods", {"l": options.selector, "watch": True}):
+        if "gone" in change:
+            pods.pop(change["gone"], None)
+        else:
+            pods[change["status"]["name"]] = change["status"]
+        if redraw:
+            text = render([pods[name] for name in sorted(pods)], options.output == "wide", options.color)
+            clear = text.replace("\n", "\x1b[K\n")
+            sys.stdout.write(f"{_TOP}{clear}\x1b[K\n{_ERASE}")
+        else:
+            _print_change(change, options)
+        sys.stdout.flush()
+    return 0
+
+
+def _print_change(change: dict[str, Any], options: argparse.Namespace) -> None:
+    if options.output in ("json", "yaml"):
+        import json
+
+        print(json.dumps(change))
+    elif "gone" in change:
+        print(f"{line(change['gone'])}  gone")
+    elif options.output == "name":
+        print(line(change["status"]["name"]))
+    else:
+        print("  ".join(line(cell) for cell in row(change["status"], options.output == "wide")))
