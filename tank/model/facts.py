@@ -98,3 +98,4 @@ class PodFacts:
     sandbox: SandboxFact | None = None
     containers: Mapping[str, ContainerFact] = field(default_factory=dict)
     images: Mapping[str, ImageFact] = field(default_factory=dict)
+    blocked: str = ""  # which other pod has to end first: an address or a volume is never held twice

@@ -108,7 +108,7 @@ def _split_registry(name: str) -> tuple[str, str]:
     match = _REGISTRY.fullmatch(first)
     if match is None or not 0 < int(match["port"] or 1) < 65536:
         raise Refused(f"{quoted(first)} is not a registry host")
-    registry = first.lower()
+    registry = first.lower() if any(sign in first for sign in ".:") else first
     if registry in (DEFAULT_REGISTRY, f"index.{DEFAULT_REGISTRY}"):
         return DEFAULT_REGISTRY, rest if "/" in rest else f"library/{rest}"
     return registry, rest

@@ -131,16 +131,15 @@ def _nearest_duration(text: str) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """The duration with the largest units first: 5400.0 is "1h30m", 0.5 is "500ms", 0 is "0s"."""
-    rest = Decimal(repr(seconds))
+    """The duration to the nanosecond, largest units first: 5400.0 is "1h30m", 0.5 is "500ms", 0 is "0s"."""
+    rest = Decimal(repr(seconds)).quantize(Decimal("1e-9"))
     hours, rest = divmod(rest, 3600)
     minutes, rest = divmod(rest, 60)
     text = (f"{int(hours)}h" if hours else "") + (f"{int(minutes)}m" if minutes else "")
     if 0 < rest < 1 and rest * 1000 % 1 == 0:
         return f"{text}{int(rest * 1000)}ms"
     if rest or not text:
-        whole = rest % 1 == 0
-        text += f"{int(rest) if whole else format(rest, 'f')}s"
+        text += f"{format(rest.normalize(), 'f')}s"
     return text
 
 

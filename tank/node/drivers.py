@@ -6,36 +6,21 @@ skipped and tried again: unknown is never absence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tank.model.facts import RuntimeFact
 from tank.model.image import Image
+from tank.model.launch import Created, Launch
 from tank.model.pod import Container, Limits, Pod
 from tank.model.record import Address
 
+if TYPE_CHECKING:
+    from tank.runtime.logs import LogLine
+    from tank.runtime.session import ExecRequest, Session
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
-    """All that is needed to create one attempt. `image` None: the container has a rootfs."""
-
-    uid: str
-    pod: Pod
-    container: Container
-    attempt: int
-    image: Image | None
-    addresses: tuple[Address, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Created:
-    """A container parked before its first instruction."""
-
-    pid: int
-    start_time: int
-
+__all__ = ["Created", "Images", "Launch", "Net", "Runtime"]
 
 class Runtime(Protocol):
     """Sandboxes and containers: crun, conmon, overlay, namespaces, control groups."""
@@ -64,6 +49,9 @@ class Runtime(Protocol):
     async def observe(self, uid: str) -> Mapping[str, RuntimeFact]:
         """Each container name of which anything is left, its newest attempt."""
 
+    async def check(self, launch: Launch) -> None:
+        """Whether `create` could succeed: host paths, rootfs, helper programs. Changes nothing. Raises Waiting."""
+
     async def create(self, launch: Launch) -> Created:
         """Prepare root, bundle, mounts and create the container, parked. Raises StartFailed, Waiting, Failed."""
 
@@ -77,13 +65,27 @@ class Runtime(Protocol):
         """SIGKILL everything in its control group and wait until it is empty. Raises Failed when it will not die."""
 
     async def discard(self, uid: str, container: str, attempt: int) -> None:
-        """Remove what is left of an ended attempt: runtime state, bundle, root, control group, exit file. Not its log."""
+        """Remove what is left of an ended attempt: runtime state, bundle, root, group, exit file. Not its log."""
 
     async def tune(self, uid: str, container: str, attempt: int, limits: Limits) -> None:
         """Change the limits of the running container (C12)."""
 
     def stop_signal(self, container: Container, image: Image | None) -> str:
         """The signal that asks this container to stop: the spec's, else the image's, else SIGTERM (C3.3)."""
+
+    def logs(
+        self, uid: str, container: str, *, tail: int | None, since: float | None, previous: bool, follow: bool
+    ) -> AsyncIterator[LogLine]:
+        """The container's output, oldest first. `since` is wall clock."""
+
+    async def rotate_logs(self) -> None:
+        """Rotate every log that grew beyond its size (R31). Called now and then."""
+
+    async def exec(self, uid: str, container: Container, pod: Pod, attempt: int, request: ExecRequest) -> Session:
+        """Run a program in the running container. Raises StartFailed, Failed."""
+
+    async def attach(self, uid: str, container: str, attempt: int) -> Session:
+        """Join the streams of the container's own program. Raises Failed."""
 
     def watch(self, nudge: Callable[[str], None]) -> None:
         """Call `nudge(uid)` when an exit file appears, a process ends or a pin goes. A hint only."""
@@ -100,6 +102,9 @@ class Images(Protocol):
 
     def pulling(self, reference: str) -> bool:
         """Whether a flight for this reference is under way."""
+
+    def progress_text(self, reference: str) -> str:
+        """How far the flight for this reference is, in words; empty when there is none."""
 
     async def resolve(self, reference: str, policy: str, digest: str | None) -> Image:
         """Have the image here, whole, by the pull policy; with `digest`, exactly that manifest. Raises PullFailed."""

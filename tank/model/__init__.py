@@ -1,0 +1,1 @@
+"""Frozen values: what is wanted, what was seen, what was written down."""

@@ -1,0 +1,115 @@
+"""Pulls under way: they take long, so they run beside the loop, never inside a pod's pass (R57).
+
+A flight ends in the store (the digest is pinned to the revision) or in the record (a trouble with its back-off);
+then it nudges the pod. Losing a flight with the daemon loses nothing: the next pass begins it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from tank.errors import PullFailed, TankError, Waiting
+from tank.model.desired import Desired
+from tank.model.pod import Container
+from tank.model.record import ContainerRecord, Trouble
+from tank.node.observe import Machine, pinned
+from tank.node.report import Report
+from tank.plan.restart import troubled
+from tank.plan.wish import attempt_digest
+from tank.store.base import Store
+
+log = logging.getLogger("tank.node")
+
+
+class Flights:
+    """One flight per container of a pod uid, at most."""
+
+    def __init__(self, machine: Machine, store: Store, report: Report, nudge: Callable[[str], None]) -> None:
+        self._machine, self._store, self._report, self._nudge = machine, store, report, nudge
+        self._tasks: dict[tuple[str, str], tuple[str, asyncio.Task[None]]] = {}
+
+    async def resolve(self, desired: Desired, container: Container) -> None:
+        """Have the image here and pinned: at once when no registry is needed, else by a flight that nudges."""
+        assert isinstance(container.image, str)
+        digest = desired.pins.get(container.name)
+        if digest is None and container.pull in ("if_missing", "never"):
+            here = await self._machine.images.find(container.image)
+            if here is not None:
+                await self._store.pin(desired.name, desired.revision, container.name, here.digest)
+                return
+        self._begin(desired, container, digest)
+
+    def _begin(self, desired: Desired, container: Container, digest: str | None) -> None:
+        key = (desired.uid, container.name)
+        aim = f"{desired.revision} {container.image} {digest}"
+        held = self._tasks.get(key)
+        if held is not None and not held[1].done():
+            if held[0] == aim:
+                return
+            held[1].cancel()
+        task = asyncio.create_task(self._fly(desired, container, digest), name=f"pull {desired.name}/{container.name}")
+        self._tasks[key] = (aim, task)
+        task.add_done_callback(lambda done: self._ended(key, done))
+
+    def _ended(self, key: tuple[str, str], task: asyncio.Task[None]) -> None:
+        held = self._tasks.get(key)
+        if held is not None and held[1] is task:
+            del self._tasks[key]
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a pull for %s failed inside", key, exc_info=task.exception())
+
+    async def _fly(self, desired: Desired, container: Container, digest: str | None) -> None:
+        assert isinstance(container.image, str)
+        wanted = pinned(container.image, digest) if digest else container.image
+        tell = (desired.name, desired.uid)
+        self._report.normal(*tell, "Pulling", f"pulling {wanted}", container.name)
+        try:
+            image = await self._machine.images.resolve(wanted, container.pull, digest)
+            await self._store.pin(desired.name, desired.revision, container.name, image.digest)
+            self._report.normal(*tell, "Pulled", f"{container.image} is {image.digest}", container.name)
+        except TankError as error:
+            self._report.warning(*tell, "Failed", f"cannot pull {wanted}: {error}", container.name)
+            self._note(desired, container, error)
+        finally:
+            self._nudge(desired.name)
+
+    def _note(self, desired: Desired, container: Container, error: TankError) -> None:
+        """The failure as a trouble on record. A pull that fails is a waiting state, never an exit (C6)."""
+        if self._machine.records.pod(desired.uid) is None:
+            return  # deleted meanwhile
+        now = self._machine.now()
+        before = self._machine.records.containers(desired.uid).get(container.name)
+        before = before or ContainerRecord(name=container.name)
+        reason = error.reason if isinstance(error, Waiting) else "ErrImagePull"
+        asked = error.retry_after or 0.0 if isinstance(error, Waiting) else 0.0
+        failed = Trouble(
+            reason=reason, message=str(error), failures=1, retry_at=0.0, boot_id=now.boot_id, delay=asked,
+            digest=attempt_digest(desired.spec, container),
+        )  # fmt: skip
+        trouble = troubled(before.trouble, failed, now, pull=isinstance(error, PullFailed))
+        self._machine.records.save_container(desired.uid, replace(before, trouble=trouble))
+
+    def of(self, uid: str) -> frozenset[str]:
+        """The containers of the pod whose image is being fetched."""
+        return frozenset(name for owner, name in self._tasks if owner == uid)
+
+    async def landed(self) -> int:
+        """Wait until no pull is under way. Returns how many there were."""
+        tasks = [task for _, task in self._tasks.values()]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return len(tasks)
+
+    def cancel(self, uid: str) -> None:
+        """The pod is going: its pulls are no longer wanted."""
+        for key in [key for key in self._tasks if key[0] == uid]:
+            self._tasks[key][1].cancel()
+
+    async def close(self) -> None:
+        """End every flight; what was fetched so far is taken up again later."""
+        tasks = [task for _, task in self._tasks.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,148 @@
+"""Looking: from the records, the runtime, the network and the image store to one pod's facts.
+
+What is seen for the first time is written down before anything is decided by it: an exit file is copied into
+the record, a start that a killed daemon could not note is noted, and after a reboot every wait is restarted.
+A driver that cannot tell raises, and the caller skips the pod: unknown is never absence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tank.config import Settings
+from tank.host import clock
+from tank.model import reference as references
+from tank.model.desired import Desired
+from tank.model.facts import ContainerFact, ImageFact, ImageState, Now, PodFacts, RuntimeFact, SandboxFact
+from tank.model.pod import Container, Network, Pod, Rootfs
+from tank.model.record import Attempt, ContainerRecord
+from tank.node.drivers import Images, Net, Runtime
+from tank.node.records import Records
+from tank.plan import marks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a pass works with: the drivers and the records of this machine."""
+
+    settings: Settings
+    installation: str
+    runtime: Runtime
+    images: Images
+    net: Net
+    records: Records
+    now: Callable[[], Now] = clock.now  # tests hold it
+
+    def namespace(self, uid: str) -> Path:
+        """The pinned network namespace of the pod."""
+        return self.settings.pod_run_dir(uid) / "ns" / "net"
+
+
+def pinned(reference: str, digest: str) -> str:
+    """The reference that names exactly this manifest in the same repository."""
+    return str(references.parse(reference).at(digest))
+
+
+async def observe(
+    machine: Machine,
+    uid: str,
+    desired: Desired | None,
+    now: Now,
+    *,
+    blocked: str = "",
+    flying: frozenset[str] = frozenset(),
+    brief: bool = False,
+) -> PodFacts:
+    """Everything known of one pod.
+
+    `flying` names the containers whose image is being fetched. `brief` leaves out sandbox and network, which is
+    enough for a status.
+    """
+    record = machine.records.pod(uid)
+    spec = desired.spec if desired else (record.spec if record else None)
+    seen = await machine.runtime.observe(uid)
+    containers = _settle(machine, uid, spec, seen, now)
+    sandbox = await _sandbox(machine, uid, spec, brief=brief) if spec else None
+    return PodFacts(
+        uid=uid,
+        record=machine.records.pod(uid),
+        sandbox=sandbox,
+        containers=containers,
+        images=await _images(machine, desired, containers, flying) if desired else {},
+        blocked=blocked,
+    )
+
+
+def _settle(
+    machine: Machine, uid: str, spec: Pod | None, seen: Mapping[str, RuntimeFact], now: Now
+) -> dict[str, ContainerFact]:
+    records = dict(machine.records.containers(uid))
+    for name in seen.keys() - records.keys():
+        records[name] = _adopted(name, seen[name], spec, now)
+    facts = {}
+    for name, before in records.items():
+        found = seen.get(name)
+        backoff = spec.backoff if spec else Pod.model_fields["backoff"].default
+        after = marks.settled(before, found, now, backoff)
+        if after != before:
+            machine.records.save_container(uid, after)
+        facts[name] = ContainerFact(record=after, runtime=found)
+    return facts
+
+
+def _adopted(name: str, seen: RuntimeFact, spec: Pod | None, now: Now) -> ContainerRecord:
+    """A record for what bears our mark and has none: its digest fits no spec, so it will be replaced or dropped."""
+    container = (spec.container(name) if spec else None) or Container(name=name, image=Rootfs(rootfs="/"))
+    attempt = Attempt(
+        number=seen.attempt,
+        boot_id=now.boot_id,
+        spec=container,
+        digest="",
+        tuning="",
+        revision=0,
+        created_at=now.wall,
+        pid=seen.pid,
+        start_time=seen.start_time,
+    )
+    return ContainerRecord(name=name, attempt=attempt, last_number=seen.attempt)
+
+
+async def _sandbox(machine: Machine, uid: str, spec: Pod, *, brief: bool) -> SandboxFact | None:
+    record = machine.records.pod(uid)
+    ready = bool(record and record.network_ready)
+    if brief:
+        return SandboxFact(pins={}, network_ready=ready) if record and record.sandbox_digest else None
+    pins = await machine.runtime.observe_sandbox(uid, spec)
+    if pins is None:
+        return None
+    drift: tuple[str, ...] = ()
+    if ready and all(pins.values()) and isinstance(spec.network, Network):
+        drift = tuple(await machine.net.observe(uid, spec, machine.namespace(uid)))
+    return SandboxFact(pins=pins, network_ready=ready, drift=drift)
+
+
+async def _images(
+    machine: Machine, desired: Desired, containers: Mapping[str, ContainerFact], flying: frozenset[str]
+) -> dict[str, ImageFact]:
+    found = {}
+    for each in desired.spec.containers:
+        fact = await _image(machine, desired, each, containers.get(each.name))
+        if fact.state is ImageState.ABSENT and each.name in flying:
+            fact = ImageFact(state=ImageState.PULLING)
+        found[each.name] = fact
+    return found
+
+
+async def _image(machine: Machine, desired: Desired, container: Container, fact: ContainerFact | None) -> ImageFact:
+    if isinstance(container.image, Rootfs):
+        return ImageFact(state=ImageState.READY, digest="")
+    digest = desired.pins.get(container.name)
+    attempt = fact.record.attempt if fact else None
+    alive = bool(fact and fact.runtime and fact.runtime.alive)
+    if digest and attempt and attempt.image == digest and alive:
+        return ImageFact(state=ImageState.READY, digest=digest)
+    if digest and await machine.images.find(pinned(container.image, digest)) is not None:
+        return ImageFact(state=ImageState.READY, digest=digest)
+    return ImageFact(state=ImageState.ABSENT)

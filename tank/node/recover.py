@@ -1,0 +1,96 @@
+"""What happens once, before the loop begins: pods taken back after a lost database, and boot seeds."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from tank.config import Settings
+from tank.errors import InvalidSpec, TankError
+from tank.host import clock
+from tank.model.desired import Desired
+from tank.model.digest import digest
+from tank.model.dump import dump_pod
+from tank.model.parse import parse_documents, parse_pod
+from tank.model.pod import Pod
+from tank.model.record import PodRecord
+from tank.node.records import Records
+from tank.store.base import Put, Store
+
+SUFFIXES = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
+
+log = logging.getLogger("tank.node")
+
+
+async def take_back(store: Store, records: Records) -> tuple[str, ...]:
+    """With a new database beside marked pods, declare them again from their own records (R12, R28).
+
+    Nothing is stopped for want of a database. Returns the names; empty when there was nothing to take back.
+    """
+    contents = await store.read()
+    if not contents.fresh:
+        return ()
+    newest: dict[str, PodRecord] = {}
+    for record in sorted(records.pods().values(), key=lambda each: each.revision):
+        if not record.deleting:
+            newest[record.name] = record
+    if not newest:
+        return ()
+    await store.adopt([_desired(record) for record in newest.values()], clock.now().wall)
+    return tuple(sorted(newest))
+
+
+def _desired(record: PodRecord) -> Desired:
+    return Desired(
+        name=record.name,
+        uid=record.uid,
+        revision=record.revision,
+        spec=record.spec,
+        created_at=record.created_at,
+        restarts=record.restarts,
+        pins=record.pins,
+    )
+
+
+async def sow(store: Store, settings: Settings) -> list[str]:
+    """Apply each boot seed once, if no pod of its name exists. Returns what is wrong with any of them, in words.
+
+    A pod that was deleted by hand stays deleted until its seed changes.
+    """
+    faults: list[str] = []
+    for pod in _seeds(settings, faults):
+        mark = digest(dump_pod(pod))
+        try:
+            if await store.seeded(pod.name, mark):
+                continue
+            if pod.name not in (await store.read()).pods:
+                await store.put([Put(spec=pod, uid=secrets.token_hex(6), origin="seed", expected=0)], clock.now().wall)
+            await store.mark_seeded(pod.name, mark)
+        except TankError as error:
+            faults.append(f"seed {pod.name}: {error}")
+    for fault in faults:
+        log.warning("%s", fault)
+    return faults
+
+
+def _seeds(settings: Settings, faults: list[str]) -> Iterable[Pod]:
+    for index, written in enumerate(settings.seeds):
+        try:
+            yield parse_pod(json.loads(json.dumps(written)))
+        except InvalidSpec as error:
+            faults.append(f"[[pods]] number {index + 1}: {error}")
+    paths = sorted(settings.seeds_dir.glob("*")) if settings.seeds_dir.is_dir() else []
+    for path in paths:
+        if path.suffix in SUFFIXES:
+            yield from _file(path, faults)
+
+
+def _file(path: Path, faults: list[str]) -> Iterable[Pod]:
+    try:
+        return parse_documents(path.read_bytes(), SUFFIXES[path.suffix], source=str(path))
+    except (InvalidSpec, OSError) as error:
+        faults.append(str(error))
+        return ()

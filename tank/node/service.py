@@ -1,0 +1,399 @@
+"""The verbs of one machine: what the API calls, and what `tank.Engine` offers without a daemon.
+
+A verb changes what is desired, or looks; it never touches a container (exec and attach apart, which join one).
+What follows from a change is the loop's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tank.errors import Conflict, Failed, InvalidSpec, NotFound, Problem, Timeout, Unavailable
+from tank.model.desired import Desired, Event, Revision
+from tank.model.facts import PodFacts
+from tank.model.pod import Container, Pod
+from tank.model.status import Status
+from tank.node.observe import Machine, observe
+from tank.node.reconciler import Reconciler
+from tank.node.report import Report
+from tank.plan.claims import clashes
+from tank.plan.foresee import foresee
+from tank.plan.preview import Preview, PreviewStep, preview, shown
+from tank.plan.selector import matches
+from tank.plan.status import status_of
+from tank.plan.why import Why, why_of
+from tank.store.base import Contents, Put, Store
+
+if TYPE_CHECKING:
+    from tank.runtime.logs import LogLine
+    from tank.runtime.session import ExecRequest, Session
+
+LOOK = 1.0  # seconds between two looks while waiting, though nothing was heard
+
+
+class PlanChanged(Conflict):
+    """The plan is no longer the one that was shown; `preview` is the present one."""
+
+    def __init__(self, now: Preview) -> None:
+        self.preview = now
+        super().__init__(f"the plan changed since it was shown; it is now {now.token}")
+
+
+class Node:
+    """One machine. Every method may be called at any time from the daemon's loop."""
+
+    def __init__(self, machine: Machine, store: Store, reconciler: Reconciler, report: Report) -> None:
+        self._machine, self._store = machine, store
+        self._loop, self._report = reconciler, report
+        self.conditions: dict[str, str] = {}  # what is wrong with the machine as a whole, for `info`
+
+    # Changing what is desired
+
+    async def apply(
+        self,
+        pods: Sequence[Pod],
+        *,
+        token: str | None = None,
+        prune: str | None = None,
+        expected: Mapping[str, int] | None = None,
+        origin: str = "apply",
+    ) -> list[Status]:
+        """Create or replace all, or none. With `token`, only if the plan is still the one shown.
+
+        Raises Conflict when an address or volume belongs to another pod, a revision is not as expected, or the
+        plan changed.
+        """
+        contents = await self._store.read()
+        self._check_claims(pods, contents, prune)
+        if token is not None:
+            current = await self._plan(pods, contents, prune)
+            if current.token != token:
+                raise PlanChanged(current)
+        at = self._machine.now().wall
+        puts = [Put(spec=pod, uid=_new_uid(), origin=origin, expected=(expected or {}).get(pod.name)) for pod in pods]
+        await self._store.put(puts, at)
+        for name in self._pruned(pods, contents, prune):
+            await self._store.delete(name, None, at)
+        return [await self.status(pod.name) for pod in pods]
+
+    def _check_claims(self, pods: Sequence[Pod], contents: Contents, prune: str | None) -> None:
+        going = set(self._pruned(pods, contents, prune)) | {pod.name for pod in pods}
+        staying = [desired.spec for name, desired in contents.pods.items() if name not in going]
+        problems = [
+            f"pod {pod.name}: {what} belongs to pod {holder}"
+            for index, pod in enumerate(pods)
+            for what, holder in clashes(pod, [*staying, *pods[:index]])
+        ]
+        if problems:
+            raise Conflict("; ".join(problems))
+
+    def _pruned(self, pods: Sequence[Pod], contents: Contents, prune: str | None) -> list[str]:
+        if prune is None:
+            return []
+        if not prune.strip():
+            raise InvalidSpec([Problem("", "prune needs a selector", "say -l app=web")])
+        kept = {pod.name for pod in pods}
+        return [name for name, each in contents.pods.items() if name not in kept and matches(prune, each.spec.labels)]
+
+    async def plan(self, pods: Sequence[Pod], *, prune: str | None = None) -> Preview:
+        """What `apply` would do, until rest. Changes nothing."""
+        contents = await self._store.read()
+        self._check_claims(pods, contents, prune)
+        return await self._plan(pods, contents, prune)
+
+    async def _plan(self, pods: Sequence[Pod], contents: Contents, prune: str | None) -> Preview:
+        steps: list[PreviewStep] = []
+        names = [pod.name for pod in pods] + self._pruned(pods, contents, prune)
+        for pod in pods:
+            held = contents.pods.get(pod.name)
+            if held is None or held.spec != pod:
+                steps += await self._foreseen(
+                    pod.name, _proposed(pod, held, contents.revision + 1, self._machine.now().wall)
+                )
+            else:
+                steps += await self._foreseen(pod.name, held)
+        for name in names[len(pods) :]:
+            steps += await self._foreseen_removal(contents.pods[name])
+        revisions = [(name, contents.pods[name].revision if name in contents.pods else 0) for name in names]
+        return preview(revisions, steps)
+
+    async def _foreseen(self, name: str, desired: Desired) -> tuple[PreviewStep, ...]:
+        now = self._machine.now()
+        seen = await observe(self._machine, desired.uid, desired, now)
+        steps, _ = foresee(desired, seen, now)
+        return shown(name, steps)
+
+    async def _foreseen_removal(self, desired: Desired) -> tuple[PreviewStep, ...]:
+        now = self._machine.now()
+        seen = await observe(self._machine, desired.uid, None, now)
+        steps, _ = foresee(None, seen, now)
+        return shown(desired.name, steps)
+
+    async def delete(self, name: str, *, grace: float | None = None) -> Status:
+        """The pod is no longer desired. Returns when accepted. Again while it ends: a shorter grace counts (C3.5)."""
+        try:
+            desired = await self._store.get(name)
+        except NotFound:
+            return await self._shorten(name, grace)
+        await self._store.delete(name, grace, self._machine.now().wall, uid=desired.uid)
+        self._loop.nudge(name)
+        with contextlib.suppress(NotFound):
+            return await self.status(name)
+        return Status(name=name, uid=desired.uid, revision=desired.revision, phase="terminating", reason="Terminating")
+
+    async def _shorten(self, name: str, grace: float | None) -> Status:
+        tombstones = (await self._store.read()).tombstones.values()
+        ending = [each for each in tombstones if each.name == name]
+        if not ending:
+            raise NotFound(f"no pod is called {name}")
+        if grace is not None:
+            for each in ending:
+                await self._store.shorten(each.uid, grace)
+            self._loop.nudge(name)
+        return await self.status(name)
+
+    async def restart(self, name: str, *, container: str | None = None, pull: bool = False) -> Status:
+        """Ask for a new attempt of one or all containers, also of one that waits or has run its course (C17)."""
+        desired = await self._store.get(name)
+        chosen = [self._choose(desired.spec, container).name] if container else _names(desired.spec)
+        await self._store.restart(name, chosen, pull=pull)
+        self._loop.nudge(name)
+        return await self.status(name)
+
+    async def rollback(self, name: str, to: int | None = None) -> Status:
+        """Apply an earlier spec again, with the image digests it ran with. `to` None: the one before the present."""
+        desired = await self._store.get(name)
+        earlier = [each for each in await self._store.history(name) if each.revision < desired.revision]
+        found = next((each for each in earlier if to is None or each.revision == to), None)
+        if found is None:
+            known = ", ".join(str(each.revision) for each in earlier) or "none"
+            what = "no earlier revision" if to is None else f"no earlier revision {to}"
+            raise NotFound(f"pod {name} has {what}; there are: {known}")
+        others = [each.spec for key, each in (await self._store.read()).pods.items() if key != name]
+        if found_clashes := clashes(found.spec, others):
+            raise Conflict("; ".join(f"{what} belongs to pod {holder} now" for what, holder in found_clashes))
+        put = Put(spec=found.spec, uid=desired.uid, origin="rollback", expected=desired.revision, pins=found.pins)
+        await self._store.put([put], self._machine.now().wall)
+        return await self.status(name)
+
+    # Looking
+
+    async def get(self, name: str) -> Desired:
+        """What is desired. Raises NotFound."""
+        return await self._store.get(name)
+
+    async def history(self, name: str) -> tuple[Revision, ...]:
+        """Every kept revision, newest first. Raises NotFound when the name was never applied."""
+        found = await self._store.history(name)
+        if not found:
+            raise NotFound(f"no pod is or was called {name}")
+        return found
+
+    async def list(self, selector: str | None = None) -> list[Status]:
+        """The status of every pod, those that are ending included, by name."""
+        contents = await self._store.read()
+        pods = [each for each in contents.pods.values() if matches(selector or "", each.spec.labels)]
+        found = [await self._status(each.name, each.uid, each) for each in pods]
+        wanted = {each.uid for each in contents.pods.values()}
+        for uid, record in list(self._machine.records.pods().items()):
+            if uid not in wanted and matches(selector or "", record.spec.labels):
+                found.append(await self._status(record.name, uid, None))
+        return sorted(found, key=lambda each: (each.name, each.phase))
+
+    async def status(self, name: str) -> Status:
+        """Everything observed of one pod. Raises NotFound."""
+        desired, uid = await self._find(name)
+        return await self._status(name, uid, desired)
+
+    async def _find(self, name: str) -> tuple[Desired | None, str]:
+        with contextlib.suppress(NotFound):
+            desired = await self._store.get(name)
+            return desired, desired.uid
+        for uid, record in self._machine.records.pods().items():
+            if record.name == name:
+                return None, uid
+        raise NotFound(f"no pod is called {name}")
+
+    async def _status(self, name: str, uid: str, desired: Desired | None) -> Status:
+        now = self._machine.now()
+        try:
+            seen = await self._observe(uid, desired, brief=True)
+        except (OSError, Failed, Unavailable) as error:
+            return Status(name=name, uid=uid, reason="Unobserved", message=str(error))
+        return status_of(desired, seen, now, progress=self._progress(desired))
+
+    async def _observe(self, uid: str, desired: Desired | None, *, brief: bool) -> PodFacts:
+        blocked = self._loop.blocker(desired) if desired else ""
+        flying = self._loop.flights.of(uid)
+        return await observe(
+            self._machine, uid, desired, self._machine.now(), blocked=blocked, flying=flying, brief=brief
+        )
+
+    def _progress(self, desired: Desired | None) -> dict[str, str]:
+        if desired is None:
+            return {}
+        each = {name: self._machine.images.progress_text(image) for name, image in _images(desired).items()}
+        return {name: text for name, text in each.items() if text}
+
+    async def why(self, name: str) -> Why:
+        """One causal answer. Raises NotFound."""
+        desired, uid = await self._find(name)
+        seen = await self._observe(uid, desired, brief=False)
+        status = status_of(desired, seen, self._machine.now(), progress=self._progress(desired))
+        return why_of(status, desired, seen, self._machine.now())
+
+    async def wait(self, name: str, wanted: str, timeout: float | None = None) -> Status:
+        """Return when the pod is ready, running, succeeded, failed, gone, or settled (ready or succeeded).
+
+        Raises Timeout; Failed at once when it cannot come to that any more.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                with self._loop.pulse.subscribe() as news:
+                    while True:
+                        found = await self._reached(name, wanted)
+                        if found is not None:
+                            return found
+                        with contextlib.suppress(TimeoutError):
+                            async with asyncio.timeout(LOOK):
+                                while name not in await news.take():
+                                    pass
+        except TimeoutError as error:
+            raise Timeout(f"pod {name} is not {wanted} after {timeout:g} s") from error
+
+    async def _reached(self, name: str, wanted: str) -> Status | None:
+        try:
+            status = await self.status(name)
+        except NotFound:
+            if wanted == "gone":
+                return Status(name=name, phase="gone")
+            raise
+        current = any(each.type == "UpToDate" and each.status == "true" for each in status.conditions)
+        reached = {
+            "gone": False,
+            "ready": status.ready,
+            "running": status.phase == "running",
+            "settled": status.ready or status.phase == "succeeded",
+        }.get(wanted, status.phase == wanted)
+        if reached and current:
+            return status
+        dead = {"ready", "running", "succeeded", "settled"} if status.phase == "failed" else set()
+        dead |= {"ready", "failed"} if status.phase == "succeeded" else set()
+        if current and wanted in dead:
+            raise Failed(f"pod {name} has {status.phase}: {status.reason} {status.message}".rstrip())
+        return None
+
+    async def watch(self) -> AsyncIterator[Status]:
+        """Every pod's status, then each that changed; one with phase `gone` for a pod that is no more."""
+        told: dict[str, Status] = {}
+        with self._loop.pulse.subscribe() as news:
+            for status in await self.list():
+                told[status.name] = status
+                yield status
+            while True:
+                for name in sorted(await news.take()):
+                    try:
+                        status = await self.status(name)
+                    except NotFound:
+                        status = Status(name=name, phase="gone")
+                    if told.get(name, Status(name=name, phase="gone")) != status:
+                        told[name] = status
+                        yield status
+
+    def events(self, name: str | None = None, *, follow: bool = False) -> AsyncIterator[Event]:
+        """What happened, oldest first; with `follow`, then what happens."""
+        return self._report.follow(name, follow=follow)
+
+    async def logs(
+        self,
+        name: str,
+        *,
+        container: str | None = None,
+        tail: int | None = None,
+        since: float | None = None,
+        previous: bool = False,
+        follow: bool = False,
+    ) -> AsyncIterator[LogLine]:
+        """The container's output over its attempts. Raises NotFound."""
+        desired, uid = await self._find(name)
+        record = self._machine.records.pod(uid)
+        spec = desired.spec if desired else (record.spec if record else None)
+        if spec is None:
+            raise NotFound(f"no pod is called {name}")
+        chosen = self._choose(spec, container)
+        lines = self._machine.runtime.logs(uid, chosen.name, tail=tail, since=since, previous=previous, follow=follow)
+        async for line in lines:
+            yield line
+
+    # Joining a container
+
+    async def exec(self, name: str, container: str | None, request: ExecRequest) -> Session:
+        """Run a program beside the container's own. Raises NotFound, Failed when it does not run."""
+        uid, desired, chosen, attempt = await self._running(name, container)
+        return await self._machine.runtime.exec(uid, chosen, desired.spec, attempt, request)
+
+    async def attach(self, name: str, container: str | None) -> Session:
+        """Join the container's own streams."""
+        uid, _, chosen, attempt = await self._running(name, container)
+        return await self._machine.runtime.attach(uid, chosen.name, attempt)
+
+    async def _running(self, name: str, container: str | None) -> tuple[str, Desired, Container, int]:
+        desired = await self._store.get(name)
+        chosen = self._choose(desired.spec, container)
+        seen = (await self._machine.runtime.observe(desired.uid)).get(chosen.name)
+        if seen is None or not seen.alive or not seen.started:
+            raise Failed(f"container {chosen.name} of pod {name} does not run")
+        record = self._machine.records.containers(desired.uid).get(chosen.name)
+        made_from = record.attempt.spec if record and record.attempt else chosen
+        return desired.uid, desired, made_from, seen.attempt
+
+    def _choose(self, spec: Pod, container: str | None) -> Container:
+        if container is None:
+            return spec.containers[0]
+        found = spec.container(container)
+        if found is None:
+            raise NotFound(f"pod {spec.name} has no container {container}; it has: {', '.join(_names(spec))}")
+        return found
+
+    async def info(self) -> dict[str, Any]:
+        """The machine and its daemon, in short."""
+        contents = await self._store.read()
+        settings = self._machine.settings
+        return {
+            "installation": self._machine.installation,
+            "data_dir": str(settings.data_dir),
+            "run_dir": str(settings.run_dir),
+            "pods": len(contents.pods),
+            "revision": contents.revision,
+            "conditions": [{"type": kind, "message": text} for kind, text in self.conditions.items()],
+        }
+
+
+def _new_uid() -> str:
+    return secrets.token_hex(6)
+
+
+def _names(spec: Pod) -> list[str]:
+    return [each.name for each in spec.containers]
+
+
+def _images(desired: Desired) -> dict[str, str]:
+    return {each.name: each.image for each in desired.spec.containers if isinstance(each.image, str)}
+
+
+def _proposed(pod: Pod, held: Desired | None, revision: int, at: float) -> Desired:
+    """What would be desired after the apply: pins stay for containers whose image is asked for as before."""
+    if held is None:
+        return Desired(name=pod.name, uid="0" * 12, revision=revision, spec=pod, created_at=at)
+    same = {
+        each.name
+        for each in pod.containers
+        if (old := held.spec.container(each.name)) and (old.image, old.pull) == (each.image, each.pull)
+    }
+    pins = {name: digest for name, digest in held.pins.items() if name in same}
+    return replace(held, spec=pod, revision=revision, pins=pins)

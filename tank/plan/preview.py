@@ -1,0 +1,58 @@
+"""What `tank plan` shows: the steps until rest, and a token that says whether they are still the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from tank.plan.steps import Action, Impact, Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewStep:
+    """One step for a person: `impact` is none, live, container_restart, pod_restart or data."""
+
+    pod: str
+    container: str
+    action: str
+    why: str
+    impact: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A plan of one or several pods. Equal tokens mean equal steps for equal revisions."""
+
+    token: str
+    steps: tuple[PreviewStep, ...] = ()
+
+
+def shown(pod: str, steps: Iterable[Step]) -> tuple[PreviewStep, ...]:
+    """The steps of one pod, each once: the record's own mark is no business of the reader's."""
+    found: dict[tuple[str, str], PreviewStep] = {}
+    restart = {step.container: step.impact for step in steps if step.action is Action.STOP}
+    for step in steps:
+        if step.action is Action.MARK and step.impact is Impact.NONE and len(list(steps)) > 1:
+            continue
+        impact = step.impact if step.impact is not Impact.NONE else restart.get(step.container, Impact.NONE)
+        found.setdefault(
+            (step.container, step.action.value),
+            PreviewStep(
+                pod=pod,
+                container=step.container,
+                action=step.action.value,
+                why=step.why,
+                impact=(impact if step.container else step.impact).value,
+            ),
+        )
+    return tuple(found.values())
+
+
+def preview(revisions: Iterable[tuple[str, int]], steps: Iterable[PreviewStep]) -> Preview:
+    """The preview of these steps against these stored revisions (name, revision; 0 for none)."""
+    taken = tuple(steps)
+    facts = {"revisions": sorted(revisions), "steps": [asdict(step) for step in taken]}
+    token = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    return Preview(token=token, steps=taken)

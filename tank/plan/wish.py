@@ -1,0 +1,94 @@
+"""What the spec asks of each container, and whether what it needs is at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tank.model.desired import Desired
+from tank.model.digest import container_digest, sandbox_digest
+from tank.model.facts import ContainerFact, ImageState, Now, PodFacts
+from tank.model.pod import Container, Pod
+from tank.model.record import Trouble
+from tank.plan.phase import MOVES, Move, Phase, Wish, phase
+
+LIVING = (Phase.CREATED, Phase.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One container under consideration: wanted or seen, or both."""
+
+    name: str
+    wanted: Container | None
+    fact: ContainerFact | None
+    phase: Phase
+    wish: Wish
+    why: str
+
+    @property
+    def move(self) -> Move:
+        """What the table says."""
+        return MOVES[self.phase, self.wish]
+
+    @property
+    def pid(self) -> int:
+        """Its living first process, or 0."""
+        seen = self.fact.runtime if self.fact else None
+        return seen.pid if seen and seen.alive and seen.pid else 0
+
+
+def attempt_digest(pod: Pod, container: Container) -> str:
+    """What an attempt is made from: the container's own part and the sandbox it joins.
+
+    One of a changed sandbox therefore is to be replaced like any other that changed.
+    """
+    return f"{sandbox_digest(pod)[:16]}{container_digest(pod, container)[:48]}"
+
+
+def cases(desired: Desired | None, seen: PodFacts) -> tuple[Case, ...]:
+    """Every container that is wanted or seen: the wanted ones in the spec's order, then the others."""
+    wanted = {each.name: each for each in desired.spec.containers} if desired else {}
+    names = [*wanted, *sorted(seen.containers.keys() - wanted.keys())]
+    return tuple(_case(desired, name, wanted.get(name), seen.containers.get(name)) for name in names)
+
+
+def _case(desired: Desired | None, name: str, wanted: Container | None, fact: ContainerFact | None) -> Case:
+    now = phase(fact)
+    wish, why = _wish(desired, wanted, fact, now)
+    return Case(name=name, wanted=wanted, fact=fact, phase=now, wish=wish, why=why)
+
+
+def _wish(
+    desired: Desired | None, wanted: Container | None, fact: ContainerFact | None, now: Phase
+) -> tuple[Wish, str]:
+    if desired is None:
+        return Wish.DROP, "the pod is to be deleted"
+    if wanted is None:
+        return Wish.DROP, "it is no longer in the spec"
+    attempt = fact.record.attempt if fact else None
+    if attempt is None or fact is None:
+        return Wish.KEEP, "it has never run"
+    if attempt.digest != attempt_digest(desired.spec, wanted):
+        return Wish.REPLACE, "its spec changed"
+    if attempt.restarts != desired.restarts.get(wanted.name, 0):
+        return Wish.REPLACE, "a restart was asked for"
+    if now is Phase.RUNNING and fact.runtime and not fact.runtime.monitored:
+        return Wish.REPLACE, "its monitor died"  # R04: unwatched, neither its log nor its end would be known
+    return Wish.KEEP, ""
+
+
+def image_ready(seen: PodFacts, name: str) -> bool:
+    """Whether the image that the spec of `name` asks for is here, resolved."""
+    fact = seen.images.get(name)
+    return fact is not None and fact.state is ImageState.READY
+
+
+def due(trouble: Trouble | None, digest: str, now: Now) -> float | None:
+    """Boot time until which the trouble holds things up; None: it does not, or not any more.
+
+    A trouble met with another spec is void. After a reboot the wait starts again from its full delay,
+    which the loop has written down at first sight.
+    """
+    if trouble is None or trouble.digest != digest or trouble.boot_id != now.boot_id:
+        return None
+    return trouble.retry_at if trouble.retry_at > now.boot else None

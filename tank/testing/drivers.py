@@ -1,0 +1,225 @@
+"""The fakes of the drivers, over a `World`. They pass the same suites as the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tank.errors import Failed, PullFailed
+from tank.model import reference as references
+from tank.model.facts import RuntimeFact
+from tank.model.image import Image
+from tank.model.pod import Container, Limits, Network, Pod
+from tank.model.record import Address
+from tank.node.drivers import Created, Launch
+from tank.testing.world import Process, Sandbox, World
+
+if TYPE_CHECKING:
+    from tank.runtime.logs import LogLine
+    from tank.runtime.session import ExecRequest, Session
+
+PINS = ("net", "ipc", "uts")
+
+
+class FakeRuntime:
+    """Sandboxes and containers that exist in a World."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def uids(self) -> frozenset[str]:
+        owners = {uid for uid, _ in self._world.processes}
+        return frozenset(owners | self._world.sandboxes.keys() | self._world.directories)
+
+    async def make_sandbox(self, uid: str, pod: Pod) -> None:
+        self._world.spark(f"sandbox {uid}")
+        self._world.directories.add(uid)
+        self._world.sandboxes.setdefault(uid, Sandbox(pins=dict.fromkeys(PINS, True)))
+        self._world.did(f"sandbox {uid}")
+
+    async def refresh_sandbox(self, uid: str, pod: Pod) -> None:
+        self._world.spark(f"refresh {uid}")
+        self._world.did(f"refresh {uid}")
+
+    async def repin_sandbox(self, uid: str, pid: int) -> None:
+        self._world.spark(f"repin {uid}")
+        self._world.sandboxes[uid].pins = dict.fromkeys(PINS, True)
+        self._world.did(f"repin {uid}")
+
+    async def observe_sandbox(self, uid: str, pod: Pod) -> Mapping[str, bool] | None:
+        sandbox = self._world.sandboxes.get(uid)
+        return dict(sandbox.pins) if sandbox else None
+
+    async def remove_sandbox(self, uid: str) -> None:
+        self._world.spark(f"remove {uid}")
+        self._world.sandboxes.pop(uid, None)
+        for key in [key for key in self._world.processes if key[0] == uid]:
+            del self._world.processes[key]
+        self._world.did(f"remove {uid}")
+
+    async def forget(self, uid: str) -> None:
+        self._world.spark(f"forget {uid}")
+        self._world.directories.discard(uid)
+        self._world.did(f"forget {uid}")
+
+    async def observe(self, uid: str) -> Mapping[str, RuntimeFact]:
+        return {name: _fact(process) for (owner, name), process in self._world.processes.items() if owner == uid}
+
+    async def check(self, launch: Launch) -> None:
+        if "check" in self._world.refusals:
+            raise self._world.refusals["check"]
+
+    async def create(self, launch: Launch) -> Created:
+        deed = f"create {launch.uid} {launch.container.name} {launch.attempt}"
+        self._world.spark(deed)
+        if launch.uid not in self._world.sandboxes:
+            raise Failed("cannot create: there is no sandbox")
+        key = (launch.uid, launch.container.name)
+        held = self._world.processes.get(key)
+        if held is not None and held.alive:
+            raise AssertionError(f"a second copy of {key} was created while the first lives")
+        self._world.pids += 1
+        made = Process(attempt=launch.attempt, pid=self._world.pids, start_time=int(self._world.boot * 100))
+        self._world.processes[key] = made
+        self._world.did(deed)
+        return Created(pid=made.pid, start_time=made.start_time)
+
+    async def start(self, uid: str, container: str, attempt: int) -> None:
+        deed = f"start {uid} {container} {attempt}"
+        self._world.spark(deed)
+        sandbox = self._world.sandboxes.get(uid)
+        if sandbox is None or sandbox.nics is None:
+            raise AssertionError("started before its network was configured")
+        self._world.processes[uid, container].started = True
+        self._world.did(deed)
+
+    async def signal(self, uid: str, container: str, attempt: int, signal: str) -> None:
+        self._world.spark(f"signal {uid} {container}")
+        process = self._world.processes.get((uid, container))
+        if process is not None and process.alive:
+            process.signals.append(signal)
+            if not self._world.stubborn:
+                self._world.exit(uid, container, 143)
+        self._world.did(f"signal {uid} {container}")
+
+    async def kill(self, uid: str, container: str, attempt: int) -> None:
+        self._world.spark(f"kill {uid} {container}")
+        process = self._world.processes.get((uid, container))
+        if process is not None and process.alive:
+            self._world.exit(uid, container, 137)
+        self._world.did(f"kill {uid} {container}")
+
+    async def discard(self, uid: str, container: str, attempt: int) -> None:
+        self._world.spark(f"discard {uid} {container}")
+        self._world.processes.pop((uid, container), None)
+        self._world.did(f"discard {uid} {container}")
+
+    async def tune(self, uid: str, container: str, attempt: int, limits: Limits) -> None:
+        self._world.spark(f"tune {uid} {container}")
+        self._world.did(f"tune {uid} {container}")
+
+    def stop_signal(self, container: Container, image: Image | None) -> str:
+        return container.stop_signal or (image.config.stop_signal if image else "") or "SIGTERM"
+
+    def logs(
+        self, uid: str, container: str, *, tail: int | None, since: float | None, previous: bool, follow: bool
+    ) -> AsyncIterator[LogLine]:
+        raise Failed("the containers of this world say nothing")
+
+    async def rotate_logs(self) -> None:
+        return None
+
+    async def exec(self, uid: str, container: Container, pod: Pod, attempt: int, request: ExecRequest) -> Session:
+        raise Failed("the containers of this world cannot be joined")
+
+    async def attach(self, uid: str, container: str, attempt: int) -> Session:
+        raise Failed("the containers of this world cannot be joined")
+
+    def watch(self, nudge: Callable[[str], None]) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+
+def _fact(process: Process) -> RuntimeFact:
+    return RuntimeFact(
+        attempt=process.attempt,
+        pid=process.pid,
+        start_time=process.start_time,
+        alive=process.alive,
+        started=process.started,
+        monitored=True,
+        exited=process.exit_code is not None,
+        exit_code=process.exit_code,
+        exit_wall=process.exit_wall,
+    )
+
+
+class FakeImages:
+    """A registry and an image store in a World."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def find(self, reference: str) -> Image | None:
+        return self._world.here.get(_full(reference))
+
+    def pulling(self, reference: str) -> bool:
+        return False
+
+    def progress_text(self, reference: str) -> str:
+        return ""
+
+    async def resolve(self, reference: str, policy: str, digest: str | None) -> Image:
+        self._world.spark(f"pull {reference}")
+        found = self._world.registry.get(_full(reference))
+        if found is None:
+            raise PullFailed("ErrImagePull", f"there is no {reference}")
+        repository = _full(reference).partition("@")[0].rpartition(":")[0] or _full(reference).partition("@")[0]
+        self._world.here[_full(reference)] = self._world.here[f"{repository}@{found.digest}"] = found
+        self._world.did(f"pull {reference}")
+        return found
+
+
+def _full(reference: str) -> str:
+    return str(references.parse(reference))
+
+
+class FakeNet:
+    """Interfaces in a World."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def configure(self, uid: str, pod: Pod, namespace: Path) -> tuple[Address, ...]:
+        self._world.spark(f"network {uid}")
+        wanted = _nics(pod)
+        self._world.sandboxes[uid].nics = wanted
+        self._world.did(f"network {uid}")
+        return tuple(Address(nic=each.partition(" ")[0], ip=each.partition(" ")[2], mac="") for each in wanted)
+
+    async def observe(self, uid: str, pod: Pod, namespace: Path) -> Sequence[str]:
+        sandbox = self._world.sandboxes.get(uid)
+        held = set(sandbox.nics or ()) if sandbox else set()
+        return tuple(f"{each} is missing" for each in _nics(pod) if each not in held)
+
+    async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
+        self._world.spark(f"release {uid}")
+        self._world.did(f"release {uid}")
+
+    def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
+        return None
+
+    def unwatch(self, uid: str) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+
+def _nics(pod: Pod) -> tuple[str, ...]:
+    if not isinstance(pod.network, Network):
+        return ()
+    return tuple(f"{nic.name} {ip}" for nic in pod.network.nics for ip in nic.ip)

@@ -1,0 +1,109 @@
+"""The daemon dies before and after every effect of every story; a new one finishes the work.
+
+The sweep runs each story once to count its effects, then again for each of them, killed there. Afterwards a new
+daemon comes to rest, and what it leaves is what the undisturbed story left: no second copy, nothing lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tank.testing.world import Crash
+from tests.loop import harness
+from tests.loop.harness import Daemon, pod
+
+Story = Callable[[Daemon], Awaitable[None]]
+NIC = {"name": "eth0", "parent": "lan0", "ip": "10.0.0.5/24"}
+TWO = [{"name": "a", "image": harness.IMAGE}, {"name": "b", "image": "registry.example/app:2"}]
+
+
+async def start(daemon: Daemon) -> None:
+    await daemon.node.apply([pod(containers=TWO, network={"nics": [NIC]})])
+    await daemon.settle()
+
+
+async def update(daemon: Daemon) -> None:
+    await daemon.node.apply([pod(containers=[TWO[0], TWO[1] | {"env": {"A": "1"}}], network={"nics": [NIC]})])
+    await daemon.settle()
+
+
+async def resandbox(daemon: Daemon) -> None:
+    await daemon.node.apply([pod(containers=TWO, network={"nics": [NIC]}, hostname="other")])
+    await daemon.settle()
+
+
+async def delete(daemon: Daemon) -> None:
+    await daemon.node.delete("web")
+    await daemon.settle()
+
+
+async def crash(daemon: Daemon) -> None:
+    daemon.world.exit((await daemon.node.get("web")).uid, "a", 1)
+    await daemon.settle()
+
+
+STORIES: dict[str, tuple[Story, ...]] = {
+    "start": (start,),
+    "update": (start, update),
+    "new sandbox": (start, resandbox),
+    "crash": (start, crash),
+    "delete": (start, delete),
+}
+
+
+async def tell(daemon: Daemon, story: Story) -> None:
+    """The story, until its end or the daemon's."""
+    try:
+        await story(daemon)
+    except (Crash, BaseExceptionGroup):
+        pass
+    finally:
+        for _, task in list(daemon.loop.flights._tasks.values()):
+            task.cancel()
+        await asyncio.gather(*(task for _, task in daemon.loop.flights._tasks.values()), return_exceptions=True)
+
+
+async def outcome(daemon: Daemon) -> tuple[object, ...]:
+    world = daemon.world
+    running = sorted((name, process.alive, process.started) for (_, name), process in world.processes.items())
+    nics = [sandbox.nics for sandbox in world.sandboxes.values()]
+    pods = [(each.name, each.phase, each.ready) for each in await daemon.node.list()]
+    return running, nics, pods, sorted(world.directories) == sorted(daemon.records.pods())
+
+
+async def finish(daemon: Daemon, chapters: tuple[Story, ...]) -> Daemon:
+    """A new daemon on what the dead one left; what the user had asked for last is asked for again."""
+    daemon = harness.again(daemon)
+    await daemon.settle()
+    last = chapters[-1]
+    if last is delete and "web" not in (await daemon.store.read()).pods:
+        pass
+    elif last is not crash:
+        await last(daemon)
+    await daemon.settle()
+    return daemon
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("name", STORIES)
+async def test_killed_at_any_effect_it_converges(name: str, before: bool, tmp_path: Path) -> None:
+    chapters = STORIES[name]
+    undisturbed = harness.new(tmp_path / "undisturbed")
+    for chapter in chapters:
+        done = len(undisturbed.world.deeds)
+        await chapter(undisturbed)
+    effects = len(undisturbed.world.deeds) - done
+    expected = await outcome(undisturbed)
+    assert effects > 0
+    for fuse in range(1, effects + 1):
+        daemon = harness.new(tmp_path / f"fuse{fuse}")
+        for chapter in chapters[:-1]:
+            await chapter(daemon)
+        daemon.world.fuse, daemon.world.before = fuse, before
+        await tell(daemon, chapters[-1])
+        daemon = await finish(daemon, chapters)
+        assert (fuse, await outcome(daemon)) == (fuse, expected)
