@@ -12,15 +12,20 @@ daemon_pid=''
 export TANK_DATA_DIR="$here/data" TANK_RUN_DIR="$here/run" TANK_CONFIG="$here/tank.toml"
 export TANK_HOST="unix://$here/run/tank.sock"
 
+end() { # a child of ours, and wait for its end
+    kill "$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}
+
 clean_up() {
     code=$?
     trap - EXIT INT TERM
     if [ -n "$daemon_pid" ]; then
         [ $code = 0 ] || tail -n 20 "$here/daemon.log" >&2
         tank delete demo --grace 0s >/dev/null 2>&1 && tank wait demo --for gone --timeout 20s >/dev/null 2>&1
-        kill "$daemon_pid" 2>/dev/null && wait "$daemon_pid" || true
+        end "$daemon_pid"
     fi
-    if [ -n "$registry_pid" ]; then kill "$registry_pid" 2>/dev/null && wait "$registry_pid" 2>/dev/null || true; fi
+    [ -z "$registry_pid" ] || end "$registry_pid"
     ip link delete "$link" 2>/dev/null || true
     ip netns delete "$neighbour" 2>/dev/null || true
     awk -v here="$here/" 'index($5, here) == 1 { print $5 }' /proc/self/mountinfo | sort -r | xargs -r umount -l
@@ -98,6 +103,7 @@ say '5. Its address is one of the network: the neighbour asks it for a page.'
 ask() { ip netns exec "$neighbour" busybox wget -q -T 2 -O - http://192.0.2.5/; }
 wait_for ask
 show ip netns exec "$neighbour" busybox wget -q -O - http://192.0.2.5/
+# shellcheck disable=SC2016
 show tank exec demo -- sh -c 'echo "inside: $(hostname), $(ip -o -4 addr show eth0)"'
 
 say '6. Something kills it. Nobody starts it again but the loop.'
