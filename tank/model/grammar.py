@@ -44,8 +44,8 @@ def noun(value: object) -> str:
 
 
 def wrong_type(spot: Spot, wanted: str, value: object, suggestion: str = "") -> Any:
-    """Report that another type was expected."""
-    return spot.fault(f"expected {wanted}, found {noun(value)}", suggestion)
+    """Report that another type was expected, unless the value was reported before."""
+    return BAD if value is BAD else spot.fault(f"expected {wanted}, found {noun(value)}", suggestion)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,12 +60,18 @@ class Plain:
         plain: dict[str, Any] = {}
         for key, each in value.items():
             if not isinstance(key, str):
-                spot.fault(f"a field's name must be a string, found {noun(key)}", "put it in quotes", key=True)
+                here = spot.at(str(key)) if isinstance(key, (bool, float, type(None))) or _is_short(key) else spot
+                here.fault(f"a field's name must be a string, found {noun(key)}", "put it in quotes", key=True)
                 continue
             name = self._string(str.__str__(key), spot)
             if name is not BAD:
                 plain[name] = self.read(each, spot.at(name))
         return plain
+
+
+def _is_short(key: Any) -> bool:
+    """Whether it is a whole number that can be shown."""
+    return isinstance(key, int) and abs(key) < 2**64
 
 
 def _number(value: Any) -> Any:

@@ -22,7 +22,7 @@ Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE: tuple[tuple[str, re.Pattern[str], Callable[[str], Any]], ...] = (
     ("null", re.compile(r"null|Null|NULL|~|"), lambda text: None),
     ("bool", re.compile(r"true|True|TRUE|false|False|FALSE"), lambda text: text.lower() == "true"),
-    ("int", re.compile(r"[-+]?[0-9]{1,40}"), int),
+    ("int", re.compile(r"[-+]?[0-9]{1,400}"), int),
     ("int", re.compile(r"0o[0-7]{1,40}"), lambda text: int(text[2:], 8)),
     ("int", re.compile(r"0x[0-9a-fA-F]{1,40}"), lambda text: int(text[2:], 16)),
     ("float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?"), float),
@@ -32,10 +32,10 @@ _CORE: tuple[tuple[str, re.Pattern[str], Callable[[str], Any]], ...] = (
 _TAG = "tag:yaml.org,2002:"
 
 
-def read_yaml(text: str) -> list[Tree]:
+def read_yaml(text: str, loader: Any = Loader) -> list[Tree]:
     """Every document of the text. Raises Malformed."""
     try:
-        return _Builder(yaml.parse(text, Loader=Loader)).documents()
+        return _Builder(yaml.parse(text, Loader=loader)).documents()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise Malformed(f"not YAML: {error.problem or error.context}", _place(mark) if mark else None) from error
