@@ -15,7 +15,7 @@ from benchmarks.floor import Floor
 from benchmarks.table import milliseconds, ratio, show
 from benchmarks.world import Podman, World, podman, program, timed, world
 from tests.conftest import note_installation
-from tests.lan import lan
+from tests.neighbour import neighbour
 
 ROUNDS = 30
 PEER_ROUNDS = 10
@@ -23,7 +23,7 @@ PEER_ROUNDS = 10
 
 def main() -> None:
     """Print median times and ratios."""
-    with world() as made, lan(made.directory) as network, podman(made.directory / "podman") as peer:
+    with world() as made, neighbour(made.directory) as network, podman(made.directory / "podman") as peer:
         bottom = floor(made)
         nic = {"name": "eth0", "parent": network.parent, "ip": f"{network.prefix}.5/24"}
         ours = {

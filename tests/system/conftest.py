@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import lan as lans
 from tests import leaks, sweeping
+from tests import neighbour as neighbours
 from tests.daemon import Daemon
 from tests.waiting import wait_for
 
@@ -57,9 +57,9 @@ def daemon(short_tmp: Path, installation: str) -> Iterator[Daemon]:
 
 
 @pytest.fixture
-def lan(run_dir_of_tests: Path) -> Iterator[lans.Lan]:
+def neighbour(run_dir_of_tests: Path) -> Iterator[neighbours.Neighbour]:
     """A parent for macvlan, and a neighbour on the same network."""
-    with lans.lan(run_dir_of_tests) as made:
+    with neighbours.neighbour(run_dir_of_tests) as made:
         yield made
 
 
