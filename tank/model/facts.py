@@ -91,11 +91,15 @@ class SandboxFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodFacts:
-    """All that is known of one pod uid on this machine. `record` None: nothing bears its mark."""
+    """All that is known of one pod uid on this machine.
+
+    `record` None: it is new, or what is left of it has lost its record; then `marked` says that something is left.
+    """
 
     uid: str
     record: PodRecord | None = None
     sandbox: SandboxFact | None = None
     containers: Mapping[str, ContainerFact] = field(default_factory=dict)
     images: Mapping[str, ImageFact] = field(default_factory=dict)
+    marked: bool = False
     blocked: str = ""  # which other pod has to end first: an address or a volume is never held twice

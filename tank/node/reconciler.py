@@ -16,6 +16,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tank.errors import NotFound, TankError
 from tank.model.desired import Desired
@@ -175,7 +176,7 @@ class Reconciler:
         tombstone = (await self.store.read()).tombstones.get(work.uid)
         grace = tombstone.grace if tombstone else None
         now = self.machine.now()
-        seen = await observe(self.machine, work.uid, None, now)
+        seen = replace(await observe(self.machine, work.uid, None, now), marked=True)
         await self._act(plan_pod(None, seen, now, grace=grace), work)
         if self.machine.records.pod(work.uid) is None:
             blocked, self._blocked = self._blocked, set()

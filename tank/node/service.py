@@ -247,7 +247,7 @@ class Node:
         status = status_of(desired, seen, self._machine.now(), progress=self._progress(desired))
         return why_of(status, desired, seen, self._machine.now())
 
-    async def wait(self, name: str, wanted: str, timeout: float | None = None) -> Status:
+    async def wait(self, name: str, wanted: str, timeout: float | None = None) -> Status:  # noqa: ASYNC109 - a promise to callers
         """Return when the pod is ready, running, succeeded, failed, gone, or settled (ready or succeeded).
 
         Raises Timeout; Failed at once when it cannot come to that any more.

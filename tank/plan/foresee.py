@@ -50,8 +50,8 @@ def after(step: Step, desired: Desired | None, seen: PodFacts, now: Now) -> PodF
         case Action.SANDBOX if desired is not None and record is not None:
             made = SandboxFact(pins={"net": True})
             return replace(seen, record=marks.sandbox_mark(record, desired, now), sandbox=made)
-        case Action.REPIN if seen.sandbox is not None:
-            return replace(seen, sandbox=replace(seen.sandbox, pins=dict.fromkeys(seen.sandbox.pins, True)))
+        case Action.REPIN:
+            return replace(seen, sandbox=SandboxFact(pins={"net": True}))
         case Action.NETWORK if seen.sandbox is not None and record is not None:
             sandbox = replace(seen.sandbox, network_ready=True, drift=())
             return replace(seen, sandbox=sandbox, record=replace(record, network_ready=True))

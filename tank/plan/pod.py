@@ -66,6 +66,8 @@ def plan_pod(desired: Desired | None, seen: PodFacts, now: Now, *, grace: float 
 def _plan_removal(draft: _Draft, grace: float | None) -> Plan:
     """Stop all, drop all, take the sandbox away, and forget the record last."""
     seen = draft.seen
+    if seen.record is None and seen.sandbox is None and not seen.containers and not seen.marked:
+        return Plan()
     why = "the pod is not wanted any more"
     if seen.record is not None and not seen.record.deleting:
         draft.add(Action.MARK, why)
@@ -250,7 +252,7 @@ def _plan_sandbox(draft: _Draft, desired: Desired, each_case: tuple[Case, ...], 
 def _plan_repin(draft: _Draft, living: list[Case]) -> None:
     """Namespaces whose pins were taken away live on in the pod's processes."""
     pid = next((case.pid for case in living if case.pid), 0)
-    if pid and draft.seen.sandbox is not None:
+    if pid:
         draft.add(Action.REPIN, "a pinned namespace is gone", pid=pid, impact=Impact.LIVE)
 
 

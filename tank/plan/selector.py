@@ -10,7 +10,8 @@ from tank.errors import InvalidSpec, Problem
 def matches(selector: str, labels: Mapping[str, str]) -> bool:
     """Whether the labels satisfy the selector; an empty one is satisfied by all. Raises InvalidSpec."""
     terms = [term.strip() for term in selector.split(",")] if selector.strip() else []
-    return all([_holds(term, labels, selector) for term in terms])
+    held = [_holds(term, labels, selector) for term in terms]  # every term is read, so that every fault is found
+    return all(held)
 
 
 def _holds(term: str, labels: Mapping[str, str], selector: str) -> bool:

@@ -153,7 +153,7 @@ def test_a_changed_sandbox_replaces_all_of_them_or_none() -> None:
     plan = plan_pod(after, seen, NOW)
     assert doing(plan) == ["stop a", "stop b"]
     assert {step.impact for step in plan.steps} == {Impact.POD_RESTART}
-    half = replace(seen, images=seen.images | {"b": ImageFact(state=ImageState.ABSENT)})
+    half = replace(seen, images=dict(seen.images) | {"b": ImageFact(state=ImageState.ABSENT)})
     assert doing(plan_pod(after, half, NOW)) == ["pull b"]
 
 
@@ -222,7 +222,8 @@ def test_a_deletion_forgets_the_record_last() -> None:
 
 
 def test_what_bears_our_mark_and_has_no_record_is_swept() -> None:
-    assert doing(plan_pod(None, nothing(wanted()), NOW)) == ["release network", "remove sandbox", "forget"]
+    seen = replace(nothing(wanted()), marked=True)
+    assert doing(plan_pod(None, seen, NOW)) == ["release network", "remove sandbox", "forget"]
 
 
 def test_a_lost_pin_is_pinned_again_from_a_living_process() -> None:

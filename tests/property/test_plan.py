@@ -1,0 +1,186 @@
+"""Whatever is wanted and whatever is seen: plans converge, rest, and never let two copies run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tank.model.desired import Desired
+from tank.model.facts import ContainerFact, ImageFact, ImageState, Now, PodFacts, RuntimeFact, SandboxFact
+from tank.model.parse import parse_pod
+from tank.model.pod import Pod
+from tank.model.record import ContainerRecord, Stop, Trouble
+from tank.plan import marks
+from tank.plan.foresee import LIMIT, after, foresee
+from tank.plan.phase import Phase, phase
+from tank.plan.pod import plan_pod
+from tank.plan.restart import counted
+from tank.plan.steps import Action
+from tank.plan.wish import attempt_digest
+
+NOW = Now(boot=5000.0, boot_id="boot-1", wall=1_800_000_000.0)
+NAMES = ("a", "b", "c")
+CODES = st.sampled_from([0, 1, 137, 143, None])
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> Pod:
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
+    containers = [
+        {
+            "name": name,
+            "image": draw(st.sampled_from(["x:1", "x:2"])),
+            "restart": draw(st.sampled_from(["always", "on_failure", "never"])),
+            "limits": {"pids": draw(st.sampled_from([10, 20]))},
+        }
+        for name in names
+    ]
+    nic = {"name": "eth0", "parent": "lan0", "ip": "10.0.0.5/24"}
+    network = draw(st.sampled_from(["none", "host", {"nics": [nic]}]))
+    hostname = draw(st.sampled_from(["web", "other"]))
+    return parse_pod({"name": "web", "hostname": hostname, "containers": containers, "network": network})
+
+
+@st.composite
+def desires(draw: st.DrawFn) -> Desired:
+    spec = draw(specs())
+    pins = {each.name: f"sha256:{'1' * 64}" for each in spec.containers if draw(st.booleans())}
+    restarts = {each.name: draw(st.integers(0, 1)) for each in spec.containers}
+    revision = draw(st.integers(5, 6))
+    return Desired(
+        name="web", uid="0123456789ab", revision=revision, spec=spec, created_at=0.0, pins=pins, restarts=restarts
+    )
+
+
+@st.composite
+def facts(draw: st.DrawFn, made_for: Desired, name: str) -> ContainerFact | None:
+    """One container in any state that a life with crashes can leave it in."""
+    container = made_for.spec.container(name)
+    state = draw(st.sampled_from(["nothing", "unstarted", "created", "running", "ended", "lost", "stopping"]))
+    if container is None or state == "nothing":
+        return None
+    record = marks.attempt_mark(None, made_for, container, "", NOW)
+    seen = RuntimeFact(attempt=1, pid=7, start_time=8, alive=True, monitored=draw(st.booleans()))
+    if state == "unstarted":
+        return ContainerFact(record=marks.unstarted_mark(record))
+    if state == "created":
+        return ContainerFact(record=record, runtime=seen)
+    record = marks.started_mark(record, NOW.boot - 50, NOW.wall - 50)
+    if state == "lost":
+        return ContainerFact(record=record)
+    if state == "ended":
+        return ContainerFact(record=draw(ends(record)), runtime=draw(st.none() | st.just(replace(seen, alive=False))))
+    if state == "stopping" and record.attempt is not None:
+        left = draw(st.sampled_from([-1.0, 0.0, 5.0]))
+        stop = Stop(deadline=NOW.boot + left, boot_id=NOW.boot_id, grace=30.0, signalled=draw(st.booleans()))
+        record = replace(record, attempt=replace(record.attempt, stop=stop))
+    return ContainerFact(record=record, runtime=replace(seen, started=True))
+
+
+@st.composite
+def ends(draw: st.DrawFn, record: ContainerRecord) -> ContainerRecord:
+    ago = draw(st.sampled_from([0.0, 5.0, 500.0]))
+    end = marks.ended(record, draw(CODES), "Error", NOW, finished=NOW.boot - ago)
+    done = counted(record, end, parse_pod({"name": "x", "containers": [{"name": "a", "image": "x"}]}).backoff)
+    return replace(done, failures=draw(st.integers(1, 9)))
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[Desired | None, PodFacts]:
+    """A desired pod (or none), beside what was made for the same or an earlier one."""
+    desired = draw(desires())
+    before = draw(st.just(desired) | desires())
+    record = marks.sandbox_mark(marks.pod_mark(None, before, "abcdef", NOW), before, NOW)
+    record = replace(record, network_ready=draw(st.booleans()), deleting=False)
+    each = {name: draw(facts(before, name)) for name in NAMES}
+    pins = {"net": draw(st.booleans()), "ipc": True}
+    drift = draw(st.sampled_from([(), ("eth0 is missing",)]))
+    sandbox: Any = draw(st.none() | st.just(SandboxFact(pins=pins, network_ready=True, drift=drift)))
+    images = {name: ImageFact(state=draw(st.sampled_from([ImageState.READY, ImageState.ABSENT]))) for name in NAMES}
+    containers = {name: fact for name, fact in each.items() if fact is not None}
+    if draw(st.booleans()):
+        containers = {name: _troubled(fact, desired, draw(st.booleans())) for name, fact in containers.items()}
+    seen = PodFacts(
+        uid=desired.uid,
+        record=draw(st.sampled_from([record, record, record, None])) if not containers else record,
+        sandbox=sandbox,
+        containers=containers,
+        images=images,
+    )
+    return draw(st.sampled_from([desired, desired, None])), seen
+
+
+def _troubled(fact: ContainerFact, desired: Desired, held: bool) -> ContainerFact:
+    container = desired.spec.container(fact.record.name)
+    trouble = Trouble(
+        reason="ErrImagePull", message="", failures=1, retry_at=NOW.boot + (10 if held else -1), boot_id=NOW.boot_id,
+        delay=10.0, digest=attempt_digest(desired.spec, container) if container else "",
+    )  # fmt: skip
+    return replace(fact, record=replace(fact.record, trouble=trouble))
+
+
+MANY = settings(max_examples=150, deadline=None)
+
+
+@MANY
+@given(worlds())
+def test_every_plan_comes_to_rest(world: tuple[Desired | None, PodFacts]) -> None:
+    desired, seen = world
+    _, rest = foresee(desired, seen, NOW)
+    assert plan_pod(desired, rest, NOW).steps == ()
+
+
+@MANY
+@given(worlds())
+def test_at_rest_what_is_wanted_runs_or_has_a_reason_not_to(world: tuple[Desired | None, PodFacts]) -> None:
+    desired, seen = world
+    _, rest = foresee(desired, seen, NOW)
+    if desired is None:
+        gone = rest.record is None and not rest.containers and rest.sandbox is None
+        assert gone or plan_pod(None, rest, NOW).wake_at is not None
+        return
+    running = {name for name, fact in rest.containers.items() if phase(fact) is Phase.RUNNING}
+    ended = {name for name, fact in rest.containers.items() if phase(fact) is Phase.EXITED}
+    later = plan_pod(desired, rest, NOW).wake_at is not None
+    assert {each.name for each in desired.spec.containers} <= running | ended or later
+
+
+@MANY
+@given(worlds())
+def test_no_second_copy_is_started_of_one_not_known_dead(world: tuple[Desired | None, PodFacts]) -> None:
+    desired, seen = world
+    for _ in range(LIMIT):
+        plan = plan_pod(desired, seen, NOW)
+        for step in plan.steps:
+            if step.action is Action.CREATE:
+                assert phase(seen.containers.get(step.container)) in (Phase.ABSENT, Phase.EXITED)
+            seen = after(step, desired, seen, NOW)
+
+
+@MANY
+@given(worlds())
+def test_a_pass_cut_short_anywhere_is_finished_by_the_next(world: tuple[Desired | None, PodFacts]) -> None:
+    desired, seen = world
+    steps = plan_pod(desired, seen, NOW).steps
+    for cut in range(len(steps)):
+        partial = seen
+        for step in steps[:cut]:
+            partial = after(step, desired, partial, NOW)
+        _, rest = foresee(desired, partial, NOW)
+        assert plan_pod(desired, rest, NOW).steps == ()
+
+
+@MANY
+@given(worlds())
+def test_nothing_starts_before_its_network_is_configured(world: tuple[Desired | None, PodFacts]) -> None:
+    desired, seen = world
+    for _ in range(LIMIT):
+        plan = plan_pod(desired, seen, NOW)
+        for step in plan.steps:
+            if step.action is Action.START:
+                assert seen.record is not None
+                assert seen.record.network_ready
+            seen = after(step, desired, seen, NOW)
