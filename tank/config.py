@@ -17,7 +17,7 @@ from tank.model import addresses, toml_text
 from tank.model.container_fields import PATH
 from tank.model.document import Malformed, decoded
 from tank.model.faults import BAD, Faults, Refused, Spot, quoted
-from tank.model.grammar import Field, ListOf, MapOf, Record, Scalar, text, whole
+from tank.model.grammar import Field, ListOf, MapOf, Record, Scalar, text, whole, wrong_type
 from tank.model.network_fields import MAX_NAMESERVERS
 from tank.model.plain import Plain
 from tank.model.quantities import duration, size
@@ -75,14 +75,15 @@ def load(
     data_dir: Path | None = None,
     run_dir: Path | None = None,
     seeds_dir: Path | None = None,
+    default: Path = CONFIG,
 ) -> Settings:
     """The settings of a daemon started with these flags. Raises InvalidSpec with all faults.
 
-    `path`, else TANK_CONFIG, must be readable; the default file may be missing. Boot seeds lie in `pods.d` beside
+    `path`, else TANK_CONFIG, must be readable; the `default` file may be missing. Boot seeds lie in `pods.d` beside
     the configuration, so that two daemons with two configurations never share them.
     """
     named = path or (Path(environ["TANK_CONFIG"]) if environ.get("TANK_CONFIG") else None)
-    file = named or CONFIG
+    file = named or default
     written = _from_file(file, optional=named is None)
     chosen: dict[str, Any] = {"seeds_dir": seeds_dir or file.absolute().parent / "pods.d"}
     for key, flag in (("data_dir", data_dir), ("run_dir", run_dir)):
@@ -174,7 +175,7 @@ class _AsWritten:
     takes = (dict,)
 
     def read(self, value: Any, spot: Spot) -> Any:
-        return value if type(value) is dict else spot.fault("expected a mapping (a pod)")
+        return value if type(value) is dict else wrong_type(spot, "a mapping (a pod)", value)
 
     def schema(self) -> dict[str, Any]:
         """The schema of the pods is elsewhere."""

@@ -37,10 +37,16 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.text, self.at, self.count, self.tree = text, 0, 0, Tree()
+        self.line, self.begin, self.counted = 1, 0, 0
 
     def place(self) -> Place:
-        before = self.text.rfind("\n", 0, self.at)
-        return self.text.count("\n", 0, self.at) + 1, self.at - before
+        """The place of `at`. Lines are counted once, from where the last count ended."""
+        lines = self.text.count("\n", self.counted, self.at)
+        if lines:
+            self.line += lines
+            self.begin = self.text.rfind("\n", self.counted, self.at) + 1
+        self.counted = self.at
+        return self.line, self.at - self.begin + 1
 
     def malformed(self, message: str, path: Path = ()) -> Malformed:
         return Malformed(message, self.place(), path)

@@ -16,7 +16,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def json_schema() -> dict[str, Any]:
     """The schema of a document, draft 2020-12: one pod, a list of pods, or `pods`."""
     pod = {"$ref": "#/$defs/pod"}
-    several = {"type": "array", "items": pod}
+    several = {"type": "array", "items": pod, "minItems": 1}
     wrapped = {
         "type": "object",
         "properties": {"pods": {**several, "description": "Several pods in one document."}},

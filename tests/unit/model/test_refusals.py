@@ -1,5 +1,7 @@
 """One fault each: every value that is refused, with its path, its cause and a suggestion where one is near."""
 
+# ruff: noqa: E501 (tables: one row a line)
+
 from __future__ import annotations
 
 import datetime
