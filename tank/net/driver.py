@@ -47,9 +47,9 @@ class _Watch:
 class NetDriver:
     """Implements `tank.node.drivers.Net` with macvlan interfaces."""
 
-    def __init__(self, settings: Settings, installation: str, namespaces: Namespaces) -> None:
-        """`namespaces` stays its maker's to close; `installation` is this data directory's id."""
-        self._uplink, self._installation, self._namespaces = settings.uplink, installation, namespaces
+    def __init__(self, settings: Settings, installation: str) -> None:
+        """`installation` is the id of this data directory. A thread of its own enters namespaces."""
+        self._uplink, self._installation, self._namespaces = settings.uplink, installation, Namespaces()
         self._watches: dict[str, _Watch] = {}
         self._announcements: dict[str, list[Announcement]] = {}
 
@@ -102,6 +102,10 @@ class NetDriver:
         watch = self._watches[uid] = _Watch(inode, nudge)
         watch.opening = asyncio.get_running_loop().create_task(self._listen(watch, namespace))
 
+    def watches(self, uid: str) -> bool:
+        """Whether changes are heard by now."""
+        return uid in self._watches and self._watches[uid].monitor is not None
+
     def unwatch(self, uid: str) -> None:
         """Let go of the namespace: no socket of ours keeps it alive."""
         for announcement in self._announcements.pop(uid, ()):
@@ -113,11 +117,12 @@ class NetDriver:
             watch.monitor.close()
 
     async def close(self) -> None:
-        """Let go of every socket."""
+        """Let go of every socket and end the thread."""
         opening = [watch.opening for watch in self._watches.values() if watch.opening]
         for uid in [*self._watches, *self._announcements]:
             self.unwatch(uid)
         await asyncio.gather(*opening, return_exceptions=True)
+        await self._namespaces.close()
 
     @asynccontextmanager
     async def _talk(self, namespace: Path) -> AsyncIterator[Links]:

@@ -140,10 +140,10 @@ class Links:
             await self._talk.addr("del", **_place(index, address))
 
     async def add_route(self, index: int, route: WantedRoute) -> None:
-        """Add a route to the main table."""
+        """Add a route to the main table, in the place of any other to the same destination and metric."""
         by = f" by {route.via}" if route.via else ""
-        with _refused(f"add the route to {route.to}{by}", done=(errno.EEXIST,)):
-            await self._talk.route("add", **_way(index, route.to, route.via, route.metric))
+        with _refused(f"add the route to {route.to}{by}"):
+            await self._talk.route("replace", **_way(index, route.to, route.via, route.metric))
 
     async def drop_route(self, route: LinkRoute) -> None:
         """Remove a route; gone already is success."""

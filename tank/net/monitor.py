@@ -2,7 +2,7 @@
 
 Of the kernel's messages only those count by which something of ours may have gone or changed. What is added is
 foreign or our own doing. When more comes than the socket holds, the kernel says so and drops messages: that is
-a nudge too, so nothing needs to be counted or listed again here.
+a nudge too, and another once the rest is read, so nothing needs to be counted or listed again here.
 """
 
 from __future__ import annotations
@@ -22,11 +22,15 @@ _BATCH = 256  # datagrams per wake-up, so that a storm in one pod delays nobody
 
 
 class Monitor:
-    """A subscribed socket on the event loop. It keeps its namespace alive until it is closed."""
+    """A subscribed socket on the event loop. It keeps its namespace alive until it is closed.
+
+    `overrun`: messages were dropped, and not all that came before is read yet.
+    """
 
     def __init__(self, opened: socket.socket, nudge: Callable[[], None]) -> None:
         """Subscribe `opened`, an rtnetlink socket of the namespace. Raises OSError."""
         self._socket, self._nudge = opened, nudge
+        self.overrun = False
         with contextlib.suppress(OSError):
             opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
         opened.bind((0, _GROUPS))
@@ -43,16 +47,18 @@ class Monitor:
             self._nudge()
 
     def _drain(self) -> bool:
+        """Whether anything matters. After an overrun the kernel drops on, in silence, until all is read."""
         matters = False
         for _ in range(_BATCH):
             try:
                 datagram = self._socket.recv(65536)
             except BlockingIOError:
+                matters, self.overrun = matters or self.overrun, False
                 break
-            except OSError:  # ENOBUFS: messages were dropped
-                matters = True
-                continue
-            matters = matters or concerns(datagram)
+            except OSError:  # ENOBUFS
+                matters = self.overrun = True
+            else:
+                matters = matters or concerns(datagram)
         return matters
 
 
