@@ -1,0 +1,34 @@
+"""Which of the kernel's messages are worth a look."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from tank.net.monitor import concerns
+
+
+def message(kind: int, flags: int = 0, body: bytes = b"\0" * 5) -> bytes:
+    text = struct.pack("=IHHII", 16 + len(body), kind, flags, 0, 0) + body
+    return text + b"\0" * (-len(text) % 4)
+
+
+@pytest.mark.parametrize(
+    ("datagram", "expected"),
+    [
+        (message(16), True),  # a link changed
+        (message(17), True),  # a link went
+        (message(20), False),  # an address came
+        (message(21), True),  # an address went
+        (message(24), False),  # a route came
+        (message(24, 0x100), True),  # a route took the place of another
+        (message(25), True),  # a route went
+        (message(20) + message(24) + message(25), True),
+        (message(20) + message(24), False),
+        (b"", False),
+        (struct.pack("=IHHII", 3, 20, 0, 0, 0), True),  # garbled
+    ],
+)
+def test_what_may_have_taken_something_from_us_matters(datagram: bytes, expected: bool) -> None:
+    assert concerns(datagram) is expected
