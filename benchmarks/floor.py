@@ -58,7 +58,19 @@ class Floor:
         files = ["-p", f"{bundle}/pidfile", "-l", f"k8s-file:{bundle}/log", "--exit-dir", f"{self.directory}/exits"]
         ids = ["-c", name, "-u", name, "-n", name]
         program = shutil.which("crun") or "crun"
-        return ["conmon", "--api-version", "1", *ids, "-r", program, "-b", str(bundle), *runtime, *files]
+        return [
+            "conmon",
+            "--api-version",
+            "1",
+            *ids,
+            "-r",
+            program,
+            "-b",
+            str(bundle),
+            "--full-attach",
+            *runtime,
+            *files,
+        ]
 
     def _config(self, name: str) -> dict[str, object]:
         sets = ("bounding", "effective", "permitted")

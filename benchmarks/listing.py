@@ -27,7 +27,7 @@ def main() -> None:
         if peer:
             peer.pull(made.image)
             for _ in range(PODS):
-                peer.run("run", "-d", "--network", "none", made.image, "sleep", "100000")
+                peer.run("run", "-d", *peer.limits, "--network", "none", made.image, "sleep", "100000")
             theirs = [timed(program(peer.argv("ps"))) for _ in range(ROUNDS)]
             rows.append([f"podman ps, {PODS} containers", milliseconds(theirs), ratio(theirs, ours)])
     show(f"listing, {ROUNDS} times", rows)

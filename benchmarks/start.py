@@ -110,7 +110,7 @@ def peer_starts(peer: Podman, made: World, network: str) -> list[float]:
     seconds = []
     for number in range(PEER_ROUNDS):
         name = f"peer-{network}-{number}"
-        start = ("run", "-d", "--name", name, "--network", network, made.image, "sleep", "100000")
+        start = ("run", "-d", *peer.limits, "--name", name, "--network", network, made.image, "sleep", "100000")
         seconds.append(timed(partial(peer.run, *start)))
         peer.run("rm", "--force", "--time", "0", name)
     return seconds

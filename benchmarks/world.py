@@ -64,6 +64,11 @@ class Podman:
         how = ["--runtime", "crun", "--cgroup-manager", "cgroupfs", "--storage-driver", "overlay"]
         return ["podman", *where, f"{self.directory}/tmp", *how, "--events-backend", "file", *arguments]
 
+    @property
+    def limits(self) -> list[str]:
+        """Podman asks for more than a machine without CAP_SYS_RESOURCE may give; these are given anywhere."""
+        return ["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"]
+
     def run(self, *arguments: str) -> str:
         """Its output. Raises CalledProcessError."""
         done = subprocess.run(self.argv(*arguments), capture_output=True, text=True, check=False)
