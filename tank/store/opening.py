@@ -85,7 +85,7 @@ def _open_sound(path: Path, damaged: Path | None, version: int, migrations: Mapp
         if made:
             sync_directory(path.parent)
         return Opened(connection=connection, contents=contents, damaged=_lost(connection, path, contents))
-    except (sqlite3.Error, Malformed) as error:
+    except (sqlite3.Error, Malformed, UnicodeError) as error:  # the last: a message that quotes the file
         if _is_damage(error, path):
             raise _Damage(f"cannot open the store {path}: {error}", connection) from error
         connection.close()
@@ -191,8 +191,8 @@ def _lost(connection: sqlite3.Connection, path: Path, contents: Contents) -> Pat
     return path.with_name(name) if name and contents.fresh else None
 
 
-def _is_damage(error: sqlite3.Error | Malformed, path: Path) -> bool:
-    if isinstance(error, Malformed):
+def _is_damage(error: Exception, path: Path) -> bool:
+    if not isinstance(error, sqlite3.Error):
         return True
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
@@ -203,9 +203,10 @@ def _is_damage(error: sqlite3.Error | Malformed, path: Path) -> bool:
 
 
 def _is_cut_off(path: Path) -> bool:
-    """A log without a file, or beside an empty one: SQLite would drop the log, so it must not see it."""
+    """What SQLite takes for an empty store and would write over: a file of one byte, a log without its file."""
     log = path.with_name(path.name + "-wal")
-    return log.exists() and log.stat().st_size > 0 and (not path.exists() or path.stat().st_size == 0)
+    size = path.stat().st_size if path.exists() else 0
+    return size == 1 or (size == 0 and log.exists() and log.stat().st_size > 0)
 
 
 def _set_aside(path: Path, at: float) -> Path:

@@ -170,7 +170,7 @@ def _settle(future: asyncio.Future[Any], answer: Any, error: Exception | None) -
 
 
 def _translated(error: Exception) -> Exception:
-    if not isinstance(error, sqlite3.Error):
+    if not isinstance(error, (sqlite3.Error, UnicodeError)):  # the latter: a message that quotes a damaged file
         return error
     unavailable = Unavailable(f"cannot use the store: {error}")
     unavailable.__cause__ = error

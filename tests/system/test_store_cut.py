@@ -3,6 +3,10 @@
 A power cut is the shutdown ioctl of ext4 on a loop mount: everything that was not flushed is gone at once, and the
 next mount recovers the journal, as after a cold start. Writers in a process of their own say what was acknowledged.
 TANK_CUTS sets how many cuts there are.
+
+Two things that the ioctl has and a cold start has not: a flush that is under way while it takes effect may report
+success (seen without SQLite too, in one cut of five), so only what was told before it was called must survive; and
+the file system stays shut for whoever still holds it in another mount namespace, so a copy of the disk is looked at.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -23,6 +28,7 @@ from tank.errors import Unavailable
 from tank.model.pod import Container, Pod
 from tank.store.base import Put
 from tank.store.sqlite import SqliteStore
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.system
 
@@ -96,7 +102,7 @@ def tmpfs(point: Path, size: str) -> Iterator[Path]:
 def disk(tmp_path: Path) -> Path:
     image = tmp_path / "disk.img"
     with image.open("wb") as file:
-        file.truncate(64 << 20)
+        file.truncate(32 << 20)
     subprocess.run(["mkfs.ext4", "-qF", str(image)], check=True)
     return image
 
@@ -109,21 +115,28 @@ def cut_power(point: Path) -> None:
         os.close(descriptor)
 
 
-def write_until_cut(point: Path, start: int, patience: int) -> list[tuple[str, str, int, int]]:
-    """What was acknowledged: (what, name, number, revision). The power goes after `patience` of them."""
+class Told(NamedTuple):
+    """An acknowledged step of one client: its pod is at `number`, or deleted (None), since `revision`."""
+
+    name: str
+    number: int | None
+    revision: int
+
+
+def write_until_cut(point: Path, start: int, patience: int) -> tuple[list[Told], int]:
+    """Every step that was acknowledged, and how many of them before the power was cut."""
     argv = [sys.executable, "-c", WRITERS, str(point / "store.db"), str(start)]
-    told: list[tuple[str, str, int, int]] = []
+    told: list[Told] = []
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as writers:
         assert writers.stdout is not None
         for line in writers.stdout:
             what, name, number, revision = line.split()
-            told.append((what, name, int(number), int(revision)))
+            told.append(Told(name, int(number) if what == "put" else None, int(revision)))
             if len(told) == patience:
                 cut_power(point)
-        if len(told) < patience:
-            cut_power(point)
     assert writers.returncode == 0
-    return told
+    assert len(told) >= patience
+    return told, patience
 
 
 def pod(name: str, filler: int = 0) -> Pod:
@@ -141,32 +154,41 @@ async def found(path: Path) -> tuple[dict[str, int], int, Path | None, str | Non
     return answer
 
 
-def check_survival(told: list[tuple[str, str, int, int]], numbers: dict[str, int], counter: int) -> None:
-    """Of each pod the last acknowledged write is there, or the one that was under way after it."""
-    last = {name: (what, number) for what, name, number, _ in told if what != "ready"}
-    for name, (what, number) in last.items():
-        if what == "deleted" or (number % 5 == 0 and name not in numbers):
-            assert numbers.get(name, number + 1) == number + 1
-        else:
-            assert numbers[name] in (number, number + 1)
-    assert counter >= max(revision for *_, revision in told)
+def check_survival(told: list[Told], certain: int, numbers: dict[str, int], counter: int) -> None:
+    """Each client's last step before the cut is there, or one that followed it, or was under way at the end."""
+    for name in {each.name for each in told[:certain]} - {"-"}:
+        before = [each.number for each in told[:certain] if each.name == name]
+        later = [each.number for each in told[certain:] if each.name == name]
+        newest = max(number for number in (*before, *later, 0) if number is not None)
+        under_way = None if newest % 5 == 0 and [*before, *later][-1] is not None else newest + 1
+        assert numbers.get(name) in {before[-1], *later, under_way}
+    assert counter >= max(each.revision for each in told[:certain])
+
+
+def survivor(disk: Path) -> Path:
+    """The disk as the next start finds it."""
+    copy = disk.with_name(f"{disk.stem}-.img")
+    subprocess.run(["cp", "--sparse=always", str(disk), str(copy)], check=True)
+    disk.unlink()
+    return copy.rename(disk)
 
 
 @pytest.mark.timeout(60 + 10 * CUTS)
 async def test_every_acknowledged_write_survives_a_power_cut(disk: Path, tmp_path: Path) -> None:
     chance = random.Random(20)
-    point, start, acknowledged = tmp_path / "mnt", 0, 0
+    point, start, survived = tmp_path / "mnt", 0, 0
     for _ in range(CUTS):
         with mounted(disk, point):
-            told = write_until_cut(point, start, chance.randrange(1, 400))
+            told, certain = write_until_cut(point, start, chance.randrange(1, 400))
+        disk = survivor(disk)
         with mounted(disk, point):
             numbers, counter, damaged, fault = await found(point / "store.db")
-        acknowledged += len(told)
-        start = max(number for _, _, number, _ in told) + 10
+        survived += certain
+        start = max(each.number or 0 for each in told) + 10
 
         assert (damaged, fault) == (None, None)
-        check_survival(told, numbers, counter)
-    assert acknowledged > CUTS
+        check_survival(told, certain, numbers, counter)
+    print(f"{survived} acknowledged writes survived {CUTS} cuts")
 
 
 @pytest.mark.timeout(60 + 10 * CUTS)
@@ -178,12 +200,12 @@ async def test_a_cut_while_the_store_is_made_leaves_one_that_opens(disk: Path, t
             for each in point.glob("store.db*"):
                 each.unlink()
             argv = [sys.executable, "-c", WRITERS, str(point / "store.db"), "0"]
-            with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as writers:
-                while not (point / "store.db").exists() and writers.poll() is None:
-                    pass
-                for _ in range(chance.randrange(200)):
+            with subprocess.Popen(argv, stdout=subprocess.DEVNULL):
+                wait_for((point / "store.db").exists)
+                for _ in range(chance.randrange(500)):
                     os.stat(point)
                 cut_power(point)
+        disk = survivor(disk)
         with mounted(disk, point):
             _, _, damaged, fault = await found(point / "store.db")
 
