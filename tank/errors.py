@@ -162,7 +162,7 @@ class StartFailed(Failed):
 def by_kind() -> Mapping[str, type[TankError]]:
     """Every class of the tree by its `kind`, for the far end of the wire."""
     found: dict[str, type[TankError]] = {}
-    todo: list[type[TankError]] = [TankError]
+    todo = TankError.__subclasses__()  # not the root, whose kind is that of `Failed`
     while todo:
         each = todo.pop()
         found.setdefault(each.kind, each)
