@@ -3,7 +3,8 @@
 Every name is created anew in an open parent (`O_EXCL|O_NOFOLLOW`), what was there goes first: the last of a layer
 wins. Owners, then modes, then attributes: changing the owner clears set-id bits and capabilities. Times of
 directories come last, since every file made in one changes it. Device nodes are made, inert where roots are nodev;
-character device 0:0 is dropped, as the overlay would read it as a whiteout. What is counted is refused beyond `Bounds` (S03).
+character device 0:0 is dropped, as the overlay would read it as a whiteout. What is counted is refused beyond
+`Bounds` (S03).
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Extractor:
         """Write every member. Raises PullFailed, and OSError with the member's name for what the kernel refuses."""
         root = self.tree.root
         os.chown(root, 0, 0)
-        os.chmod(root, 0o755)
+        os.chmod(root, 0o755)  # noqa: S103 - what a root has when the layer says nothing
         self._remember(b"", 0)
         for entry in members:
             self._count(entry)

@@ -80,7 +80,8 @@ def in_front(data: int, block: Callable[[], bytes]) -> tuple[int, list[int]]:
 
     Decimal lines: first how many pieces, then each offset and length; padded to a whole block.
     """
-    text, lines, wanted = b"", [], 1
+    text, wanted = b"", 1
+    lines: list[int] = []
     while len(lines) < wanted:
         if data < 512 or len(text) > pax.LONGEST:
             raise refused("cannot read layer: a sparse file has no end of its map")

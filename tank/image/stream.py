@@ -12,7 +12,7 @@ import hashlib
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from isal import igzip_lib
 
@@ -31,6 +31,8 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = (b"\x2a\x4d\x18", 0x50)  # bytes 1 to 3, and the high half of byte 0
 _FOREIGN = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x04\x22\x4d\x18": "lz4"}
 _WINDOW_LOG = 27  # 128 MiB, what the zstd command takes without being asked for more
+
+_DAMAGED: Any = (igzip_lib.IsalError, zstd.ZstdError, EOFError)
 
 Read = Callable[[], bytes]
 
@@ -81,7 +83,7 @@ def decoded(read: Read) -> Iterator[bytes]:
 def _translated(pieces: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from pieces
-    except (igzip_lib.IsalError, zstd.ZstdError, EOFError) as error:
+    except _DAMAGED as error:
         raise refused(f"cannot read layer: the compressed data is damaged: {error}") from error
 
 

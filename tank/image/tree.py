@@ -159,7 +159,7 @@ class Tree:
     def _make(self, path: bytes, parent: int, base: bytes) -> None:
         os.mkdir(base, 0o755, dir_fd=parent)
         os.chown(base, 0, 0, dir_fd=parent, follow_symlinks=False)
-        os.chmod(base, 0o755, dir_fd=parent)  # a set-group-id bit may have come from above
+        os.chmod(base, 0o755, dir_fd=parent)  # noqa: S103 - and without a set-group-id bit from above
         self._note(self.implicit, path)
 
 

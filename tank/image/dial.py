@@ -1,0 +1,147 @@
+"""HTTP to one registry and to the hosts that it names, with each connection's address checked (S26) and timed (R57).
+
+Three kinds of connection. HOME: to the registry, over TLS, wherever it is; PLAIN: to a registry on this machine,
+without TLS; AWAY: to hosts that a redirect or a token realm named. The check is made where the socket is opened, on
+the very address, so that no name can resolve to one thing for the check and to another for the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from tank.image.address import Reach, may_connect, reach
+from tank.image.network_faults import FOREIGN, explained, is_not_tls
+from tank.image.refusal import refused
+
+_READ_AHEAD = 2**20
+_LONGEST_HEADER = 32_768  # signed URLs of object stores are long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a registry may take, in seconds, and the bytes a second it must bring over each `window`."""
+
+    connect: float = 5.0
+    resolve: float = 10.0
+    silence: float = 15.0  # before the first byte and between any two
+    document: float = 60.0  # for the whole of a manifest, configuration or token
+    floor: float = 1024.0
+    window: float = 30.0
+
+
+class Kind(Enum):
+    """What a connection is for."""
+
+    HOME = "home"
+    PLAIN = "plain"
+    AWAY = "away"
+
+
+class Dialer:
+    """Sessions to one registry's hosts, made when first needed. `home` is where the registry was found to be."""
+
+    def __init__(self, ca: Path | None, patience: Patience, resolver: AbstractResolver | None = None) -> None:
+        self.home: set[Reach] = set()
+        self._ca, self._patience, self._resolver = ca, patience, resolver
+        self._sessions: dict[Kind, aiohttp.ClientSession] = {}
+        self._tls: ssl.SSLContext | None = None
+
+    async def get(self, kind: Kind, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """The answer to a GET, whatever its status; a redirect is not followed. Raises PullFailed."""
+        return await self._ask(kind, "GET", url, headers, None)
+
+    async def post(
+        self, kind: Kind, url: str, headers: Mapping[str, str], form: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        """The answer to a POST of a form. Raises PullFailed."""
+        return await self._ask(kind, "POST", url, headers, form)
+
+    async def speaks_tls(self, url: str) -> bool:
+        """Whether there is TLS at `url`. Raises PullFailed on no answer, and on a certificate not trusted."""
+        session = await self._session(Kind.HOME)
+        try:
+            async with session.get(URL(url, encoded=True), allow_redirects=False):
+                return True
+        except FOREIGN as error:
+            if is_not_tls(error):
+                return False
+            raise explained(error, URL(url).host or "") from error
+
+    async def _ask(
+        self, kind: Kind, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
+    ) -> aiohttp.ClientResponse:
+        session = await self._session(kind)
+        target = URL(url, encoded=True)
+        try:
+            return await session.request(method, target, headers=headers, data=form, allow_redirects=False)
+        except FOREIGN as error:
+            raise explained(error, target.host or "") from error
+
+    async def _session(self, kind: Kind) -> aiohttp.ClientSession:
+        if kind not in self._sessions:
+            tls = self._tls or await asyncio.to_thread(_context, self._ca)
+            self._tls = tls
+            if kind not in self._sessions:  # somebody else may have made it meanwhile
+                self._sessions[kind] = self._made(kind, tls)
+        return self._sessions[kind]
+
+    def _made(self, kind: Kind, tls: ssl.SSLContext) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            ssl=tls, limit=0, resolver=self._resolver, socket_factory=lambda found: self._socket(kind, found)
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            connector_owner=True,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            headers={"User-Agent": "tank", "Accept-Encoding": "identity"},
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                connect=self._patience.connect + self._patience.resolve,
+                sock_connect=self._patience.connect,
+                sock_read=self._patience.silence,
+            ),
+            read_bufsize=_READ_AHEAD,
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
+        )
+
+    def _socket(self, kind: Kind, found: aiohttp.AddrInfoType) -> socket.socket:
+        """The gate through which every connection goes."""
+        family, type_, protocol, _, address = found
+        place = reach(ipaddress.ip_address(str(address[0]).partition("%")[0]))
+        if kind is Kind.HOME or (kind is Kind.PLAIN and place is Reach.LOOPBACK):
+            self.home.add(place)
+        elif kind is Kind.PLAIN or not may_connect(place, self.home):
+            raise PermissionError(errno.EACCES, "address not allowed")
+        return socket.socket(family, type_, protocol)
+
+    async def close(self) -> None:
+        """End every connection."""
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            await session.close()
+
+
+def _context(ca: Path | None) -> ssl.SSLContext:
+    """The system's authorities, and a private one beside them. Raises PullFailed."""
+    context = ssl.create_default_context()
+    if ca is not None:
+        try:
+            context.load_verify_locations(ca)
+        except (OSError, ssl.SSLError) as error:
+            why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            raise refused(f"cannot pull image: cannot read the certificate authority {ca}: {why}") from error
+    return context

@@ -1,0 +1,100 @@
+"""A blob on its way: hashed as it passes, taken up again where a connection broke, refused when it crawls (R57, S27)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+
+import aiohttp
+
+from tank.image.dial import Patience
+from tank.image.manifest import Descriptor
+from tank.image.network_faults import FOREIGN, explained
+from tank.image.refusal import refused
+
+_MOST_RESUMES = 3
+
+Ask = Callable[[Mapping[str, str]], AbstractAsyncContextManager[aiohttp.ClientResponse]]
+
+
+def _ignored(_: int) -> None: ...
+
+
+class Blob:
+    """One blob. `complete` is true once every byte has come and the digest fits; before that it proves nothing."""
+
+    def __init__(self, ask: Ask, wanted: Descriptor, host: str, patience: Patience) -> None:
+        """`ask` sends a request with additional headers and gives its successful answer."""
+        self.complete = False
+        self._ask, self._wanted, self._host, self._patience = ask, wanted, host, patience
+        self._hash, self._offset = hashlib.sha256(), 0
+
+    async def pieces(self, count: Callable[[int], None] = _ignored) -> AsyncIterator[bytes]:
+        """The bytes in order; `count` is told the length of each piece. Raises PullFailed. Once only; to be closed."""
+        for left in reversed(range(_MOST_RESUMES + 1)):
+            before = self._offset
+            try:
+                async with aclosing(self._attempt()) as attempt:
+                    async for piece in attempt:
+                        self._hash.update(piece)
+                        self._offset += len(piece)
+                        count(len(piece))
+                        yield piece
+            except FOREIGN as error:
+                if not left or self._offset == before:
+                    raise explained(error, self._host) from error
+            if self._offset >= self._wanted.size or self._offset == before:
+                break
+        self._check()
+
+    def _check(self) -> None:
+        size, digest = self._wanted.size, self._wanted.digest
+        if self._offset != size:
+            raise refused(f"cannot pull image: {self._host} sent {self._offset} of the {size} bytes of {digest}")
+        if f"sha256:{self._hash.hexdigest()}" != digest:
+            raise refused(f"cannot pull image: what {self._host} sent is not {digest}")
+        self.complete = True
+
+    async def _attempt(self) -> AsyncIterator[bytes]:
+        """What one request brings of the bytes from `_offset` on. Raises PullFailed, and the errors in FOREIGN."""
+        start, size = self._offset, self._wanted.size
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        async with self._ask(headers) as response:
+            skip = self._skip(response, start)
+            left = size - start + skip
+            async for piece in self._paced(response):
+                left -= len(piece)
+                if left < 0:
+                    raise refused(
+                        f"cannot pull image: {self._host} sends more than the {size} bytes of {self._wanted.digest}"
+                    )
+                if len(piece) > skip:
+                    yield piece[skip:]
+                skip = max(0, skip - len(piece))
+
+    def _skip(self, response: aiohttp.ClientResponse, start: int) -> int:
+        """Bytes of the body that came before. Who does not know ranges sends all of it again."""
+        if response.status != 206:
+            return start
+        if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            raise refused(f"cannot pull image: {self._host} sends another part of a blob than was asked for")
+        return 0
+
+    async def _paced(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        """The body as it comes. Only the waiting for it counts as slowness, not what is done with it between."""
+        clock, patience = asyncio.get_running_loop().time, self._patience
+        waited, brought = 0.0, 0
+        while True:
+            start = clock()
+            piece = await response.content.readany()
+            waited += clock() - start
+            if not piece:
+                return
+            brought += len(piece)
+            if waited > patience.window:
+                if brought < patience.floor * waited:
+                    raise refused(f"cannot pull image: {self._host} is too slow: {brought} bytes in {waited:.0f} s")
+                waited, brought = 0.0, 0
+            yield piece

@@ -1,0 +1,87 @@
+"""Which images are here whole: a manifest, its configuration and every layer. Asks nobody, and costs a few stats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tank.errors import PullFailed
+from tank.image import manifest
+from tank.image.blobs import Blobs
+from tank.image.manifest import Configuration, Manifest
+from tank.model.image import Image
+from tank.model.reference import DEFAULT_TAG, Reference
+
+_REMEMBERED = 256
+
+
+def key(reference: Reference) -> str:
+    """What a reference is remembered by. A digest makes the tag beside it mere decoration."""
+    if reference.digest is not None:
+        return f"{reference.name}@{reference.digest}"
+    return f"{reference.name}:{reference.tag or DEFAULT_TAG}"
+
+
+class Shelf:
+    """The images in `blobs`."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._known: dict[str, tuple[Manifest, Configuration]] = {}
+
+    def find(self, reference: Reference) -> Image | None:
+        """The image that the reference resolved to last, or the one with its digest. Raises OSError."""
+        digest = self._blobs.recall(key(reference)) or reference.digest
+        return self.image(digest) if digest else None
+
+    def image(self, digest: str) -> Image | None:
+        """The image of the platform manifest `digest`; None unless all of it is here."""
+        documents = self._known.get(digest) or self._read(digest)
+        if documents is None:
+            return None
+        layers = self._stack(documents[1].diff_ids)
+        if layers is None:
+            return None
+        return Image(digest=digest, config=documents[1].config, layers=layers, size=documents[0].size)
+
+    def _read(self, digest: str) -> tuple[Manifest, Configuration] | None:
+        """The two documents, checked again against their digests: damage is absence (R39)."""
+        data = self._blobs.read(digest)
+        if data is None:
+            return None
+        try:
+            found = manifest.parse(data, "")
+            if not isinstance(found, Manifest):
+                return None
+            config = self._blobs.read(found.config.digest)
+            if config is None:
+                return None
+            documents = found, manifest.parse_config(config, len(found.layers))
+        except PullFailed:
+            return None
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[digest] = documents
+        return documents
+
+    def _stack(self, diff_ids: Sequence[str]) -> tuple[Path, ...] | None:
+        """The directories, lowest first, each once: the overlay refuses one twice.
+
+        Of several places the topmost is kept. What a layer says it says again there, so nothing is lost. Below a
+        layer with an opaque root nothing shows; the overlay itself does not look for that mark on a root.
+        """
+        stack: list[Path] = []
+        for diff_id in reversed(diff_ids):
+            path = self._blobs.layer(diff_id)
+            if path is None:
+                return None
+            if path not in stack:
+                stack.append(path)
+        return tuple(reversed(self._above_opaque(stack)))
+
+    def _above_opaque(self, stack: list[Path]) -> list[Path]:
+        for place, path in enumerate(stack):
+            record = self._blobs.layer_record(f"sha256:{path.name}")
+            if record is not None and record.opaque_root:
+                return stack[: place + 1]
+        return stack

@@ -1,0 +1,104 @@
+"""The daemon's end of unpacking: start the confined unpacker, feed it, believe its report no more than needed.
+
+What is fed was hashed by the feeder. The unpacker's word counts for what it made in its own directory, and is
+checked in form. It ends with the feeding: killed when the feeder fails or is cancelled, and by the end of its input
+when the daemon dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tank.host import process
+from tank.image.extract import Bounds
+from tank.image.refusal import refused
+from tank.model.reference import DIGEST
+
+MOST_ENTRIES = 2_000_000
+_ALWAYS_ALLOWED = 2**30  # bytes that any layer may unpack to
+_RATIO = 100  # and times its compressed size on top: text compresses 10 times, a bomb 1000 times
+_LONGEST_REPORT = 128 * 2**20
+_IN_FLIGHT = 2**20  # bytes on the way to the unpacker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """What the unpacker made. `opaque` and `implicit` are paths in the layer, "" its root."""
+
+    diff_id: str
+    size: int
+    entries: int
+    opaque: tuple[str, ...]
+    implicit: tuple[str, ...]
+
+
+def bounds_for(compressed: int, directory: Path) -> Bounds:
+    """What a layer of `compressed` bytes may take of what is free beside `directory` (S03). Raises OSError."""
+    stream = _ALWAYS_ALLOWED + _RATIO * compressed
+    space = os.statvfs(directory)
+    inodes = space.f_favail if space.f_files else MOST_ENTRIES  # btrfs counts none
+    return Bounds(stream, min(stream, space.f_bavail * space.f_frsize), min(MOST_ENTRIES, inodes))
+
+
+async def unpack(pieces: AsyncIterator[bytes], stage: Path, bounds: Bounds) -> Unpacked:
+    """Fill the empty directory `stage` from compressed `pieces`. Raises PullFailed, and whatever `pieces` raises."""
+    argv = [sys.executable, "-X", "utf8", "-I", "-m", "tank.image.untar", str(stage), *map(str, bounds)]
+    child = await process.spawn(argv, stdin=PIPE, stdout=PIPE)
+    reporting = asyncio.ensure_future(_report(child))
+    try:
+        await _feed(child, pieces)
+        return _checked(await reporting, await child.wait())
+    finally:
+        await process.end(child)
+        await asyncio.gather(reporting, return_exceptions=True)  # its pipe has ended
+
+
+async def _feed(child: Process, pieces: AsyncIterator[bytes]) -> None:
+    """Hand everything on. A reader that has gone away has said why, in its report."""
+    assert child.stdin is not None
+    child.stdin.transport.set_write_buffer_limits(high=_IN_FLIGHT)
+    with suppress(BrokenPipeError, ConnectionResetError):
+        async for piece in pieces:
+            child.stdin.write(piece)
+            await child.stdin.drain()
+    child.stdin.close()
+    with suppress(BrokenPipeError, ConnectionResetError):
+        await child.stdin.wait_closed()
+
+
+async def _report(child: Process) -> bytes:
+    assert child.stdout is not None
+    found = b""
+    while more := await child.stdout.read(2**16):
+        found += more
+        if len(found) > _LONGEST_REPORT:
+            raise refused("cannot unpack layer: the unpacker says too much")
+    return found
+
+
+def _checked(report: bytes, code: int) -> Unpacked:
+    try:
+        body = json.loads(report)
+    except ValueError as error:
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
+        raise refused(f"cannot unpack layer: the unpacker {how}") from error
+    for problem in ("refused", "failed"):
+        if problem in body:
+            raise refused(str(body[problem]))
+    if DIGEST.fullmatch(body["diff_id"]) is None:
+        raise refused("cannot unpack layer: the unpacker reports no digest")
+    return Unpacked(
+        diff_id=body["diff_id"],
+        size=int(body["bytes"]),
+        entries=int(body["entries"]),
+        opaque=tuple(map(str, body["opaque"])),
+        implicit=tuple(map(str, body["implicit"])),
+    )
