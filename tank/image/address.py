@@ -56,7 +56,8 @@ def origin_of(url: str, what: str) -> Origin:
     except ValueError as error:
         raise refused(f"cannot pull image: {what} is not a URL") from error
     if parts.scheme not in ("https", "http") or not host or parts.username is not None:
-        raise refused(f"cannot pull image: {what} is not a URL that is followed")return Origin(parts.scheme, host.lower().rstrip("."), port or {"https": 443, "http": 80}[parts.scheme])
+        raise refused(f"cannot pull image: {what} is not a URL that is followed")
+    return Origin(parts.scheme, host.lower().rstrip("."), port or {"https": 443, "http": 80}[parts.scheme])
 
 
 def literal(host: str) -> Address | None:

@@ -1,4 +1,4 @@
-"""A blob on its way: hashed as it passes, taken up again where a connection broke, refused when it crawls (R57, S27)."""
+"""A blob on its way: hashed as it passes, resumed where a connection broke, refused when it crawls (S27, R57)."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tank.config import Settings
@@ -176,4 +177,5 @@ def _parsed(reference: str) -> Reference:
 def _sweep(leftovers: Sequence[Path]) -> None:
     """An unpacker of a killed daemon ends with its input, and cannot make anything in a directory that is gone."""
     for each in leftovers:
-        openat.remove_tree(each)
+        with suppress(OSError):  # the next start tries again
+            openat.remove_tree(each)
