@@ -84,6 +84,7 @@ class Env:
     takes: tuple[type, ...] = (dict, list)
 
     def read(self, value: Any, spot: Spot) -> Any:
+        """The list of {name, value}, in order."""
         if type(value) is list:
             return _ENV_LIST.read(value, spot)
         if type(value) is not dict:

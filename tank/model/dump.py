@@ -69,5 +69,5 @@ def dump_source(source: Source) -> Any:
             return {"host": path, "kind": kind} if kind else {"host": path}
         case Tmpfs(size=size):
             return {"tmpfs": {} if size is None else {"size": size}}
-        case Empty():
+        case Empty():  # pragma: no branch (there is no other)
             return {"empty": {}}

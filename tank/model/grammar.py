@@ -58,6 +58,7 @@ class Scalar:
     wanted: str = ""  # for a wrong type; empty: the nouns of `takes`
 
     def read(self, value: Any, spot: Spot) -> Any:
+        """The canonical value, once its type and `check` are right."""
         if type(value) not in self.takes:
             quote = type(value) in (int, float) and str in self.takes
             hint = "put it in quotes" if quote or (type(value) is bool and str in self.takes) else ""
@@ -121,6 +122,7 @@ class ListOf:
         return (list,)
 
     def read(self, value: Any, spot: Spot) -> Any:
+        """Each item read; BAD stands where one was at fault, so that places stay right."""
         if type(value) is not list:
             return wrong_type(spot, "a list", value, self.hint)
         if not self.least <= len(value) <= self.most:
@@ -147,6 +149,7 @@ class MapOf:
         return (dict,)
 
     def read(self, value: Any, spot: Spot) -> Any:
+        """Each entry read, under the canonical form of its name."""
         if type(value) is not dict:
             return wrong_type(spot, "a mapping", value)
         if len(value) > self.most:
@@ -179,6 +182,7 @@ class Either:
         return tuple(each for kind in self.kinds for each in kind.takes)
 
     def read(self, value: Any, spot: Spot) -> Any:
+        """What the first kind that takes such a value makes of it."""
         for kind in self.kinds:
             if type(value) in kind.takes:
                 return kind.read(value, spot)
@@ -220,6 +224,7 @@ class Record:
         return (dict,)
 
     def read(self, value: Any, spot: Spot) -> Any:
+        """The sound fields that were given."""
         if type(value) is not dict:
             return wrong_type(spot, f"a mapping ({self.noun})", value)
         found: dict[str, Any] = {}
@@ -248,6 +253,7 @@ class Record:
         spot.fault(f"unknown field of {self.noun}", hint, key=True)
 
     def schema(self) -> Schema:
+        """Every field with its description; nothing else may stand there."""
         required = [name for name, each in self.fields.items() if each.required]
         return {
             "type": "object",

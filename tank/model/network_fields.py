@@ -21,6 +21,7 @@ class StaticAddresses:
     takes: tuple[type, ...] = (str, list, dict)
 
     def read(self, value: Any, spot: Spot) -> Any:
+        """The sound ones as "address/prefix", in order."""
         if type(value) is not list or _is_pair(value):
             one = self._one(value, spot)
             return BAD if one is BAD else [one]
@@ -42,6 +43,7 @@ class StaticAddresses:
         return wrong_type(spot, _WANTED, value)
 
     def schema(self) -> Schema:
+        """The three forms."""
         one: Schema = {"type": "string", "pattern": "^[0-9A-Fa-f:.]+/[0-9]{1,3}$"}
         pair: Schema = {
             "type": "array",
@@ -69,6 +71,7 @@ class OneOrMore:
         return (*self.item.takes, list)
 
     def read(self, value: Any, spot: Spot) -> Any:
+        """The list, also of a single item."""
         if type(value) is list:
             return ListOf(self.item, most=self.most).read(value, spot)
         one = self.item.read(value, spot)

@@ -62,6 +62,7 @@ class SourceKind:
     takes: tuple[type, ...] = (str, dict)
 
     def read(self, value: Any, spot: Spot) -> Any:
+        """The fields of one source, with its `type`."""
         if type(value) is str:
             return self._word(value, spot)
         if type(value) is not dict:

@@ -49,9 +49,9 @@ def host_name(text: str) -> str:
 
 
 def uts_name(text: str) -> str:
-    """A host name that the kernel takes: at most 64 characters."""
-    if len(text) > 64:
-        raise Refused("a host name of a pod has at most 64 characters")
+    """The host name of a pod: at most 63 characters (C15)."""
+    if len(text) > 63:
+        raise Refused("a host name of a pod has at most 63 characters")
     return host_name(text)
 
 
@@ -166,13 +166,6 @@ def signal_name(value: str | int) -> str:
     if name not in SIGNALS:
         raise Refused(f"{quoted(str(value))} is not a signal", did_you_mean(name, SIGNALS))
     return f"SIG{name}"
-
-
-def signal_number(name: str) -> int:
-    """The number of a canonical name: SIGTERM is 15, SIGRTMIN+3 is 37."""
-    if name.startswith("SIGRTMIN"):
-        return RT_FIRST + int(name.removeprefix("SIGRTMIN") or 0)
-    return SIGNALS.index(name.removeprefix("SIG")) + 1
 
 
 def _signal_of(number: int) -> str:

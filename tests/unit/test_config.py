@@ -1,5 +1,7 @@
 """Settings: where each comes from, what wins, and every fault of the file at once."""
 
+# ruff: noqa: E501 (tables: one row a line)
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -85,7 +85,8 @@ def test_a_network_without_nics_is_none() -> None:
 
 
 def test_sources_that_say_nothing_more_are_told_apart() -> None:
-    pods = [made(volumes=[{"name": "data", "source": each}]) for each in ("managed", {"empty": {}}, {"tmpfs": {}})]
+    sources: list[Any] = ["managed", {"empty": {}}, {"tmpfs": {}}]
+    pods = [made(volumes=[{"name": "data", "source": each}]) for each in sources]
 
     assert len({container_digest(pod, pod.containers[0]) for pod in pods}) == 3
 

@@ -130,6 +130,7 @@ SHORTHANDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (container(stop_signal="SIGPOLL"), {"stop_signal": "SIGIO"}),
     (container(working_dir="/a//b/"), {"working_dir": "/a/b"}),
     (container(working_dir="/"), {"working_dir": "/"}),
+    (container(user="1000:www-data"), {"user": "1000:www-data"}),
     (container(groups=[1, 2, 1]), {"groups": [1, 2]}),
     (container(command=[]), {}),
     (container(image={"rootfs": "/srv/x/"}), {"image": {"rootfs": "/srv/x"}, "pull": None}),

@@ -219,7 +219,7 @@ PODS: list[tuple[Any, str]] = [
     (pod(labels={f"a{n}": "" for n in range(1001)}), "labels: has at most 1000 entries, found 1001"),
     (pod(annotations={"a": datetime.date(2026, 1, 1)}), "annotations.a: expected a string, found a date"),
     (pod(hostname="a_b!"), "hostname: 'a_b!' is not a host name"),
-    (pod(hostname="a." * 33), "hostname: a host name of a pod has at most 64 characters"),
+    (pod(hostname="a." * 33), "hostname: a host name of a pod has at most 63 characters"),
     (pod(hosts={"db": "here"}), "hosts.db: 'here' is not an IP address"),
     (pod(hosts={"d b": "10.0.0.1"}), "hosts[\"d b\"]: 'd b' is not a host name"),
     (pod(hosts={"db": "fe80::1%eth0"}), "hosts.db: 'fe80::1%eth0' must not have a zone"),
@@ -272,12 +272,21 @@ def test_a_pod_without_anything_needs_its_name_and_containers() -> None:
 def test_a_mount_is_not_blamed_for_volumes_that_could_not_be_read() -> None:
     mounting = {"name": "app", "image": "x:1", "mounts": ["data:/x"]}
 
-    unread = [told(pod(containers=[mounting], volumes=each)) for each in ({}, [{}], [5])]
+    volumes: list[Any] = [{}, [{}], [5]]
+
+    unread = [told(pod(containers=[mounting], volumes=each)) for each in volumes]
 
     assert unread == [
         ["volumes: expected a list, found a mapping"],
         ["volumes[0].name: a volume needs this field"],
         ["volumes[0]: expected a mapping (a volume), found a string".replace("a string", "a whole number")],
+    ]
+
+
+def test_two_faulty_capabilities_are_not_taken_for_the_same() -> None:
+    assert [each.partition(":")[0] for each in told(container(security={"cap_add": ["A"], "cap_drop": ["B"]}))] == [
+        "containers[0].security.cap_add[0]",
+        "containers[0].security.cap_drop[0]",
     ]
 
 
