@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.floor import Floor
 from benchmarks.table import milliseconds, ratio, show
-from benchmarks.world import Podman, World, podman, program, timed, world
+from benchmarks.world import Podman, World, isolated, podman, program, timed, world
 from tests.conftest import note_installation
 from tests.neighbour import neighbour
 
@@ -95,11 +95,12 @@ def rootfs(made: World) -> Iterator[Path]:
 
 
 def peers(made: World, peer: Podman) -> dict[str, list[float]]:
-    """`podman run -d` without a network, and on the host's where a bridge cannot be had."""
+    """`podman run -d` without a network, and with its default one where it can be had."""
     peer.pull(made.image)
     found = {"podman run, network none": peer_starts(peer, made, "none")}
     try:
-        found["podman run, default network"] = peer_starts(peer, made, "bridge")
+        with isolated(peer) as apart:
+            found["podman run, default network"] = peer_starts(apart, made, "bridge")
     except subprocess.CalledProcessError as error:
         print("no bridge network for Podman here:", error.stderr.strip().splitlines()[-1][:150])
     return found

@@ -57,12 +57,13 @@ class Podman:
     """Podman on directories of its own, with the same runtime and the same kind of storage."""
 
     directory: Path
+    prefix: tuple[str, ...] = ()
 
     def argv(self, *arguments: str) -> list[str]:
         """The command line."""
         where = ["--root", f"{self.directory}/root", "--runroot", f"{self.directory}/run", "--tmpdir"]
         how = ["--runtime", "crun", "--cgroup-manager", "cgroupfs", "--storage-driver", "overlay"]
-        return ["podman", *where, f"{self.directory}/tmp", *how, "--events-backend", "file", *arguments]
+        return [*self.prefix, "podman", *where, f"{self.directory}/tmp", *how, "--events-backend", "file", *arguments]
 
     @property
     def limits(self) -> list[str]:
@@ -95,6 +96,17 @@ def podman(directory: Path) -> Iterator[Podman | None]:
         for verb in (("rm", "--all", "--force", "--time", "0"), ("rmi", "--all", "--force")):
             subprocess.run(made.argv(*verb), capture_output=True, check=False)
         sweeping.unmount(directory)
+
+
+@contextmanager
+def isolated(peer: Podman) -> Iterator[Podman]:
+    """The same Podman in a network namespace of its own, so that its bridge and rules vanish with it."""
+    name = f"tt-{peer.directory.parent.name}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        yield Podman(peer.directory, ("nsenter", f"--net=/run/netns/{name}"))
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
 def timed(deed: Callable[[], object]) -> float:
