@@ -116,35 +116,42 @@ class Groups:
         directories = (each for top in self._everywhere(name) for each in _tree(top))
         return frozenset(pid for directory in directories for pid in _pids(directory))
 
+    def holds(self, name: str, pid: int) -> bool:
+        """Whether a process is a direct member of a group."""
+        tree = self.hierarchies.all[0]
+        return pid in _pids(tree / self.path(name).lstrip("/"))
+
     def populated(self, name: str) -> bool:
-        """Whether a process lives in a group or below it."""
+        """Whether a process lives in a group or below it. Where there is a version 2 tree, it alone is asked."""
         v2 = self._v2(name)
-        if v2 is not None and (events := _counters(v2 / "cgroup.events")) and events.get("populated"):
-            return True
-        return any(_pids(each) for top in self._everywhere(name) if top != v2 for each in _tree(top))
+        if v2 is not None:
+            return bool(_counters(v2 / "cgroup.events").get("populated"))
+        return bool(self.processes(name))
 
     async def kill(self, name: str, *, seconds: float) -> None:
         """SIGKILL all in a group and below it, thawing what is frozen (R15), until it is empty.
 
         Raises Failed when something is still alive after `seconds` (R18).
         """
-        async with asyncio.timeout(seconds) as limit:
-            pause = 0.0005
-            with suppress(TimeoutError):
+        pause = 0.0005
+        try:
+            async with asyncio.timeout(seconds):
                 while self._kill_once(name):
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 0.05)
-        if limit.expired():
-            raise Failed(f"cannot kill all of {name}: {self._survivors(name)}")
+        except TimeoutError as error:
+            raise Failed(f"cannot kill all of {name}: {self._survivors(name)}") from error
 
     def _kill_once(self, name: str) -> bool:
         """Whether something is (or was, just now) alive."""
-        if not self.populated(name):
+        # Every hierarchy is asked: a creation that was cut short has joined only some of them (R03).
+        alive = self.processes(name)
+        if not alive and not self.populated(name):
             return False
         v2 = self._v2(name)
         if v2 is not None:
             _put(v2 / "cgroup.kill", "1")
-        for pid in self.processes(name):
+        for pid in alive:
             with suppress(ProcessLookupError, OSError):
                 _kill(pid, name, self)
         self._thaw(name)

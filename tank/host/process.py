@@ -19,6 +19,8 @@ from typing import IO, Any
 
 from tank.errors import Failed, Timeout, ToolFailed
 
+__all__ = ["DEVNULL", "ENVIRONMENT", "PIPE", "end", "run", "spawn"]
+
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 Stream = int | IO[bytes] | None

@@ -25,15 +25,18 @@ def observe(attempt: places.Attempt, crun: Crun, groups: Groups) -> RuntimeFact:
     """The facts of one attempt. Raises OSError: it cannot be told."""
     state = crun.state(attempt.id)
     pid, start_time = (state.pid, state.start_time) if state else (None, None)
-    exit_wall = _modified(attempt)
     report = conmon.report(attempt.sync)
+    alive = pid is not None and start_time_of(pid) == start_time
+    monitored = is_monitored(attempt, groups)
+    # Looked for last: who was seen dead, or unmonitored, has had its exit file written before.
+    exit_wall = _modified(attempt)
     return RuntimeFact(
         attempt=attempt.number,
         pid=pid,
         start_time=start_time,
-        alive=pid is not None and start_time_of(pid) == start_time,
+        alive=alive,
         started=state is not None and state.started,
-        monitored=is_monitored(attempt, groups),
+        monitored=monitored,
         exited=exit_wall is not None,
         exit_code=conmon.exit_code(attempt.exit),
         exit_wall=exit_wall,
@@ -46,7 +49,7 @@ def observe(attempt: places.Attempt, crun: Crun, groups: Groups) -> RuntimeFact:
 def is_monitored(attempt: places.Attempt, groups: Groups) -> bool:
     """Whether its monitor lives: the pid it wrote down is in the group that is only its own (R16)."""
     pid = conmon.monitor_pid(attempt.monitor_pidfile)
-    return pid is not None and pid in groups.processes(attempt.monitor_group) and start_time_of(pid) is not None
+    return pid is not None and groups.holds(attempt.monitor_group, pid) and start_time_of(pid) is not None
 
 
 def _modified(attempt: places.Attempt) -> float | None:

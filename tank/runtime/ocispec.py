@@ -34,8 +34,7 @@ MASKED = (
 )
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
-# Soft limit as every other service has it; who needs more raises it to the hard one by himself.
-DEFAULT_RLIMITS = {"nofile": (1024, 524_288)}
+_NOFILE = (1024, 524_288)  # as systemd gives any service: who needs more raises the soft one to the hard by himself
 
 # With a network of its own nothing on the host is guarded by these, and no capability is needed for them.
 _OWN_NETWORK = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
@@ -92,6 +91,7 @@ class Setup:
     devices: Sequence[Device] = ()
     reaper: bool = False
     swap_accounting: bool = True
+    most_files: int = _NOFILE[1]  # that the machine allows
 
 
 def config(setup: Setup) -> dict[str, Any]:
@@ -107,11 +107,10 @@ def config(setup: Setup) -> dict[str, Any]:
 
 
 def _process(setup: Setup) -> dict[str, Any]:
-    who = setup.identity
     held = list(setup.capabilities)
     return {
         "terminal": setup.tty,
-        "user": {"uid": who.uid, "gid": who.gid, "umask": 0o022, "additionalGids": list(who.groups)},
+        "user": setup.identity.as_json(),
         "args": [*([INIT, "--"] if setup.reaper else []), *setup.arguments],
         "env": [f"{name}={value}" for name, value in setup.environment.items()],
         "cwd": setup.cwd,
@@ -129,7 +128,8 @@ def _process(setup: Setup) -> dict[str, Any]:
 
 
 def _rlimits(setup: Setup) -> list[dict[str, Any]]:
-    limits = DEFAULT_RLIMITS | dict(setup.rlimits)
+    soft, hard = (min(each, setup.most_files) for each in _NOFILE)
+    limits = {"nofile": (soft, hard)} | dict(setup.rlimits)
     return [{"type": f"RLIMIT_{name.upper()}", "soft": soft, "hard": hard} for name, (soft, hard) in limits.items()]
 
 

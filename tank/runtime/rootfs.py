@@ -56,6 +56,13 @@ class Root:
         finally:
             os.close(fd)
 
+    def is_directory(self, path: str) -> bool:
+        """Whether there is such a directory."""
+        try:
+            return stat.S_ISDIR(self._stat(path).st_mode)
+        except OSError:
+            return False
+
     def make_directory(self, path: str, owner: users.Identity) -> None:
         """The directory exists; what has to be made is root's, but for the last, which is the user's (C8)."""
         here = os.dup(self._fd)

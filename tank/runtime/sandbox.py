@@ -9,15 +9,15 @@ from pathlib import Path
 
 from tank.config import Settings
 from tank.errors import Failed
-from tank.host import files, mounts
+from tank.host import files, mounts, resolver
 from tank.host.cgroup import Groups
 from tank.host.netns import Namespaces, pinned
+from tank.model import etcfiles
 from tank.model.pod import Pod, Tmpfs
-from tank.runtime import etc, volumes
+from tank.runtime import volumes
 
 SHM_SIZE = 64 * 2**20
 _ETC = ("hosts", "hostname", "resolv.conf")
-_RESOLV_CONFS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Sandboxes:
         top = self.settings.pod_run_dir(uid)
         try:
             files.make_directory(top)
-            await self.namespaces.make(top / "ns", net=pod.network != "host", hostname=etc.hostname(pod))
+            await self.namespaces.make(top / "ns", net=pod.network != "host", hostname=etcfiles.pod_hostname(pod))
             self._make_memory(uid, pod)
             self.refresh(uid, pod)
         except OSError as error:
@@ -66,13 +66,18 @@ class Sandboxes:
         """Write the /etc files, in place: they are mounted in containers that run. Raises OSError."""
         files.make_directory(self.etc(uid), 0o755)
         texts = {
-            "hosts": etc.hosts(pod, _text(Path("/etc/hosts"))),
-            "hostname": f"{etc.hostname(pod)}\n",
-            "resolv.conf": etc.resolv_conf(pod, [_text(each) for each in _RESOLV_CONFS], self.settings.dns),
+            "hosts": etcfiles.pod_hosts(pod, resolver.hosts_text()),
+            "hostname": etcfiles.hostname_file(pod),
+            "resolv.conf": self._resolv_conf(pod),
         }
         for name, text in texts.items():
             if files.read(self.etc(uid) / name) != text.encode():
                 files.rewrite(self.etc(uid) / name, text.encode(), 0o644)
+
+    def _resolv_conf(self, pod: Pod) -> str:
+        if pod.network == "host":
+            return resolver.resolv_conf_text()
+        return etcfiles.pod_resolv_conf(pod, resolver.read(servers=self.settings.dns))
 
     async def repin(self, uid: str, pid: int) -> None:
         """Pin again, from the living process `pid`, whichever namespace lost its pin."""
@@ -108,7 +113,3 @@ def _clear(top: Path) -> None:
         files.remove_tree(top)
     except OSError as error:
         raise Failed(f"cannot remove {top}: {error.strerror}") from error
-
-
-def _text(path: Path) -> str:
-    return (files.read(path) or b"").decode(errors="replace")

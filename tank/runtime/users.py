@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from tank.errors import Waiting
 
@@ -26,6 +27,10 @@ class Identity:
     gid: int = 0
     groups: tuple[int, ...] = ()
     home: str = "/"
+
+    def as_json(self) -> dict[str, Any]:
+        """`process.user` of the OCI configuration."""
+        return {"uid": self.uid, "gid": self.gid, "umask": 0o022, "additionalGids": list(self.groups)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,15 @@ def find(settings: Settings, uid: str, volume: Volume) -> Path:
             return _host(settings, volume.name, volume.source)
 
 
+def check(settings: Settings, volume: Volume) -> None:
+    """Whether a path of the host can be mounted. Changes nothing. Raises Waiting."""
+    source = volume.source
+    if isinstance(source, HostPath):
+        creates = source.kind in ("directory_or_create", "file_or_create")
+        if not (creates and not Path(source.path).exists()):
+            _host(settings, volume.name, source)
+
+
 def tmpfs_path(settings: Settings, uid: str, volume: Volume) -> Path:
     """Where a volume in memory is mounted, once for all containers of the pod."""
     return settings.pod_run_dir(uid) / "tmpfs" / volume.name

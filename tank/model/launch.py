@@ -1,0 +1,29 @@
+"""What the loop hands to a runtime to make one attempt of a container, and what it gets back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tank.model.image import Image
+from tank.model.pod import Container, Pod
+from tank.model.record import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """All that is needed to create one attempt. `image` None: the container has a rootfs."""
+
+    uid: str
+    pod: Pod
+    container: Container
+    attempt: int
+    image: Image | None
+    addresses: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    """A container parked before its first instruction."""
+
+    pid: int
+    start_time: int  # clock ticks since boot

@@ -1,0 +1,224 @@
+"""Making the bundle of one attempt: its directory, volumes, root, and `config.json`.
+
+Blocking work of a few milliseconds, done in a thread. It leaves what it made when it fails: whoever called it
+discards the attempt, as he does after a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tank.config import Settings
+from tank.errors import Failed, StartFailed, Waiting
+from tank.host import files, mounts
+from tank.model import etcfiles
+from tank.model.image import ImageConfig
+from tank.model.launch import Launch
+from tank.model.pod import Rootfs
+from tank.runtime import capabilities, command, ocispec, rootfs, seccomp, volumes
+from tank.runtime.ocispec import Bind, Device, Setup
+from tank.runtime.places import Attempt
+from tank.runtime.sandbox import Sandboxes
+
+LARGEST_ARGUMENTS = 2**20  # bytes of arguments and environment together (S29)
+_CONFIG_ERROR = "CreateContainerConfigError"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What the machine offers, found out once."""
+
+    capabilities: tuple[str, ...]
+    reaper: Path | None
+    swap_accounting: bool
+    most_files: int
+    filters: seccomp.Compiled
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A bundle, ready for the runtime. `filter` is to be learned after the creation, when it was not known yet."""
+
+    config: dict[str, Any]
+    filter: dict[str, Any] | None
+
+
+def check(launch: Launch, settings: Settings, host: Host) -> None:
+    """Whether what `make` needs of the machine is there. Changes nothing. Raises Waiting."""
+    wanted = {each.volume for each in launch.container.mounts}
+    for volume in launch.pod.volumes:
+        if volume.name in wanted:
+            volumes.check(settings, volume)
+    _layers(launch)
+    tuple(_reaper(launch, host))
+
+
+def make(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host) -> Made:
+    """Raises Waiting, StartFailed, Failed."""
+    files.make_directory(attempt.bundle)  # the mark of all that follows
+    try:
+        binds = volumes.binds(sandboxes.settings, launch.uid, launch.pod, launch.container)
+        _mount_root(launch, attempt)
+        files.make_directory(attempt.log.parent)
+        setup = _setup(launch, attempt, sandboxes, host, binds)
+        made = _with_filter(setup, host)
+        text = json.dumps(made.config, ensure_ascii=True).encode()
+        files.write(attempt.config, text)
+    except OSError as error:
+        raise Failed(f"cannot prepare {attempt.id}: {error.filename or ''}: {error.strerror}") from error
+    return made
+
+
+def _mount_root(launch: Launch, attempt: Attempt) -> None:
+    """An overlay of its own for each attempt; nothing written in one is ever seen by another."""
+    if mounts.is_mounted(attempt.rootfs):  # the same upper twice is undefined (R35)
+        raise Failed(f"cannot mount the root of {attempt.id}: it is mounted already")
+    upper, work = attempt.writable / "upper", attempt.writable / "work"
+    for directory, mode in ((attempt.rootfs, 0o755), (upper, 0o755), (work, 0o700)):
+        files.make_directory(directory.parent)
+        directory.mkdir()
+        directory.chmod(mode)
+    layers = _layers(launch)
+    files_of_top = layers[-1].stat()
+    upper.chmod(stat.S_IMODE(files_of_top.st_mode))
+    os.chown(upper, files_of_top.st_uid, files_of_top.st_gid)
+    mounts.overlay(layers, upper, work, attempt.rootfs, flags=("volatile",))
+
+
+def _layers(launch: Launch) -> tuple[Path, ...]:
+    source = launch.container.image
+    if isinstance(source, Rootfs):
+        path = Path(source.rootfs)
+        if not path.is_dir():
+            raise Waiting(_CONFIG_ERROR, f"cannot use {path} as the root: there is no such directory")
+        return (path.resolve(),)
+    if launch.image is None or not launch.image.layers:
+        raise Waiting(_CONFIG_ERROR, f"cannot run {source}: its image has no layers here")
+    return launch.image.layers
+
+
+def _setup(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host, binds: tuple[Bind, ...]) -> Setup:
+    container, image = launch.container, launch.image.config if launch.image else ImageConfig()
+    cwd = rootfs.working_directory(container.working_dir or image.working_dir or "/")
+    arguments = command.arguments(container, image)
+    if not arguments:
+        raise Waiting(_CONFIG_ERROR, "cannot start: neither the spec nor the image says what to run")
+    with rootfs.Root(attempt.rootfs) as root:
+        root.check()
+        identity = root.identity(container.user or image.user, container.groups)
+        environment = command.environment(
+            container, image, hostname=etcfiles.pod_hostname(launch.pod), home=identity.home
+        )
+        _check_size(arguments, environment)
+        _check_program(root, arguments[0], environment, cwd, binds)
+        if not _covered(cwd, binds):
+            root.make_directory(cwd, identity)
+    security = container.security
+    return Setup(
+        root=str(attempt.rootfs),
+        arguments=arguments,
+        environment=environment,
+        cwd=cwd,
+        identity=identity,
+        capabilities=capabilities.held(security, host.capabilities),
+        cgroup=sandboxes.groups.path(attempt.group),
+        namespaces=sandboxes.namespace_paths(launch.uid, launch.pod),
+        limits=container.limits,
+        rlimits=container.ulimits,
+        files=(*_etc_files(launch, sandboxes), *_reaper(launch, host)),
+        volumes=binds,
+        shm=str(sandboxes.shm(launch.uid)),
+        tty=container.tty,
+        read_only_root=security.read_only_root,
+        no_new_privileges=security.no_new_privileges,
+        privileged=security.privileged,
+        unmask=security.unmask,
+        seccomp=_filter(launch, host),
+        devices=tuple(_host_devices()) if security.privileged else (),
+        reaper=container.reaper,
+        swap_accounting=host.swap_accounting,
+        most_files=host.most_files,
+    )
+
+
+def _check_size(arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    if command.size(arguments, environment) > LARGEST_ARGUMENTS:
+        raise Waiting(_CONFIG_ERROR, "cannot start: arguments and environment exceed 1 MiB together")
+
+
+def _check_program(
+    root: rootfs.Root, program: str, environment: Mapping[str, str], cwd: str, binds: tuple[Bind, ...]
+) -> None:
+    """Volumes are not mounted yet: where there are some, a program that is not found may lie in one."""
+    try:
+        root.program(program, environment, cwd)
+    except StartFailed:
+        if not binds:
+            raise
+
+
+def _covered(path: str, binds: tuple[Bind, ...]) -> bool:
+    return any(f"{path}/".startswith(f"{each.path.rstrip('/')}/") for each in binds)
+
+
+def _etc_files(launch: Launch, sandboxes: Sandboxes) -> Iterator[Bind]:
+    """A volume that the spec mounts at one of these paths wins."""
+    taken = {each.path for each in launch.container.mounts}
+    for name in ("hosts", "hostname", "resolv.conf"):
+        if f"/etc/{name}" not in taken:
+            yield Bind(source=str(sandboxes.etc(launch.uid) / name), path=f"/etc/{name}")
+
+
+def _reaper(launch: Launch, host: Host) -> Iterator[Bind]:
+    if not launch.container.reaper:
+        return
+    if host.reaper is None:
+        raise Waiting(_CONFIG_ERROR, "cannot start with a reaper: catatonit is not installed on this machine")
+    yield Bind(source=str(host.reaper), path=ocispec.INIT, read_only=True)
+
+
+def _filter(launch: Launch, host: Host) -> dict[str, Any] | None:
+    security = launch.container.security
+    if security.privileged or security.seccomp == "unconfined":
+        return None
+    return seccomp.profile(capabilities.held(security, host.capabilities))
+
+
+def _with_filter(setup: Setup, host: Host) -> Made:
+    config = ocispec.config(setup)
+    if setup.seccomp is None:
+        return Made(config, None)
+    profile = dict(setup.seccomp)
+    compiled = host.filters.find(profile)
+    if compiled is None:
+        return Made(config, profile)
+    config["annotations"][seccomp.ANNOTATION] = compiled
+    return Made(config, None)
+
+
+_CONTAINERS_OWN = frozenset({"console", "full", "null", "ptmx", "random", "tty", "urandom", "zero"})
+
+
+def _host_devices() -> Iterator[Device]:
+    """The machine's device nodes, for a privileged container; those that each container has of its own left out."""
+    for top, directories, names in os.walk("/dev"):
+        directories[:] = [each for each in directories if each not in ("pts", "shm", "mqueue", "hugepages")]
+        for name in names:
+            status = os.lstat(os.path.join(top, name))
+            kind = {stat.S_IFBLK: "b", stat.S_IFCHR: "c"}.get(stat.S_IFMT(status.st_mode))
+            if kind and not (top == "/dev" and (name in _CONTAINERS_OWN or name.startswith("tty"))):
+                yield Device(
+                    path=os.path.join(top, name),
+                    kind=kind,
+                    major=os.major(status.st_rdev),
+                    minor=os.minor(status.st_rdev),
+                    mode=stat.S_IMODE(status.st_mode),
+                    uid=status.st_uid,
+                    gid=status.st_gid,
+                )

@@ -1,0 +1,308 @@
+"""The runtime driver: sandboxes and containers by crun, conmon, overlay, namespaces and control groups.
+
+It decides nothing: every method does one thing and may be repeated. Each effect has its mark before it (the
+bundle directory of the attempt, the pod's run directory), so what a crash leaves is seen by `observe` and taken
+away by `discard`. `crun delete` is not used: it reports success and leaves groups and processes (R03); our own
+sweep over the attempt's groups, mounts and directories is the real delete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from tank.config import Settings
+from tank.errors import Failed, StartFailed, ToolFailed
+from tank.host import files, limits, mounts
+from tank.host.cgroup import Groups
+from tank.host.netns import Namespaces
+from tank.host.watch import Process, Watcher
+from tank.model.facts import RuntimeFact
+from tank.model.image import Image
+from tank.model.launch import Created, Launch
+from tank.model.pod import Container, Limits, Pod
+from tank.runtime import bundle, conmon, equipment, exec_session, facts, places, signals
+from tank.runtime.attach_session import attach
+from tank.runtime.conmon import Conmon
+from tank.runtime.crun import Crun
+from tank.runtime.death import Deaths
+from tank.runtime.equipment import Programs
+from tank.runtime.logs import Archive, LogLine, prune
+from tank.runtime.places import Attempt
+from tank.runtime.sandbox import Sandboxes
+from tank.runtime.session import ExecRequest, Session
+
+_KILL_SECONDS = 10.0  # until what will not die is reported as stuck (R18)
+_MONITOR_SECONDS = 5.0  # that a monitor gets to write down the exit of a container that is dead
+
+
+class CrunRuntime:
+    """`tank.node.drivers.Runtime` on this machine. `open` it first, in the loop that uses it; `close` it last."""
+
+    _crun: Crun
+    _conmon: Conmon
+    _groups: Groups
+    _host: bundle.Host
+    _watcher: Watcher
+    _sandboxes: Sandboxes
+    _deaths: Deaths
+    _archive: Archive
+
+    def __init__(self, settings: Settings, installation: str, programs: Programs | None = None) -> None:
+        """`installation`: the 6 hex digits that mark all we make."""
+        self._settings = settings
+        self._installation = installation
+        self._programs = programs or Programs()
+        self._namespaces = Namespaces()
+
+    async def open(self) -> None:
+        """Raises Unsupported when crun, conmon or control groups are missing, Failed when a mount cannot be made."""
+        found = await equipment.find(self._settings, self._installation, self._programs)
+        self._crun, self._conmon, self._groups, self._host = found.crun, found.conmon, found.groups, found.host
+        self._sandboxes = Sandboxes(self._settings, self._namespaces, self._groups)
+        self._watcher = Watcher()
+        self._deaths = Deaths(self._settings, self._watcher)
+        self._archive = Archive(self._settings, self._watcher)
+
+    async def close(self) -> None:
+        """Let go of watches and descriptors. Nothing that runs is touched. Not opened is closed too."""
+        if hasattr(self, "_deaths"):
+            self._deaths.close()
+            self._watcher.close()
+        await self._namespaces.close()
+
+    async def let_go(self) -> None:
+        """Take off the mounts of the run directory, where no pod is left: for an uninstallation."""
+        await asyncio.to_thread(equipment.let_go, self._settings)
+
+    # Pods
+
+    async def uids(self) -> frozenset[str]:
+        """Every uid of which a run directory, a control group or a durable directory is left."""
+        found = {
+            *files.names(self._settings.run_dir / "pods"),
+            *files.names(self._settings.data_dir / "pods"),
+            *self._groups.names(),
+        }
+        return frozenset(filter(places.is_uid, found))
+
+    async def make_sandbox(self, uid: str, pod: Pod) -> None:
+        """Pinned namespaces, shm, volumes in memory, /etc files. Raises Failed."""
+        await self._sandboxes.make(uid, pod)
+
+    async def refresh_sandbox(self, uid: str, pod: Pod) -> None:
+        """The /etc files say what the spec says now."""
+        self._sandboxes.refresh(uid, pod)
+
+    async def repin_sandbox(self, uid: str, pid: int) -> None:
+        """Pin lost namespaces again from the living process `pid`."""
+        await self._sandboxes.repin(uid, pid)
+
+    async def observe_sandbox(self, uid: str, pod: Pod) -> Mapping[str, bool] | None:
+        """Each wanted pin and whether it stands; None when there is no sandbox."""
+        return self._sandboxes.observe(uid, pod)
+
+    async def remove_sandbox(self, uid: str) -> None:
+        """Everything volatile of the pod, dead or alive."""
+        for attempt in tuple(places.attempts(self._settings, uid)):
+            await self._discard(attempt)
+        await self._groups.kill(uid, seconds=_KILL_SECONDS)
+        await self._sandboxes.remove(uid)
+        for top in (places.exits(self._settings), places.states(self._settings)):
+            for name in files.names(top):
+                if name.startswith(f"{uid}."):
+                    await asyncio.to_thread(files.remove_tree, top / name)
+
+    async def forget(self, uid: str) -> None:
+        """The pod's durable directory. Its record, which is the mark of the rest, goes last."""
+        await asyncio.to_thread(_forget, self._settings.pod_dir(uid))
+
+    # Containers
+
+    async def observe(self, uid: str) -> Mapping[str, RuntimeFact]:
+        """The newest attempt of each container of which anything is left."""
+        newest = facts.newest(self._settings, uid)
+        return {name: self._observe(attempt) for name, attempt in newest.items()}
+
+    def _observe(self, attempt: Attempt) -> RuntimeFact:
+        fact = facts.observe(attempt, self._crun, self._groups)
+        self._deaths.expect(attempt, fact)
+        if (code := self._deaths.code(attempt, fact)) is not None:
+            self._deaths.write(attempt, code)
+            fact = facts.observe(attempt, self._crun, self._groups)
+        return fact
+
+    async def check(self, launch: Launch) -> None:
+        """Whether `create` could succeed, as far as the host decides it. Changes nothing. Raises Waiting."""
+        bundle.check(launch, self._settings, self._host)
+
+    async def create(self, launch: Launch) -> Created:
+        """The container, parked before its first instruction. Raises StartFailed, Waiting, Failed.
+
+        A container that is parked already is it; anything else of this attempt is made anew.
+        """
+        attempt = self._attempt(launch.uid, launch.container.name, launch.attempt)
+        if attempt.bundle.exists():
+            if (parked := self._parked(attempt)) is not None:
+                return parked
+            await self._discard(attempt)
+        await asyncio.to_thread(_clear_earlier, attempt)
+        made = await asyncio.to_thread(bundle.make, launch, attempt, self._sandboxes, self._host)
+        pid = await self._conmon.create(self._request(launch, attempt), self._watcher)
+        if made.filter is not None:
+            self._host.filters.learn(made.filter, self._crun.filter(attempt.id))
+        parked = self._parked(attempt)
+        if parked is None or parked.pid != pid:
+            raise Failed(f"cannot create {attempt.id}: the container or its monitor died at once")
+        return parked
+
+    def _request(self, launch: Launch, attempt: Attempt) -> conmon.Request:
+        return conmon.Request(
+            id=attempt.id,
+            bundle=attempt.bundle,
+            runtime=self._crun.binary,
+            runtime_arguments=self._crun.global_arguments,
+            groups=self._groups.make(attempt.monitor_group),
+            sync=attempt.sync,
+            pidfile=attempt.pidfile,
+            monitor_pidfile=attempt.monitor_pidfile,
+            exits=places.exits(self._settings),
+            log=attempt.log,
+            log_size=4 * self._settings.log_max_size,
+            scratch=places.scratch(self._settings),
+            tty=launch.container.tty,
+            stdin=launch.container.stdin,
+        )
+
+    def _parked(self, attempt: Attempt) -> Created | None:
+        """It waits to be started, under a live monitor; without one it is garbage (R01)."""
+        fact = facts.observe(attempt, self._crun, self._groups)
+        if not fact.alive or fact.started or not fact.monitored or fact.pid is None or fact.start_time is None:
+            return None
+        return Created(pid=fact.pid, start_time=fact.start_time)
+
+    async def start(self, uid: str, container: str, attempt: int) -> None:
+        """Let it run its first instruction. Started already is success. Raises StartFailed, Failed."""
+        found = self._attempt(uid, container, attempt)
+        state = self._crun.state(found.id)
+        if state is None:
+            raise Failed(f"cannot start {found.id}: it was not created")
+        if state.started:
+            return
+        try:
+            await self._crun.start(found.id)
+        except ToolFailed as error:
+            raise StartFailed(conmon.RUNTIME_FAILED, f"cannot start {found.id}: {error}") from error
+
+    async def signal(self, uid: str, container: str, attempt: int, signal: str) -> None:
+        """Send `signal` to the first process. Gone already is success. Raises Failed for an unknown signal."""
+        number = signals.number(signal)
+        state = self._crun.state(self._attempt(uid, container, attempt).id)
+        process = Process.identified(state.pid, state.start_time) if state else None
+        if process is not None:
+            with process:
+                process.signal(number)
+
+    async def kill(self, uid: str, container: str, attempt: int) -> None:
+        """SIGKILL all of it, wait until its group is empty and its exit is written down. Raises Failed (R18)."""
+        await self._kill(self._attempt(uid, container, attempt))
+
+    async def _kill(self, attempt: Attempt) -> None:
+        await self._groups.kill(attempt.group, seconds=_KILL_SECONDS)
+        if self._crun.state(attempt.id) is None:
+            # The creation never came to its end: whoever is still at it, and what it began, ends here.
+            await self._groups.kill(attempt.monitor_group, seconds=_KILL_SECONDS)
+            await self._groups.kill(attempt.group, seconds=_KILL_SECONDS)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_MONITOR_SECONDS):
+                await self._deaths.written(attempt, lambda: facts.is_monitored(attempt, self._groups))
+
+    async def discard(self, uid: str, container: str, attempt: int) -> None:
+        """Remove what is left of an attempt, but its log. Raises Failed."""
+        await self._discard(self._attempt(uid, container, attempt))
+
+    async def _discard(self, attempt: Attempt) -> None:
+        """The bundle, which is the mark, goes last. What still lives is killed."""
+        await self._kill(attempt)
+        await self._groups.kill(attempt.monitor_group, seconds=_KILL_SECONDS)
+        self._deaths.forget(attempt)
+        await asyncio.to_thread(_remove, attempt)
+        await self._groups.remove(attempt.group)
+        await self._groups.remove(attempt.monitor_group)
+        await asyncio.to_thread(files.remove_tree, attempt.bundle)
+
+    async def tune(self, uid: str, container: str, attempt: int, limits_: Limits) -> None:
+        """Change the limits of the running container. Raises Failed when it cannot be (C12)."""
+        await asyncio.to_thread(limits.apply, self._groups, self._attempt(uid, container, attempt).group, limits_)
+
+    def stop_signal(self, container: Container, image: Image | None) -> str:
+        """The signal that asks this container to stop (C3.3)."""
+        return signals.stop_signal(container, image)
+
+    # Streams
+
+    def logs(
+        self, uid: str, container: str, *, tail: int | None, since: float | None, previous: bool, follow: bool
+    ) -> AsyncIterator[LogLine]:
+        """The container's output over its attempts, oldest first (C11)."""
+        return self._archive.read(uid, container, tail=tail, since=since, previous=previous, follow=follow)
+
+    async def rotate_logs(self) -> None:
+        """Rotate every log that has grown beyond its size (R31)."""
+        for uid in files.names(self._settings.run_dir / "pods"):
+            for attempt in facts.newest(self._settings, uid).values():
+                await asyncio.to_thread(self._archive.rotate, attempt)
+
+    async def exec(self, uid: str, container: Container, pod: Pod, attempt: int, request: ExecRequest) -> Session:
+        """Run a program beside the container's own, as the container's own runs. Raises StartFailed, Failed."""
+        found = self._attempt(uid, container.name, attempt)
+        return await exec_session.run(found, request, self._crun, self._groups)
+
+    async def attach(self, uid: str, container: str, attempt: int) -> Session:
+        """Join the streams of the container's own program. Raises Failed."""
+        return await attach(self._attempt(uid, container, attempt), self._deaths)
+
+    # Life
+
+    def watch(self, nudge: Callable[[str], None]) -> None:
+        """Call `nudge(uid)` when an exit is written down or a process ends. A hint only."""
+        self._deaths.watch(nudge)
+
+    def _attempt(self, uid: str, container: str, number: int) -> Attempt:
+        return Attempt(settings=self._settings, uid=uid, container=container, number=number)
+
+
+def _remove(attempt: Attempt) -> None:
+    """Root, writable layer, runtime state, exit file."""
+    try:
+        mounts.unmount(attempt.rootfs)
+        files.remove_tree(attempt.writable)
+        files.remove_tree(attempt.state)
+        files.remove(attempt.exit)
+    except OSError as error:
+        raise Failed(f"cannot remove what is left of {attempt.id}: {error.strerror}") from error
+
+
+def _clear_earlier(attempt: Attempt) -> None:
+    """Writable layers of earlier attempts, which a reboot parted from their bundles."""
+    top = attempt.writable.parent
+    for name in files.names(top):
+        if not Attempt(
+            settings=attempt.settings, uid=attempt.uid, container=attempt.container, number=int(name)
+        ).bundle.exists():
+            files.remove_tree(top / name)
+    prune(attempt.log.parent)
+
+
+def _forget(top: Path) -> None:
+    try:
+        for name in sorted(files.names(top), key=lambda each: each == "pod.json"):
+            files.remove_tree(top / name)
+        files.remove_tree(top)
+        if top.parent.is_dir():
+            files.sync_directory(top.parent)
+    except OSError as error:
+        raise Failed(f"cannot remove {top}: {error.strerror}") from error
