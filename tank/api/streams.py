@@ -13,20 +13,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from tank.api import routes
 from tank.api.documents import read_json
 from tank.api.routes import CONTAINER, POD, Route, node
-from tank.errors import InvalidSpec, Problem, TankError, Unsupported, to_json
+from tank.errors import Failed, InvalidSpec, Problem, TankError, Unsupported, to_json
+from tank.runtime.session import ExecRequest, Session
 
-if TYPE_CHECKING:
-    from tank.runtime.session import ExecRequest, Session
-
-Opener = Callable[[web.WebSocketResponse], Awaitable["Session"]]
+log = logging.getLogger(__name__)
+Opener = Callable[[web.WebSocketResponse], Awaitable[Session]]
 SOCKETS: web.AppKey[set[web.WebSocketResponse]] = web.AppKey("sockets")
 STDIN, CONTROL = 0, 3
 MAX_MESSAGE = 2**20
@@ -59,8 +59,6 @@ async def attach(request: web.Request) -> web.StreamResponse:
 
 def asked(message: WSMessage) -> ExecRequest:
     """The request that an exec begins with. Raises InvalidSpec."""
-    from tank.runtime.session import ExecRequest
-
     said = read_json(message.data) if message.type is WSMsgType.TEXT else None
     if not isinstance(said, dict):
         raise _wrong("", "expected {argv, env, cwd, user, tty, stdin, size} as the first message")
@@ -102,16 +100,13 @@ async def _serve(request: web.Request, opened: Opener) -> web.StreamResponse:
 
 
 async def _converse(socket: web.WebSocketResponse, opened: Opener) -> None:
+    """From the request to the exit code. After the upgrade no error can leave as an HTTP answer any more."""
     try:
         session = await opened(socket)
-    except TankError as error:
-        await _fail(socket, error)
-        return
-    except TimeoutError:
-        await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"no request came")
-        return
-    try:
-        code = await _pump(socket, session)
+        try:
+            code = await _pump(socket, session)
+        finally:
+            await asyncio.wait_for(session.close(), CLOSE_SECONDS)
         if code is not None:
             await _control(socket, {"exit": code})
             await socket.close()
@@ -119,8 +114,11 @@ async def _converse(socket: web.WebSocketResponse, opened: Opener) -> None:
         await _fail(socket, error)
     except ConnectionError:
         pass  # the client hung up
-    finally:
-        await asyncio.wait_for(session.close(), CLOSE_SECONDS)
+    except TimeoutError:
+        await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"no request came")
+    except Exception as error:
+        log.exception("internal error in a stream")
+        await _fail(socket, Failed(f"internal error: {type(error).__name__}; the daemon's log says more"))
 
 
 async def _pump(socket: web.WebSocketResponse, session: Session) -> int | None:

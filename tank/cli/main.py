@@ -137,11 +137,12 @@ def _verb_index(argv: list[str]) -> int:
 def _options(verb: str, module: ModuleType, argv: list[str]) -> argparse.Namespace:
     """The parsed flags. What follows `--` is a command, untouched, for a verb that takes one."""
     takes_command = getattr(module, "TAKES_COMMAND", False)
+    options, unknown = None, []
     if takes_command and "--" in argv:
         cut = argv.index("--")
-        options = parser_of(verb, module).parse_args(argv[:cut])
+        options, unknown = parser_of(verb, module).parse_known_args(argv[:cut])
         options.command = argv[cut + 1 :]
-    else:
+    if options is None or unknown:  # no `--`, or it belongs to the command: exec web echo -- x
         options = parser_of(verb, module, command=takes_command).parse_args(argv)
     options.color = not options.no_color and not os.environ.get("NO_COLOR") and sys.stdout.isatty()
     return options
