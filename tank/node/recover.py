@@ -37,8 +37,7 @@ async def take_back(store: Store, records: Records) -> tuple[str, ...]:
     for record in sorted(records.pods().values(), key=lambda each: each.revision):
         if not record.deleting:
             newest[record.name] = record
-    if not newest:
-        return ()
+    # Also with nothing to take back: only then is the store fresh no longer, at this start and at later ones.
     await store.adopt([_desired(record) for record in newest.values()], clock.now().wall)
     return tuple(sorted(newest))
 
