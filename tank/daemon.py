@@ -98,6 +98,7 @@ class Engine:
         await runtime.open()
         images = ImageStore(settings)
         self._stack.push_async_callback(images.close)
+        await images.open()
         net = NetDriver(settings, installation)
         self._stack.push_async_callback(net.close)
         return Machine(

@@ -89,6 +89,16 @@ class ImageStore:
         layers = tuple(self._layers.progress(part) for part in self._parts.get(key, ()))
         return Progress(reference=reference, layers=layers)
 
+    def progress_text(self, reference: str) -> str:
+        """How far the flight is, for a person; empty when there is none."""
+        now = self.progress(reference)
+        if now is None:
+            return ""
+        if not now.total:
+            return "pulling"
+        whole = sum(layer.done >= layer.total for layer in now.layers)
+        return f"pulling: {now.done / 1e6:.1f} of {now.total / 1e6:.1f} MB, {whole} of {len(now.layers)} layers"
+
     async def follow(self, reference: str) -> AsyncIterator[Progress]:
         """The progress as it changes, until the flight has ended."""
         last: Progress | None = None
