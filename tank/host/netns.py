@@ -2,7 +2,8 @@
 
 A pin is a bind mount of a namespace onto a file `<directory>/{net,ipc,uts}`. It keeps the namespace alive
 without a process, so a sandbox outlives its containers and the daemon (decision 5). Containers join by path.
-A pinned namespace is ready: host name set, loopback up. All is done by the thread of `tank.host.setns`.
+A pinned namespace is ready: host name set, loopback up, and what interfaces come into it take no address from
+router advertisements unless told to (S32). All is done by the thread of `tank.host.setns`.
 
 Make one `Namespaces` per daemon and hand it to whoever needs it; its thread starts with the first call.
 Pins must lie on an MS_PRIVATE mount, or they spread into other mount namespaces and never die (R34): that is
@@ -29,6 +30,7 @@ __all__ = ["KINDS", "Namespaces", "pinned"]
 
 T = TypeVar("T")
 
+_ACCEPT_RA = Path("/proc/sys/net/ipv6/conf/default/accept_ra")  # of the reading thread's namespace
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 
 
@@ -124,6 +126,7 @@ def _make(home: Home, directory: Path, kinds: tuple[str, ...], hostname: str) ->
     socket.sethostname(hostname)
     if "net" in kinds:
         _loopback_up()
+        _ignore_routers()
     for kind in missing:
         pin(f"/proc/thread-self/ns/{kind}", directory / kind)
 
@@ -166,6 +169,11 @@ def _loopback_up() -> None:
         (flags,) = struct.unpack_from("16xh", asked)
         if not flags & _IFF_UP:
             fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags | _IFF_UP))
+
+
+def _ignore_routers() -> None:
+    with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+        _ACCEPT_RA.write_text("0")
 
 
 def _words(error: OSError) -> str:

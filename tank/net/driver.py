@@ -11,11 +11,12 @@ import asyncio
 import contextlib
 import ipaddress
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from tank.config import Settings
 from tank.errors import TankError, Waiting
@@ -26,10 +27,13 @@ from tank.net import uplink
 from tank.net.announce import Announcement, frame, open_sender
 from tank.net.deeds import Scene, carry_out
 from tank.net.drift import ADDITIONS, Change, Parent, bears, compare, find
-from tank.net.links import NETLINK, REASON, Links, conversation
+from tank.net.links import REASON, Links
 from tank.net.monitor import Monitor
+from tank.net.rtnetlink import NETLINK
 from tank.net.seen import Seen
 from tank.net.wanted import Interface, interfaces, mark
+
+T = TypeVar("T")
 
 ROUNDS = 6  # links go, links are set, addresses go, all is added: each shows in the next look
 
@@ -61,9 +65,8 @@ class NetDriver:
         if not isinstance(pod.network, Network):
             return ()
         wanted = interfaces(pod, uid, self._installation)
-        async with self._talk(namespace) as links:
-            scene = Scene(namespaces=self._namespaces, namespace=namespace, links=links)
-            await self._settle(wanted, scene, mark(uid, self._installation))
+        prefix = mark(uid, self._installation)
+        scene = await self._talk(namespace, lambda links: self._settle(wanted, links, namespace, prefix))
         await self._announce(uid, scene)
         return tuple(Address(nic=each.name, ip=address, mac=each.mac) for each in wanted for address in each.addresses)
 
@@ -72,8 +75,7 @@ class NetDriver:
         if not isinstance(pod.network, Network):
             return ()
         wanted = interfaces(pod, uid, self._installation)
-        async with self._talk(namespace) as links:
-            seen = await links.look()
+        seen = await self._talk(namespace, Links.look)
         parents = self._parents_below(wanted, seen)
         return tuple(each.words for each in compare(wanted, seen, mark(uid, self._installation), parents))
 
@@ -83,10 +85,7 @@ class NetDriver:
         if not isinstance(pod.network, Network) or not pinned(namespace):
             return
         prefix = mark(uid, self._installation)
-        async with self._talk(namespace) as links:
-            for link in await links.links():
-                if bears(link, prefix):
-                    await links.drop_link(link.index)
+        await self._talk(namespace, lambda links: _drop(links, prefix))
 
     def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
         """Call `nudge()` when a link, address or route in that namespace changes. A hint only."""
@@ -124,21 +123,26 @@ class NetDriver:
         await asyncio.gather(*opening, return_exceptions=True)
         await self._namespaces.close()
 
-    @asynccontextmanager
-    async def _talk(self, namespace: Path) -> AsyncIterator[Links]:
-        async with conversation(await self._namespaces.socket(namespace, *NETLINK)) as links:
-            yield links
+    async def _talk(self, namespace: Path, work: Callable[[Links], T]) -> T:
+        """Do blocking work in a thread. It is waited for even when cancelled: two never work on one pod."""
+        opened = await self._namespaces.socket(namespace, *NETLINK)
+        working = asyncio.get_running_loop().run_in_executor(None, _converse, opened, work)
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await asyncio.wait([working])
+            raise
 
-    async def _settle(self, wanted: Sequence[Interface], scene: Scene, prefix: str) -> None:
-        changes: tuple[Change, ...] = ()
+    def _settle(self, wanted: Sequence[Interface], links: Links, namespace: Path, prefix: str) -> Scene:
+        scene, changes = Scene(namespace=namespace, links=links), tuple[Change, ...]()
         for _ in range(ROUNDS):
-            seen = await scene.links.look()
+            seen = links.look()
             parents = self._parents(wanted, seen)
             changes = compare(wanted, seen, prefix, parents)
             for change in changes:
-                await carry_out(change, scene, parents)
+                carry_out(change, scene, parents)
             if all(isinstance(change, ADDITIONS) for change in changes):
-                return
+                return scene
         raise Waiting(REASON, f"cannot settle the network: {'; '.join(each.words for each in changes)}")
 
     def _parents(self, wanted: Sequence[Interface], seen: Seen) -> Mapping[str, Parent]:
@@ -174,3 +178,14 @@ class NetDriver:
             with contextlib.suppress(TankError, OSError):
                 sender = await self._namespaces.inside(scene.namespace, partial(open_sender, name))
                 self._announcements.setdefault(uid, []).append(Announcement(sender, frames))
+
+
+def _converse(opened: socket.socket, work: Callable[[Links], T]) -> T:
+    with Links(opened) as links:
+        return work(links)
+
+
+def _drop(links: Links, prefix: str) -> None:
+    for link in links.links():
+        if bears(link, prefix):
+            links.drop_link(link.index)

@@ -1,107 +1,96 @@
-"""Links, addresses and routes over rtnetlink: typed functions over pyroute2, which nobody else imports.
+"""Links, addresses and routes of one network namespace, as typed functions.
 
-A conversation runs on a socket that was opened in the namespace beforehand (`tank.host.netns`), so it is
-ordinary input and output of the event loop; pyroute2's own ways into a namespace fork, and are never used.
-The library takes 0.1 s and 20 MB to load: that is done once, in a thread, when the first interface is made.
-Every refusal of the kernel becomes Waiting with the kernel's words. Each function may be repeated.
+A conversation runs on a socket that was opened in the namespace beforehand (`tank.host.netns`), so nothing here
+enters one. All functions block and may be repeated; every refusal of the kernel becomes Waiting with its words.
 """
 
 from __future__ import annotations
 
-import asyncio
 import errno
-import importlib
 import ipaddress
-import os
 import socket
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from tank.errors import Timeout, Waiting
+from tank.errors import Waiting
+from tank.net import rtnetlink as wire
+from tank.net.rtnetlink import Conversation, attribute, attributes, nested, number, text
 from tank.net.seen import Link, LinkAddress, LinkRoute, Seen
 from tank.net.wanted import PROTOCOL, V4, V6, WantedRoute, family
 
 REASON = "NetworkNotReady"
-SECONDS = 10.0  # for a whole conversation; an answer takes well below a millisecond
 
-NETLINK = (socket.AF_NETLINK, socket.SOCK_DGRAM, 0)  # NETLINK_ROUTE
-_MAIN_TABLE, _UNICAST, _UP = 254, 1, 1
-_IFA_F_PERMANENT, _IFA_F_NODAD, _SCOPE_LINK = 0x80, 0x02, 253
-_NO_STATISTICS = 8  # RTEXT_FILTER_SKIP_STATS
+_IFINFO, _IFADDR, _ROUTE = struct.Struct("=BxHiII"), struct.Struct("=BBBBI"), struct.Struct("=BBBBBBBBI")
+_ADDRESS, _NAME, _MTU, _LINK, _LINKINFO, _ALIAS, _NET_NS_FD, _EXT_MASK = 1, 3, 4, 5, 18, 20, 28, 29  # IFLA_*
+_INFO_KIND, _INFO_DATA, _MACVLAN_MODE, _BRIDGE = 1, 2, 1, 4
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _IFA_PROTO = 1, 2, 4, 8, 11
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
+_UP, _NO_STATISTICS = 1, 8
+_PERMANENT, _NODAD = 0x80, 0x02
+_MAIN_TABLE, _UNICAST, _EVERYWHERE, _ON_LINK = 254, 1, 0, 253
+
 _CURES = {
     errno.EBUSY: "it belongs to a bridge or a bond: name that as the parent",
     errno.EINVAL: "it is no Ethernet interface that can carry others",
     errno.EOPNOTSUPP: "this kernel lacks the macvlan driver (modprobe macvlan)",
 }
-
 _CLASHES = {
     errno.EADDRINUSE: "another interface on the same parent has this MAC",
     errno.EEXIST: "the pod has an interface of that name that is not ours",
 }
+_NO_INET6 = {errno.EACCES: "IPv6 is switched off (sysctl net.ipv6.conf.default.disable_ipv6)"}
 
 
-@asynccontextmanager
-async def conversation(opened: socket.socket) -> AsyncIterator[Links]:
-    """Talk to the kernel over `opened`, which is closed afterwards."""
-    library = await _library()
-    talk = library.AsyncIPRoute(use_socket=opened, ext_ack=True, strict_check=True)
-    try:
-        async with asyncio.timeout(SECONDS):
-            yield Links(talk)
-    except TimeoutError as error:
-        raise Timeout(f"cannot configure the network: the kernel gave no answer within {SECONDS:g} s") from error
-    finally:
-        talk.close()
-        opened.close()
-
-
-def host_socket() -> socket.socket:
-    """A socket for a conversation about the host's own links."""
-    return socket.socket(NETLINK[0], NETLINK[1] | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, NETLINK[2])
+def host_links() -> Links:
+    """A conversation about the host's own links."""
+    return Links(socket.socket(wire.NETLINK[0], wire.NETLINK[1] | socket.SOCK_CLOEXEC, wire.NETLINK[2]))
 
 
 class Links:
-    """A conversation about one namespace."""
+    """A conversation about one namespace, over a socket of it that is closed at the end."""
 
-    def __init__(self, talk: Any) -> None:
-        self._talk = talk
+    def __init__(self, opened: socket.socket) -> None:
+        self._talk = Conversation(opened)
 
-    async def look(self) -> Seen:
+    def __enter__(self) -> Links:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._talk.__exit__()
+
+    def look(self) -> Seen:
         """All links, addresses, and routes of the main table."""
-        links = await self.links()
+        links = self.links()
         with _refused("look at the addresses and routes"):
-            addresses = [_address(each) async for each in await self._talk.get_addr()]
-            routes = [
-                _route(each)
-                for version in (V4, V6)
-                async for each in await self._talk.get_routes(family=version, table=_MAIN_TABLE)
-                if each["type"] == _UNICAST
-            ]
-        return Seen(links=links, addresses=tuple(addresses), routes=tuple(routes))
+            addresses = [_address(each) for each in self._talk.dump(wire.GETADDR, _IFADDR.pack(0, 0, 0, 0, 0))]
+            routes = [_route(each) for version in (V4, V6) for each in self._routes(version)]
+        return Seen(
+            links=links, addresses=tuple(addresses), routes=tuple(route for route in routes if route is not None)
+        )
 
-    async def links(self) -> tuple[Link, ...]:
+    def links(self) -> tuple[Link, ...]:
         """All links."""
         with _refused("look at the interfaces"):
-            found = await self._talk.get_links(ext_mask=_NO_STATISTICS)
-            return tuple([_link(each) async for each in found])
+            body = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(_EXT_MASK, _NO_STATISTICS)
+            return tuple(_link(each) for each in self._talk.dump(wire.GETLINK, body))
 
-    async def make_macvlan(self, name: str, *, parent: int, mac: str, mtu: int | None, namespace: int) -> None:
+    def index(self, name: str) -> int:
+        """The index of the link called `name`."""
+        with _refused(f"find the interface {name}"):
+            body = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(_NAME, name)
+            return _link(self._talk.get(wire.GETLINK, body)).index
+
+    def make_macvlan(self, name: str, *, parent: int, mac: str, mtu: int | None, namespace: int) -> None:
         """A macvlan link on the link with index `parent`, born in the namespace of the descriptor, down."""
+        data = nested(_INFO_DATA, attribute(_MACVLAN_MODE, _BRIDGE))
+        body = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(name, None, mac, mtu)
+        body += attribute(_LINK, parent) + attribute(_NET_NS_FD, namespace)
+        body += nested(_LINKINFO, attribute(_INFO_KIND, "macvlan"), data)
         with _refused(f"put an interface on {_name(parent)}", cures=_CURES):
-            await self._talk.link(
-                "add",
-                ifname=name,
-                kind="macvlan",
-                macvlan_mode="bridge",
-                link=parent,
-                address=mac,
-                net_ns_fd=namespace,
-                **({"mtu": mtu} if mtu else {}),
-            )
+            self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
 
-    async def set_link(
+    def set_link(
         self,
         index: int,
         *,
@@ -109,123 +98,130 @@ class Links:
         alias: str | None = None,
         mac: str | None = None,
         mtu: int | None = None,
-        up: bool | None = None,
+        up: bool = True,
     ) -> None:
-        """Change what is given, in one request."""
-        stated = {"ifname": name, "ifalias": alias, "address": mac, "mtu": mtu}
-        wanted: dict[str, Any] = {key: value for key, value in stated.items() if value is not None}
-        if up is not None:
-            wanted["state"] = "up" if up else "down"
-        about = ", ".join(f"{key} {value}" for key, value in wanted.items() if key != "ifalias")
+        """Change what is given, in one request, and bring the link up or down."""
+        stated = {"name": name, "MAC": mac, "MTU": mtu, "state": "up" if up else "down"}
+        about = ", ".join(f"{what} {value}" for what, value in stated.items() if value is not None)
+        body = _IFINFO.pack(0, 0, index, _UP if up else 0, _UP) + _stated(name, alias, mac, mtu)
         with _refused(f"set {about} on an interface of the pod", cures=_CLASHES):
-            await self._talk.link("set", index=index, **wanted)
+            self._talk.request(wire.NEWLINK, body)
 
-    async def drop_link(self, index: int) -> None:
+    def drop_link(self, index: int) -> None:
         """Remove the link; gone already is success."""
         with _refused("remove an interface", done=(errno.ENODEV,)):
-            await self._talk.link("del", index=index)
+            self._talk.request(wire.DELLINK, _IFINFO.pack(0, 0, index, 0, 0))
 
-    async def add_address(self, index: int, address: str) -> None:
+    def add_address(self, index: int, address: str) -> None:
         """Add a static address, usable at once: no duplicate address detection keeps it tentative."""
         found = ipaddress.ip_interface(address)
-        more: dict[str, Any] = {"flags": _IFA_F_NODAD} if found.version == 6 else {}
+        body = _place(index, address) + attribute(_IFA_PROTO, bytes((PROTOCOL,)))
         if isinstance(found, ipaddress.IPv4Interface) and found.network.prefixlen < 31:
-            more["broadcast"] = str(found.network.broadcast_address)
-        with _refused(f"add the address {address}", done=(errno.EEXIST,)):
-            await self._talk.addr("add", **_place(index, address), proto=PROTOCOL, **more)
+            body += attribute(_IFA_BROADCAST, found.network.broadcast_address.packed)
+        if found.version == 6:
+            body += attribute(_IFA_FLAGS, _NODAD)
+        with _refused(f"add the address {address}", done=(errno.EEXIST,), cures=_NO_INET6):
+            self._talk.request(wire.NEWADDR, body, wire.CREATE | wire.EXCL)
 
-    async def drop_address(self, index: int, address: str) -> None:
+    def drop_address(self, index: int, address: str) -> None:
         """Remove an address; gone already is success."""
         with _refused(f"remove the address {address}", done=(errno.EADDRNOTAVAIL, errno.ENODEV)):
-            await self._talk.addr("del", **_place(index, address))
+            self._talk.request(wire.DELADDR, _place(index, address))
 
-    async def add_route(self, index: int, route: WantedRoute) -> None:
+    def add_route(self, index: int, route: WantedRoute) -> None:
         """Add a route to the main table, in the place of any other to the same destination and metric."""
         by = f" by {route.via}" if route.via else ""
         with _refused(f"add the route to {route.to}{by}"):
-            await self._talk.route("replace", **_way(index, route.to, route.via, route.metric))
+            body = _way(index, route.to, route.via, route.metric)
+            self._talk.request(wire.NEWROUTE, body, wire.CREATE | wire.REPLACE)
 
-    async def drop_route(self, route: LinkRoute) -> None:
+    def drop_route(self, route: LinkRoute) -> None:
         """Remove a route; gone already is success."""
         with _refused(f"remove the route to {route.to}", done=(errno.ESRCH, errno.ENODEV)):
-            await self._talk.route("del", **_way(route.index, route.to, route.via, route.metric))
+            self._talk.request(wire.DELROUTE, _way(route.index or 0, route.to, route.via, route.metric))
 
-
-async def _library() -> Any:
-    if "pyroute2" not in sys.modules:
-        await asyncio.to_thread(importlib.import_module, "pyroute2")
-    return importlib.import_module("pyroute2")
+    def _routes(self, version: int) -> list[bytes]:
+        return self._talk.dump(wire.GETROUTE, _ROUTE.pack(version, 0, 0, 0, _MAIN_TABLE, 0, 0, 0, 0))
 
 
 @contextmanager
 def _refused(deed: str, *, done: tuple[int, ...] = (), cures: dict[int, str] | None = None) -> Iterator[None]:
     """Turn the kernel's refusal of `deed` into Waiting; the errors in `done` say that it was done before."""
-    library = importlib.import_module("pyroute2.netlink.exceptions")
     try:
         yield
-    except library.NetlinkError as error:
-        if error.code in done:
-            return
-        cure = (cures or {}).get(error.code)
-        words = _kernels_words(error)
-        raise Waiting(REASON, f"cannot {deed}: {words}" + (f"; {cure}" if cure else "")) from error
     except OSError as error:
-        raise Waiting(REASON, f"cannot {deed}: {error.strerror or error}") from error
+        if error.errno in done:
+            return
+        words = (error.strerror or str(error)).rstrip(". ").lower()
+        cure = (cures or {}).get(error.errno or 0)
+        raise Waiting(REASON, f"cannot {deed}: {words}" + (f"; {cure}" if cure else "")) from error
 
 
-def _kernels_words(error: Any) -> str:
-    said = str(error.args[1]) if len(error.args) > 1 else ""
-    return (said or os.strerror(error.code)).rstrip(". ").lower()
+def _stated(name: str | None, alias: str | None, mac: str | None, mtu: int | None) -> bytes:
+    hardware = bytes.fromhex(mac.replace(":", "")) if mac else None
+    told = {_NAME: name, _ALIAS: alias, _ADDRESS: hardware, _MTU: mtu}
+    return b"".join(attribute(kind, value) for kind, value in told.items() if value is not None)
 
 
-def _place(index: int, address: str) -> dict[str, Any]:
+def _place(index: int, address: str) -> bytes:
     found = ipaddress.ip_interface(address)
-    return {"index": index, "address": str(found.ip), "prefixlen": found.network.prefixlen}
+    header = _IFADDR.pack(family(address), found.network.prefixlen, 0, 0, index)
+    return header + attribute(_IFA_LOCAL, found.ip.packed) + attribute(_IFA_ADDRESS, found.ip.packed)
 
 
-def _way(index: int | None, to: str, via: str | None, metric: int) -> dict[str, Any]:
-    way: dict[str, Any] = {"family": family(to), "dst": to, "oif": index, "proto": PROTOCOL, "table": _MAIN_TABLE}
+def _way(index: int, to: str, via: str | None, metric: int) -> bytes:
+    network = ipaddress.ip_network(to)
+    scope = _EVERYWHERE if via or network.version == 6 else _ON_LINK
+    body = _ROUTE.pack(family(to), network.prefixlen, 0, 0, _MAIN_TABLE, PROTOCOL, scope, _UNICAST, 0)
+    body += attribute(_RTA_OIF, index)
+    if network.prefixlen:
+        body += attribute(_RTA_DST, network.network_address.packed)
     if via:
-        way["gateway"] = via
-    else:
-        way["scope"] = 0 if family(to) == V6 else _SCOPE_LINK
-    if metric:
-        way["priority"] = metric
-    return way
+        body += attribute(_RTA_GATEWAY, ipaddress.ip_address(via).packed)
+    return body + (attribute(_RTA_PRIORITY, metric) if metric else b"")
 
 
-def _link(message: Any) -> Link:
+def _link(body: bytes) -> Link:
+    _, _, index, flags, _ = _IFINFO.unpack_from(body)
+    told = attributes(body[_IFINFO.size :])
     return Link(
-        index=message["index"],
-        name=message.get("ifname") or "",
-        alias=message.get("ifalias") or "",
-        kind=message.get(("linkinfo", "kind")) or "",
-        mac=message.get("address") or "",
-        mtu=message.get("mtu") or 0,
-        up=bool(message["flags"] & _UP),
-        lower=message.get("link"),
+        index=index,
+        name=text(told.get(_NAME)),
+        alias=text(told.get(_ALIAS)),
+        kind=text(attributes(told.get(_LINKINFO, b"")).get(_INFO_KIND)),
+        mac=told.get(_ADDRESS, b"").hex(":"),
+        mtu=number(told.get(_MTU)),
+        up=bool(flags & _UP),
+        lower=number(told[_LINK]) if _LINK in told else None,
     )
 
 
-def _address(message: Any) -> LinkAddress:
-    bare = message.get("local") or message.get("address")
-    flags = message.get("flags") or 0
+def _address(body: bytes) -> LinkAddress:
+    _, prefix, flags, scope, index = _IFADDR.unpack_from(body)
+    told = attributes(body[_IFADDR.size :])
+    flags = number(told[_IFA_FLAGS]) if _IFA_FLAGS in told else flags
     return LinkAddress(
-        index=message["index"],
-        address=f"{ipaddress.ip_address(bare)}/{message['prefixlen']}",
-        static=bool(flags & _IFA_F_PERMANENT) and message["scope"] != _SCOPE_LINK,
-        protocol=message.get("proto") or 0,
+        index=index,
+        address=f"{ipaddress.ip_address(told.get(_IFA_LOCAL) or told[_IFA_ADDRESS])}/{prefix}",
+        static=bool(flags & _PERMANENT) and scope != _ON_LINK,
+        protocol=number(told.get(_IFA_PROTO)),
     )
 
 
-def _route(message: Any) -> LinkRoute:
-    anywhere = "::" if message["family"] == V6 else "0.0.0.0"  # noqa: S104  the destination, not a listener
+def _route(body: bytes) -> LinkRoute | None:
+    """A unicast route of the main table; None for any other, which older kernels mix in."""
+    version, prefix, _, _, table, protocol, _, kind, _ = _ROUTE.unpack_from(body)
+    told = attributes(body[_ROUTE.size :])
+    if (number(told.get(_RTA_TABLE)) or table) != _MAIN_TABLE or kind != _UNICAST:
+        return None
+    to = told.get(_RTA_DST) or bytes(16 if version == V6 else 4)
+    via = told.get(_RTA_GATEWAY)
     return LinkRoute(
-        index=message.get("oif"),
-        to=f"{message.get('dst') or anywhere}/{message['dst_len']}",
-        via=message.get("gateway"),
-        metric=message.get("priority") or 0,
-        protocol=message["proto"],
+        index=number(told[_RTA_OIF]) if _RTA_OIF in told else None,
+        to=f"{ipaddress.ip_address(to)}/{prefix}",
+        via=str(ipaddress.ip_address(via)) if via else None,
+        metric=number(told.get(_RTA_PRIORITY)),
+        protocol=protocol,
     )
 
 

@@ -45,11 +45,6 @@ class Interface:
         """The name it bears until its alias is set: a mark before the deed."""
         return f"tk{hashlib.sha256(self.mark.encode()).hexdigest()[:12]}"
 
-    @property
-    def inet6(self) -> bool:
-        """Whether it has an IPv6 address."""
-        return any(family(each) == V6 for each in self.addresses)
-
 
 def interfaces(pod: Pod, uid: str, installation: str) -> tuple[Interface, ...]:
     """The interfaces of the pod, in the order of its spec; none on the host's network or without one."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyroute2 import AsyncIPRoute
 
 from tank.config import Settings
 from tank.errors import Waiting
@@ -17,8 +18,9 @@ from tank.model.pod import Container, Network, Nic, Pod, Route
 from tank.model.record import Address
 from tank.net.announce import frame
 from tank.net.driver import NetDriver
-from tank.net.links import NETLINK
+from tank.net.links import Links
 from tank.net.monitor import Monitor
+from tank.net.rtnetlink import NETLINK
 from tank.net.wanted import stable_mac
 from tests.segment import NEIGHBOUR, NEIGHBOUR6, Lan, drop, ip, lan, talk
 from tests.waiting import wait_until
@@ -323,6 +325,38 @@ def listener(interface: str) -> socket.socket:
     return opened
 
 
+async def test_what_we_read_is_what_pyroute2_reads(segment: Lan, net: NetDriver) -> None:
+    """The maintained library of this field as the oracle of our own reading."""
+    inside = await segment.namespace("pod")
+    wanted = nic(ip=("10.66.0.5/24", "fd66::5/64"), gateway=(NEIGHBOUR, NEIGHBOUR6), routes=(Route(to="10.9.0.0/16"),))
+    await net.configure(UID, pod(wanted), inside)
+    with Links(await segment.namespaces.socket(inside, *NETLINK)) as links:
+        seen = links.look()
+
+    opened = await segment.namespaces.socket(inside, socket.AF_NETLINK, socket.SOCK_DGRAM)
+    async with AsyncIPRoute(use_socket=opened) as library:
+        their_links = [
+            (each["index"], *(each.get(key) for key in ("ifname", "ifalias", "mtu", "address", "link")))
+            async for each in await library.get_links()
+        ]
+        their_addresses = {
+            (each["index"], f"{each.get('local') or each.get('address')}/{each['prefixlen']}", each.get("proto") or 0)
+            async for each in await library.get_addr()
+        }
+        their_routes = {
+            (each.get("oif"), each.get("dst"), each.get("gateway"), each["proto"], each.get("priority") or 0)
+            for family in (socket.AF_INET, socket.AF_INET6)
+            async for each in await library.get_routes(family=family, table=254, type=1)
+        }
+
+    assert [(e.index, e.name, e.alias or None, e.mtu, e.mac, e.lower) for e in seen.links] == their_links
+    assert {(e.index, e.address, e.protocol) for e in seen.addresses} == their_addresses
+    assert {
+        (e.index, None if e.to in ("0.0.0.0/0", "::/0") else e.to.partition("/")[0], e.via, e.protocol, e.metric)
+        for e in seen.routes
+    } == their_routes
+
+
 async def test_a_flood_of_changes_costs_messages_but_no_nudge(segment: Lan) -> None:
     """Added addresses concern nobody; that some messages were lost does, and so does the end of the flood."""
     inside, count = await segment.namespace("pod"), 4000
@@ -364,7 +398,7 @@ async def test_fifty_lives_leave_no_namespace_mount_link_or_descriptor(segment: 
     """A pair of veth ends reaches into each namespace: the near end goes when the namespace really does."""
     await net.configure(UID, pod(), await segment.namespace("first"))
     await net.release(UID, pod(), segment.directory / "first/net")
-    before = standing()
+    before = standing(segment.directory)
     for number in range(50):
         inside = await segment.namespace("pod")
         ip(f"link add near{number} type veth peer name far netns {inside}", segment.neighbour)
@@ -375,9 +409,12 @@ async def test_fifty_lives_leave_no_namespace_mount_link_or_descriptor(segment: 
         await segment.namespaces.remove(inside.parent)
 
     await wait_until(lambda: "near" not in ip("link", segment.neighbour))
-    assert standing() == before
+    assert standing(segment.directory) == before
 
 
-def standing() -> tuple[int, list[str], int]:
+def standing(place: Path) -> tuple[list[str], list[str], int]:
+    """The mounts below `place`, the links in the host's namespace that are not of another test, our descriptors."""
     with open("/proc/self/mountinfo") as mounts:
-        return len(mounts.readlines()), sorted(os.listdir("/sys/class/net")), len(os.listdir("/proc/self/fd"))
+        ours = sorted(line.split()[4] for line in mounts if str(place) in line)
+    links = sorted(name for name in os.listdir("/sys/class/net") if name.startswith("tk"))
+    return ours, links, len(os.listdir("/proc/self/fd"))
