@@ -87,7 +87,13 @@ class Stream:
         self._send(CONTROL, json.dumps(value).encode())
 
     def run(self) -> int | None:
-        """Pump until the far end is done. Raises Unavailable when it goes away before, BrokenPipeError."""
+        """Pump until the far end is done, and hang up. Raises Unavailable when it goes away before, BrokenPipeError."""
+        try:
+            return self._run()
+        finally:
+            self._connection.close()
+
+    def _run(self) -> int | None:
         if self.terminal:
             self.control({"resize": self.terminal.size()})
         self._received(self._first)

@@ -107,7 +107,9 @@ class FakeNode:
 
     async def list(self, selector: str | None = None) -> list[Status]:
         self._check("list", selector)
-        return [self.statuses[name] for name, pod in sorted(self.pods.items()) if matches(selector or "", pod.spec.labels)]
+        return [
+            self.statuses[name] for name, pod in sorted(self.pods.items()) if matches(selector or "", pod.spec.labels)
+        ]
 
     async def status(self, name: str) -> Status:
         await self.get(name)
@@ -244,12 +246,13 @@ class Process:
         slave = None
         if request.tty:
             self._master, slave = pty.openpty()
-            options = {"stdin": slave, "stdout": slave, "stderr": slave, "start_new_session": True}
+            options = {"stdin": slave, "stdout": slave, "stderr": slave}
         elif not request.stdin:
             options["stdin"] = asyncio.subprocess.DEVNULL
         env = {**os.environ, **dict(request.env)}
+        argv = ("setsid", "--ctty", *request.argv) if request.tty else request.argv
         try:
-            self.child = await asyncio.create_subprocess_exec(*request.argv, env=env, cwd=request.cwd, **options)
+            self.child = await asyncio.create_subprocess_exec(*argv, env=env, cwd=request.cwd, **options)
         except FileNotFoundError as error:
             raise StartFailed(127, f"{request.argv[0]}: no such program") from error
         except OSError as error:

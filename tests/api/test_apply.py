@@ -52,9 +52,7 @@ async def test_faults_of_all_documents_come_with_their_places(http: aiohttp.Clie
         {"source": "c.yaml", "format": "yaml", "text": YAML},
     ]
 
-    answer = await http.post(
-        "/v1/apply", data=json.dumps({"documents": documents}), headers={"Content-Type": ENVELOPE}
-    )
+    answer = await http.post("/v1/apply", data=json.dumps({"documents": documents}), headers={"Content-Type": ENVELOPE})
     problems = (await answer.json())["error"]["problems"]
 
     assert answer.status == 400
@@ -66,9 +64,7 @@ async def test_faults_of_all_documents_come_with_their_places(http: aiohttp.Clie
 async def test_a_pod_stated_by_two_documents_is_a_fault(http: aiohttp.ClientSession) -> None:
     documents = [{"source": name, "format": "yaml", "text": YAML} for name in ("a", "b")]
 
-    answer = await http.post(
-        "/v1/apply", data=json.dumps({"documents": documents}), headers={"Content-Type": ENVELOPE}
-    )
+    answer = await http.post("/v1/apply", data=json.dumps({"documents": documents}), headers={"Content-Type": ENVELOPE})
 
     assert "twice" in (await answer.json())["error"]["problems"][0]["message"]
 
@@ -99,7 +95,9 @@ async def test_a_broken_body_is_the_senders_fault(http: aiohttp.ClientSession, b
 
 
 async def test_a_body_above_one_mebibyte_is_refused(http: aiohttp.ClientSession, node: FakeNode) -> None:
-    async with http.post("/v1/apply", data=io.BytesIO(b" " * (2**20 + 1)), headers={"Content-Type": "application/json"}) as answer:
+    async with http.post(
+        "/v1/apply", data=io.BytesIO(b" " * (2**20 + 1)), headers={"Content-Type": "application/json"}
+    ) as answer:
         body = await answer.json()
 
     assert (answer.status, body["error"]["kind"]) == (413, "InvalidSpec")

@@ -139,5 +139,3 @@ async def test_a_follower_that_hangs_up_leaves_nothing_behind(http: aiohttp.Clie
 
     await wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before)
     await wait_until(lambda: len(asyncio.all_tasks()) <= tasks)
-
-

@@ -71,7 +71,13 @@ class Tank:
 
     def __call__(self, *words: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            self.argv(*words), input=stdin, env=self.env | env, cwd=self.home, capture_output=True, check=False, timeout=60
+            self.argv(*words),
+            input=stdin,
+            env=self.env | env,
+            cwd=self.home,
+            capture_output=True,
+            check=False,
+            timeout=60,
         )
 
     def says(self, *words: str, **options: Any) -> tuple[int, str, str]:

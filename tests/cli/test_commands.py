@@ -143,7 +143,16 @@ def test_the_run_directory_of_the_environment_or_the_file_is_found(tank: Tank, d
 
 
 @pytest.mark.parametrize(
-    "words", [("lst",), ("list", "--foo"), ("wait", "web"), ("exec",), ("list", "-o", "xml"), ("delete",), ("rollback", "a", "--to", "x")]
+    "words",
+    [
+        ("lst",),
+        ("list", "--foo"),
+        ("wait", "web"),
+        ("exec",),
+        ("list", "-o", "xml"),
+        ("delete",),
+        ("rollback", "a", "--to", "x"),
+    ],
 )
 def test_bad_usage_is_2_and_one_line(tank: Tank, words: tuple[str, ...]) -> None:
     code, out, err = tank.says(*words)
@@ -342,11 +351,13 @@ def test_completion_knows_the_commands_and_asks_for_pods(tank: Tank, shell: str)
 
 def test_bash_completes_commands_flags_and_pods(tank: Tank, web: FakeNode) -> None:
     script = tank.says("completion", "bash")[1]
-    shim = f"tank() {{ {' '.join(tank.argv())} \"$@\"; }}\n"
-    ask = "COMP_WORDS=({}); COMP_CWORD={}; _tank; echo \"${{COMPREPLY[@]}}\"\n"
+    shim = f'tank() {{ {" ".join(tank.argv())} "$@"; }}\n'
+    ask = 'COMP_WORDS=({}); COMP_CWORD={}; _tank; echo "${{COMPREPLY[@]}}"\n'
     asked = ask.format("tank ro", 1) + ask.format("tank logs --prev", 2) + ask.format("tank -o json logs w", 4)
 
-    done = subprocess.run(["bash"], input=(script + shim + asked).encode(), env=tank.env, capture_output=True, check=True)
+    done = subprocess.run(
+        ["bash"], input=(script + shim + asked).encode(), env=tank.env, capture_output=True, check=True
+    )
 
     assert done.stdout.decode().splitlines() == ["rollback", "--previous", "web"]
 

@@ -55,7 +55,9 @@ def test_no_daemon_is_125_for_exec(tank: Tank) -> None:
 
 
 def test_flags_before_the_command_are_tanks_and_after_it_the_commands(tank: Tank, web: FakeNode) -> None:
-    done = tank.says("exec", "-e", "A=1", "-e", "HOME", "-w", "/tmp", "web", "--", "sh", "-c", 'echo "$A $HOME $PWD $0"', "-i")
+    done = tank.says(
+        "exec", "-e", "A=1", "-e", "HOME", "-w", "/tmp", "web", "--", "sh", "-c", 'echo "$A $HOME $PWD $0"', "-i"
+    )
     plain = tank.says("exec", "web", "echo", "-n", "--", "x")
     asked = next(what for call, what in web.calls if call == "exec")
 
