@@ -47,9 +47,7 @@ def public(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
     """The module, its public classes and functions, and the public methods of these classes."""
     yield "module", tree
     for node in tree.body:
-        if isinstance(
-            node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-        ) and not node.name.startswith("_"):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             yield node.name, node
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             yield from methods(node)
@@ -81,14 +79,8 @@ def test_every_rule_that_is_cited_is_written_down() -> None:
     kept = {letter: set(re.findall(rf"\b{letter}\d+\b", path.read_text())) for letter, path in RULES.items()}
     sources = [path for path in tracked() if path.suffix == ".py"]
 
-    lost = [
-        f"{where}: {letter}{number}"
-        for where, line in lines(sources)
-        for letter, number in (
-            (found[1] or found[3], found[2] or found[4]) for found in REFERENCE.finditer(line)
-        )
-        if f"{letter}{number}" not in kept[letter]
-    ]
+    cited = [(where, rule) for where, line in lines(sources) for rule in REFERENCE.findall(line)]
+    lost = [f"{where}: {rule}" for where, rule in cited if rule not in kept[rule[0]]]
 
     assert lost == []
 
@@ -100,6 +92,4 @@ def test_the_tree_names_nothing_but_the_product() -> None:
 def test_nothing_is_left_unfinished() -> None:
     sources = [path for path in tracked() if path.suffix in {".py", ".sh", ".toml"} or path.name == "dev"]
 
-    assert [
-        f"{where}: {line.strip()[:80]}" for where, line in lines(sources) if UNFINISHED.search(line)
-    ] == []
+    assert [f"{where}: {line.strip()[:80]}" for where, line in lines(sources) if UNFINISHED.search(line)] == []
