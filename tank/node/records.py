@@ -100,7 +100,7 @@ class Records:
     def forget(self, uid: str) -> None:
         """Forget the pod: its record goes last, so that a crash in between finds it again. Repeatable."""
         top = self._settings.pod_dir(uid)
-        for path in (*sorted((top / "containers").glob("*")), *sorted(top.glob("pod.json*"))):
+        for path in (*sorted((top / "containers").glob("*")), *sorted(top.glob("*pod.json*"))):
             path.unlink(missing_ok=True)
         for directory in (top / "containers", top):
             with contextlib.suppress(FileNotFoundError):

@@ -96,6 +96,7 @@ def tombstone_row(stone: Tombstone) -> Row:
 
 
 def tombstone(row: Row) -> Tombstone:
+    """The tombstone that the row was made from."""
     uid, name, grace, at, _ = row
     return Tombstone(uid=uid, name=name, grace=grace, at=at)
 
