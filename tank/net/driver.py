@@ -13,6 +13,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from tank.net.wanted import Interface, interfaces, mark
 
 T = TypeVar("T")
 
+THREADS = 4
 ROUNDS = 6  # links go, links are set, addresses go, all is added: each shows in the next look
 
 
@@ -52,8 +54,9 @@ class NetDriver:
     """Implements `tank.node.drivers.Net` with macvlan interfaces."""
 
     def __init__(self, settings: Settings, installation: str) -> None:
-        """`installation` is the id of this data directory. A thread of its own enters namespaces."""
+        """`installation` is the id of this data directory. Threads of its own enter namespaces and talk."""
         self._uplink, self._installation, self._namespaces = settings.uplink, installation, Namespaces()
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tank-net")  # never behind an image being unpacked
         self._watches: dict[str, _Watch] = {}
         self._announcements: dict[str, list[Announcement]] = {}
 
@@ -116,21 +119,23 @@ class NetDriver:
             watch.monitor.close()
 
     async def close(self) -> None:
-        """Let go of every socket and end the thread."""
+        """Let go of every socket and end the threads."""
         opening = [watch.opening for watch in self._watches.values() if watch.opening]
         for uid in [*self._watches, *self._announcements]:
             self.unwatch(uid)
         await asyncio.gather(*opening, return_exceptions=True)
+        await asyncio.to_thread(self._pool.shutdown)
         await self._namespaces.close()
 
     async def _talk(self, namespace: Path, work: Callable[[Links], T]) -> T:
         """Do blocking work in a thread. It is waited for even when cancelled: two never work on one pod."""
         opened = await self._namespaces.socket(namespace, *NETLINK)
-        working = asyncio.get_running_loop().run_in_executor(None, _converse, opened, work)
+        working = asyncio.get_running_loop().run_in_executor(self._pool, _converse, opened, work)
         try:
             return await asyncio.shield(working)
         except asyncio.CancelledError:
             await asyncio.wait([working])
+            working.exception()  # told to nobody any more
             raise
 
     def _settle(self, wanted: Sequence[Interface], links: Links, namespace: Path, prefix: str) -> Scene:

@@ -293,6 +293,21 @@ async def test_released_addresses_are_free_at_once_though_a_process_lives_on(seg
     assert await talk(segment, segment.neighbour, after, "10.66.0.5") == NEIGHBOUR
 
 
+async def test_a_cancelled_configuration_is_over_before_the_next_begins(segment: Lan, net: NetDriver) -> None:
+    inside = await segment.namespace("pod")
+    for passes in range(8):
+        working = asyncio.ensure_future(net.configure(UID, pod(), inside))
+        for _ in range(passes):
+            await asyncio.sleep(0)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await net.release(UID, pod(), inside)
+
+    await net.configure(UID, pod(), inside)
+
+    assert await net.observe(UID, pod(), inside) == ()
+
+
 async def test_releasing_what_is_gone_is_done(segment: Lan, net: NetDriver, tmp_path: Path) -> None:
     await net.release(UID, pod(), segment.directory / "gone" / "net")
 
