@@ -12,11 +12,10 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import NamedTuple
 
-import pytest
-
 PACKAGE = Path(__file__).parents[2] / "tank"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
+DICTATED = {"redirect_request"}  # overrides what a library calls with positions
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -24,6 +23,7 @@ class Function(NamedTuple):
     """One function with what the budgets need to know of it."""
 
     where: str
+    name: str
     lines: int
     positional: int
     keyword_only: int
@@ -42,7 +42,7 @@ def functions(path: Path) -> Iterator[Function]:
             named = [each.arg for each in node.args.posonlyargs + node.args.args]
             named = named[1:] if named[:1] in (["self"], ["cls"]) else named
             where = f"{path.relative_to(PACKAGE.parent)}:{node.lineno} {node.name}"
-            yield Function(where, body_lines(node), len(named), len(node.args.kwonlyargs))
+            yield Function(where, node.name, body_lines(node), len(named), len(node.args.kwonlyargs))
 
 
 EVERY = [function for path in FILES for function in functions(path)]
@@ -62,9 +62,10 @@ def test_a_function_takes_five_parameters_or_seven_when_the_rest_are_named() -> 
     def too_many(each: Function) -> bool:
         return each.positional > 5 or each.positional + each.keyword_only > 7
 
-    assert [each.where for each in EVERY if too_many(each)] == []
+    assert [each.where for each in EVERY if too_many(each) and each.name not in DICTATED] == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_file_has_at_most_three_hundred_lines(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 300
+def test_a_file_has_at_most_three_hundred_lines() -> None:
+    lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in FILES}
+
+    assert {name: lines for name, lines in lengths.items() if lines > 300} == {}
