@@ -76,10 +76,12 @@ class Faults:
     source: str = ""
     locate: Locate | None = None
     problems: list[Problem] = field(default_factory=list)
+    paths: set[Path] = field(default_factory=set)
     unshown: int = 0
 
     def add(self, path: Path, message: str, suggestion: str = "", *, key: bool = False) -> None:
         """Note one fault. `key` points at the field's name rather than at its value."""
+        self.paths.add(path)
         if len(self.problems) >= MOST:
             self.unshown += 1
             return
@@ -131,5 +133,4 @@ class Spot:
     @property
     def faulty(self) -> bool:
         """Whether a fault was noted at this very place."""
-        here = path_text(self.path)
-        return any(problem.path == here for problem in self.faults.problems)
+        return self.path in self.faults.paths

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tank.model.faults import BAD, Refused, Spot, did_you_mean, quoted
+from tank.model.faults import BAD, MOST, Refused, Spot, did_you_mean, quoted
 
 Schema = dict[str, Any]
 
@@ -249,7 +249,8 @@ class Record:
         if near in self.later:
             spot.fault(f"not supported yet ('{near}')", key=True)
             return
-        hint = f"did you mean '{near}'?" if near in self.fields else did_you_mean(near, self.fields)
+        guess = "" if spot.faults.count >= MOST else did_you_mean(near, self.fields)  # slow, and never shown
+        hint = f"did you mean '{near}'?" if near in self.fields else guess
         spot.fault(f"unknown field of {self.noun}", hint, key=True)
 
     def schema(self) -> Schema:

@@ -37,7 +37,7 @@ def parse_pod(mapping: Mapping[str, Any] | Pod, defaults: Defaults | None = None
     """The pod that a Python mapping states; a Pod is checked again. Raises InvalidSpec with all faults."""
     faults = Faults()
     value = _written(mapping) if isinstance(mapping, Pod) else mapping
-    pod = _pod(value, Spot(faults), defaults or Defaults())
+    pod = _pod(_plain(value, Spot(faults)), Spot(faults), defaults or Defaults())
     faults.check()
     assert pod is not None  # no fault was noted
     return pod
@@ -64,7 +64,7 @@ def parse_documents(
     for tree in trees:
         faults = Faults(source, tree.locate)
         found.append(faults)
-        for path, value in _stated(tree, faults):
+        for path, value in _stated(_plain(tree.value, Spot(faults)), faults):
             pod = _pod(value, Spot(faults, path), defaults or Defaults())
             _check_name(value, Spot(faults, path), names)
             pods += [pod] if pod else []
@@ -87,9 +87,15 @@ def _trees(text: str, language: Format) -> list[Tree]:
     return [tree for tree in yaml_text.read_yaml(text) if tree.value is not None]
 
 
-def _stated(tree: Tree, faults: Faults) -> list[tuple[Path, Any]]:
+def _plain(value: Any, spot: Spot) -> Any:
+    """The value in plain types; BAD for a whole that is too large, which is then not looked at any further."""
+    walk = plain.Plain()
+    read = walk.read(value, spot)
+    return BAD if walk.spent else read
+
+
+def _stated(value: Any, faults: Faults) -> list[tuple[Path, Any]]:
     """Each pod of a document, with its path in there."""
-    value = tree.value
     if isinstance(value, dict) and "pods" in value:
         for key in value:
             if key != "pods":
@@ -124,17 +130,15 @@ def _written(pod: Pod) -> dict[str, Any]:
 
 
 def _pod(value: Any, spot: Spot, defaults: Defaults) -> Pod | None:
-    """One pod; None after faults were noted."""
-    before = spot.faults.count
-    read = plain.Plain().read(value, spot)
-    if isinstance(read, dict) and {"apiVersion", "kind"} <= read.keys():
+    """One pod of plain values; None if its document has any fault."""
+    if isinstance(value, dict) and {"apiVersion", "kind"} <= value.keys():
         spot.fault("Kubernetes documents are not supported yet")
         return None
-    draft = POD.read(read, spot) if read is not BAD else BAD
+    draft = POD.read(value, spot)
     if draft is BAD:
         return None
     check_pod(draft, spot)
-    if spot.faults.count > before:
+    if spot.faults.count:
         return None
     _complete(draft, defaults)
     return Pod.model_validate(draft, strict=False)

@@ -27,12 +27,13 @@ class Plain:
     def __init__(self) -> None:
         self.values = 0
         self.text = 0
+        self.spent = False
 
     def read(self, value: Any, spot: Spot) -> Any:
         """The value in plain types; BAD for a part that was reported. Stops quietly once the budget is spent."""
         self.values += 1
-        if self.values > MAX_VALUES or self.text > MAX_TEXT:
-            return self._spent(spot)
+        if self.spent or self.values > MAX_VALUES or self.text > MAX_TEXT:
+            return self._stop(spot)
         if len(spot.path) > MAX_DEPTH:
             return spot.fault(f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(value, str):
@@ -43,9 +44,9 @@ class Plain:
             return [self.read(each, spot.at(index)) for index, each in enumerate(value)]
         return _number(value)
 
-    def _spent(self, spot: Spot) -> Any:
-        if self.values < 2 * MAX_VALUES:  # say it once
-            self.values = 2 * MAX_VALUES
+    def _stop(self, spot: Spot) -> Any:
+        if not self.spent:  # say it once
+            self.spent = True
             spot.faults.add((), f"holds more than {MAX_VALUES} values or {MAX_TEXT} bytes of text")
         return BAD
 

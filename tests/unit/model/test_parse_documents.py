@@ -142,6 +142,9 @@ FAULTS: list[tuple[bytes | str, Format, str]] = [
     ("a = 1\na = 2", "toml", "f:not TOML: cannot overwrite a value (at "),
     ("a = " + "9" * 5000, "toml", "f:not TOML: exceeds the limit"),
     ("a = " + "[" * 200_000, "toml", "f:not TOML: "),
+    (".".join("a" * 200_000) + " = 1", "toml", "f:a key has more than 32 steps"),
+    ("[" + ".".join("a" * 200_000) + "]", "toml", "f:a key has more than 32 steps"),
+    ("x = {" + " . ".join(["'a'", '"b"', "c"] * 20) + " = 1}", "toml", "f:a key has more than 32 steps"),
     ("apiVersion: v1\nkind: Pod", "yaml", "f:1:1: Kubernetes documents are not supported yet"),
 ]  # fmt: skip
 
