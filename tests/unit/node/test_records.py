@@ -116,7 +116,7 @@ def records(directory: Path) -> Records:
     return made
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
 @given(written())
 def test_a_new_daemon_reads_what_the_last_one_wrote(tmp_path: Path, both: tuple[PodRecord, ContainerRecord]) -> None:
     pod, container = both
