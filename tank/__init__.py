@@ -20,86 +20,62 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tank import aio as aio
     from tank.client.blocking import Client as Client
-    from tank.client.default import (
-        apply as apply,
-    )
-    from tank.client.default import (
-        attach as attach,
-    )
-    from tank.client.default import (
-        delete as delete,
-    )
-    from tank.client.default import (
-        events as events,
-    )
-    from tank.client.default import (
-        exec as exec,  # noqa: A004
-    )
-    from tank.client.default import (
-        get as get,
-    )
-    from tank.client.default import (
-        history as history,
-    )
-    from tank.client.default import (
-        list as list,  # noqa: A004
-    )
-    from tank.client.default import (
-        logs as logs,
-    )
-    from tank.client.default import (
-        plan as plan,
-    )
-    from tank.client.default import (
-        restart as restart,
-    )
-    from tank.client.default import (
-        rollback as rollback,
-    )
-    from tank.client.default import (
-        status as status,
-    )
-    from tank.client.default import (
-        wait as wait,
-    )
-    from tank.client.default import (
-        why as why,
-    )
+    from tank.client.default import apply as apply
+    from tank.client.default import attach as attach
+    from tank.client.default import delete as delete
+    from tank.client.default import events as events
+    from tank.client.default import exec as exec  # noqa: A004
+    from tank.client.default import get as get
+    from tank.client.default import history as history
+    from tank.client.default import list as list  # noqa: A004
+    from tank.client.default import logs as logs
+    from tank.client.default import plan as plan
+    from tank.client.default import restart as restart
+    from tank.client.default import rollback as rollback
+    from tank.client.default import status as status
+    from tank.client.default import wait as wait
+    from tank.client.default import why as why
+    from tank.client.values import Event as Event
     from tank.client.values import ExecResult as ExecResult
+    from tank.client.values import LogLine as LogLine
+    from tank.client.values import Plan as Plan
+    from tank.client.values import Revision as Revision
+    from tank.client.values import Step as Step
+    from tank.client.values import Why as Why
+    from tank.config import Settings as Settings
     from tank.daemon import Engine as Engine
-    from tank.errors import (
-        Conflict as Conflict,
-    )
-    from tank.errors import (
-        Denied as Denied,
-    )
-    from tank.errors import (
-        Failed as Failed,
-    )
-    from tank.errors import (
-        InvalidSpec as InvalidSpec,
-    )
-    from tank.errors import (
-        NotFound as NotFound,
-    )
-    from tank.errors import (
-        Problem as Problem,
-    )
-    from tank.errors import (
-        TankError as TankError,
-    )
-    from tank.errors import (
-        Timeout as Timeout,
-    )
-    from tank.errors import (
-        Unavailable as Unavailable,
-    )
-    from tank.errors import (
-        Unsupported as Unsupported,
-    )
+    from tank.errors import Conflict as Conflict
+    from tank.errors import Denied as Denied
+    from tank.errors import Failed as Failed
+    from tank.errors import InvalidSpec as InvalidSpec
+    from tank.errors import NotFound as NotFound
+    from tank.errors import Problem as Problem
+    from tank.errors import TankError as TankError
+    from tank.errors import Timeout as Timeout
+    from tank.errors import Unavailable as Unavailable
+    from tank.errors import Unsupported as Unsupported
+    from tank.model.pod import Backoff as Backoff
     from tank.model.pod import Container as Container
+    from tank.model.pod import Cpu as Cpu
+    from tank.model.pod import Empty as Empty
+    from tank.model.pod import EnvVar as EnvVar
+    from tank.model.pod import HostPath as HostPath
+    from tank.model.pod import Limits as Limits
+    from tank.model.pod import Managed as Managed
+    from tank.model.pod import Mount as Mount
+    from tank.model.pod import Network as Network
+    from tank.model.pod import Nic as Nic
     from tank.model.pod import Pod as Pod
+    from tank.model.pod import Rootfs as Rootfs
+    from tank.model.pod import Route as Route
+    from tank.model.pod import Security as Security
+    from tank.model.pod import Tmpfs as Tmpfs
+    from tank.model.pod import Volume as Volume
+    from tank.model.status import AddressStatus as AddressStatus
+    from tank.model.status import Condition as Condition
+    from tank.model.status import ContainerStatus as ContainerStatus
     from tank.model.status import Status as Status
+    from tank.model.status import Termination as Termination
 
 __version__ = "0.1.0"
 
@@ -144,17 +120,18 @@ class _Package(ModuleType):
 sys.modules[__name__].__class__ = _Package
 
 
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
+if not TYPE_CHECKING:  # a checker reads the imports above
 
-    if name == "aio":
-        return import_module("tank.aio")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'tank' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals().setdefault(name, value)
-    return value
+    def __getattr__(name):
+        from importlib import import_module
 
+        if name == "aio":
+            return import_module("tank.aio")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'tank' has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name]), name)
+        globals().setdefault(name, value)
+        return value
 
-def __dir__() -> list[str]:  # type: ignore[valid-type]
-    return sorted({*globals(), *__all__})
+    def __dir__():
+        return sorted({*globals(), *__all__})

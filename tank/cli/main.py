@@ -137,7 +137,8 @@ def _verb_index(argv: list[str]) -> int:
 def _options(verb: str, module: ModuleType, argv: list[str]) -> argparse.Namespace:
     """The parsed flags. What follows `--` is a command, untouched, for a verb that takes one."""
     takes_command = getattr(module, "TAKES_COMMAND", False)
-    options, unknown = None, []
+    options: argparse.Namespace | None = None
+    unknown: list[str] = []
     if takes_command and "--" in argv:
         cut = argv.index("--")
         options, unknown = parser_of(verb, module).parse_known_args(argv[:cut])

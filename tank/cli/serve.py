@@ -23,9 +23,7 @@ def run(options: argparse.Namespace) -> int:
     from tank import daemon
     from tank.config import load
 
-    paths = {
-        key: Path(value).absolute() if value else None
-        for key, value in (("data_dir", options.data_dir), ("run_dir", options.run_dir))
-    }
-    settings = load(Path(options.config) if options.config else None, os.environ, **paths)
-    return daemon.main(settings)
+    config, data_dir, run_dir = (
+        Path(value).absolute() if value else None for value in (options.config, options.data_dir, options.run_dir)
+    )
+    return daemon.main(load(config, os.environ, data_dir=data_dir, run_dir=run_dir))

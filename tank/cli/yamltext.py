@@ -45,4 +45,10 @@ def _scalar(value: Any) -> str:
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return f"{value:.1f}"
-    return json.dumps(value, ensure_ascii=not (isinstance(value, str) and value.isprintable()))
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else "".join(each if each.isprintable() else _escaped(each) for each in text)
+
+
+def _escaped(sign: str) -> str:
+    code = ord(sign)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -82,12 +82,14 @@ def test_status_of_a_person(tank: Tank, web: FakeNode) -> None:
 
     assert tank.says("status", "web") == (
         0,
-        "web  running\n"
-        "  revision:   1\n"
-        "  address:    eth0 10.0.0.5/24 02:00:00:00:00:01\n"
-        "  container app  running\n"
-        "    image:      nginx:1.27 (sha256:0123456789ab)\n"
-        "    restarts:   2\n",
+        (
+            "web  running\n"
+            "  revision:   1\n"
+            "  address:    eth0 10.0.0.5/24 02:00:00:00:00:01\n"
+            "  container app  running\n"
+            "    image:      nginx:1.27 (sha256:0123456789ab)\n"
+            "    restarts:   2\n"
+        ),
         "",
     )
 
@@ -293,9 +295,11 @@ def test_restart_history_rollback_and_diff(tank: Tank, web: FakeNode) -> None:
     assert [line.split()[0] for line in history] == ["REVISION", "2", "1"]
     assert diff == (
         1,
-        "--- web revision 1\n+++ web revision 2\n"
-        "- containers[app].image: nginx:1.27\n+ containers[app].image: nginx:1.28\n"
-        "- grace: 30.0\n+ grace: 5.0\n",
+        (
+            "--- web revision 1\n+++ web revision 2\n"
+            "- containers[app].image: nginx:1.27\n+ containers[app].image: nginx:1.28\n"
+            "- grace: 30.0\n+ grace: 5.0\n"
+        ),
         "",
     )
     assert same == (0, "", "revision 1 is the same\n")

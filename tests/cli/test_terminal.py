@@ -41,7 +41,7 @@ class Screen:
         self.before = termios.tcgetattr(self.slave)
         self.child = subprocess.Popen(
             argv, stdin=self.slave, stdout=self.slave, stderr=self.slave, env=env, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip
         self.shown = b""
 
