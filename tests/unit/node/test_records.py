@@ -1,4 +1,4 @@
-"""The records on disk: what is written is read, what is damaged is kept, what a crash leaves is no obstacle (R23)."""
+"""The records on disk: what is written is read, what is damaged is kept, what a crash leaves is no obstacle."""
 
 from __future__ import annotations
 
