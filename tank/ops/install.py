@@ -90,7 +90,7 @@ def _write_script(machine: Machine) -> list[str]:
     """No systemd: an init script, and how to do without."""
     wrote = _write(machine.script, units.script(command()), mode=0o755)
     return [f"wrote {machine.script}"] * wrote + [
-        "systemd does not run here: start the daemon with /etc/init.d/tank start,",
+        "systemd does not run here: start the daemon with /etc/init.d/tank start (update-rc.d tank defaults: always),",
         f"or in the foreground with {command()}",
     ]
 

@@ -62,7 +62,7 @@ _SCRIPT = """\
 pidfile=/run/tank.pid
 case "${{1:-}}" in
     start) exec start-stop-daemon --start --oknodo --background --make-pidfile --pidfile $pidfile \\
-        --umask 077 --output /var/log/tank.log --exec {command} ;;
+        --umask 077 --output /var/log/tank.log --startas {command} ;;
     stop) exec start-stop-daemon --stop --oknodo --remove-pidfile --pidfile $pidfile --retry TERM/30/KILL/5 ;;
     restart|force-reload) "$0" stop && exec "$0" start ;;
     status) start-stop-daemon --status --pidfile $pidfile ;;
