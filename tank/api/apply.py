@@ -6,8 +6,8 @@ from aiohttp import web
 
 from tank.api import routes
 from tank.api.documents import read_pods
-from tank.api.pods import wait_all
 from tank.api.routes import TIMEOUT, Parameter, Route, answer, deed, node
+from tank.api.waiting import wait_all
 
 
 async def apply(request: web.Request) -> web.StreamResponse:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
+import tank
 from tank.api.routes import Route, answer, node
 from tank.model.schema import json_schema
 
 
 async def info(request: web.Request) -> web.StreamResponse:
     """The daemon and its machine."""
-    return answer(await node(request).info())
+    return answer({"version": tank.__version__, **await node(request).info()})
 
 
 async def pod_schema(_request: web.Request) -> web.StreamResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -11,13 +10,10 @@ from aiohttp import web
 from tank.api import routes
 from tank.api.documents import read_pods
 from tank.api.encode import plain
-from tank.api.routes import CONTAINER, POD, TIMEOUT, Parameter, Route, answer, deed, node
+from tank.api.routes import CONTAINER, POD, Parameter, Route, answer, deed, node
 from tank.api.streaming import stream
 from tank.errors import Conflict, InvalidSpec, Problem
-from tank.model.status import Status
 from tank.plan.selector import matches
-
-DEFAULT_WAIT = 300.0
 
 
 async def list_pods(request: web.Request) -> web.StreamResponse:
@@ -74,31 +70,6 @@ async def restart(request: web.Request) -> web.StreamResponse:
     return answer(await deed(request, node(request).restart(called, container=container, pull=pull)), status=202)
 
 
-async def wait(request: web.Request) -> web.StreamResponse:
-    """The status once it is as wanted: a long poll."""
-    [found] = await wait_all(request, [routes.name(request)], routes.wanted(request, "for", "ready"))
-    return answer(found)
-
-
-async def wait_many(request: web.Request) -> web.StreamResponse:
-    """The statuses once all are as wanted; the first that cannot be any more ends it."""
-    names = [routes.checked(each) for each in request.query.getall("pod", [])]
-    return answer(await wait_all(request, names, routes.wanted(request, "for", "settled")))
-
-
-async def wait_all(request: web.Request, names: list[str], wanted: str) -> list[Status]:
-    """Wait for all of them side by side. Raises the first Failed or Timeout, with the pod in its words."""
-    timeout = routes.number(request, "timeout", routes.MAX_WAIT)
-    limit = DEFAULT_WAIT if timeout is None else timeout
-    tasks = [asyncio.create_task(node(request).wait(name, wanted, limit)) for name in names]
-    try:
-        return list(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 async def _changes(request: web.Request, chosen: str | None) -> AsyncIterator[Mapping[str, Any]]:
     """`{"status": …}` for each change, `{"gone": name}` for a pod that is no more or no longer matches.
 
@@ -141,7 +112,6 @@ def _expected(request: web.Request) -> int | None:
 
 _IF_MATCH = Parameter(name="If-Match", about="only at this revision", where="header")
 _DRY_RUN = Parameter(name="dry_run", about="answer the plan, change nothing", type="boolean")
-_FOR = Parameter(name="for", about=f"one of {', '.join(routes.WANTED)}")
 _GRACE = Parameter(name="grace", about="seconds from the stop signal to the kill, instead of the spec's", type="number")
 _PULL = Parameter(name="pull", about="resolve the image anew", type="boolean")
 ROUTES = (
@@ -195,20 +165,5 @@ ROUTES = (
         handler=restart,
         about="Restart all containers or one; answered when accepted",
         parameters=(POD, CONTAINER, _PULL),
-    ),
-    Route(
-        method="GET",
-        path="/v1/pods/{name}/wait",
-        handler=wait,
-        about="The status once it is as wanted",
-        parameters=(POD, _FOR, TIMEOUT),
-    ),
-    Route(
-        method="GET",
-        path="/v1/wait",
-        handler=wait_many,
-        about="The statuses once all are as wanted, or the first that cannot be",
-        parameters=(Parameter(name="pod", about="a pod; may stand several times"), _FOR, TIMEOUT),
-        answers="Status[]",
     ),
 )

@@ -45,13 +45,13 @@ def run(options: argparse.Namespace) -> int:
     return 0 if options.output is None else show(settled, options)
 
 
-def show(pods: list[dict[str, Any]], options: argparse.Namespace) -> int:
+def show(pods: list[dict[str, Any]], options: argparse.Namespace, deed: str = "applied") -> int:
     """Say what was taken on."""
     if options.output in ("json", "yaml"):
         print_as(options.output, pods)
         return 0
     for pod in pods:
         name = line(pod["name"])
-        said = name if options.output == "name" else f"{tone(name, 'bold', options.color)} applied"
-        print(said + ("" if options.output == "name" else f", revision {pod['revision']}"), flush=True)
+        bold = tone(name, "bold", options.color)
+        print(name if options.output == "name" else f"{bold} {deed}, revision {pod['revision']}", flush=True)
     return 0

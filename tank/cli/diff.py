@@ -46,8 +46,8 @@ def _earlier(history: list[dict[str, Any]], options: argparse.Namespace) -> dict
     for each in history:
         if each["revision"] == options.revision:
             return each
-    what = "an earlier revision" if options.revision is None else f"a revision {options.revision}"
-    raise NotFound(f"pod {options.name} has not {what}")
+    what = "earlier revision" if options.revision is None else f"revision {options.revision}"
+    raise NotFound(f"pod {options.name} has no {what}")
 
 
 def _print(sign: str, path: str, value: Any, shade: str, color: bool) -> None:

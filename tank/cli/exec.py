@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tank.cli.main import report
-from tank.errors import InvalidSpec, Problem, TankError
+from tank.errors import InvalidSpec, TankError
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run it to its end."""
     if not options.command:
-        raise InvalidSpec([Problem("", "tank exec: what to run? (tank exec NAME -- CMD…)")])
+        raise InvalidSpec((), "exec what? (tank exec NAME -- CMD…)")
     variables = dict(_variable(each) for each in options.env)
     try:
         return _run(options, variables)
@@ -60,5 +60,5 @@ def _variable(text: str) -> tuple[str, str]:
     """`K=V`, or `K` alone for what it is here."""
     name, sign, value = text.partition("=")
     if not name or (not sign and name not in os.environ):
-        raise InvalidSpec([Problem("", f"tank exec: -e {text}: expected K=V, or the name of a variable that is set")])
+        raise InvalidSpec((), f"-e {text}: expected K=V, or the name of a variable that is set")
     return name, value if sign else os.environ[name]

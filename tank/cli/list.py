@@ -65,22 +65,28 @@ def row(pod: dict[str, Any], wide: bool = False) -> list[object]:
 
 
 def watch(daemon: Endpoint, options: argparse.Namespace) -> int:
-    """Redraw on a terminal; elsewhere, a line for each change."""
+    """Redraw on a terminal, with each heartbeat too, since ages grow; elsewhere, a line for each change."""
     pods: dict[str, dict[str, Any]] = {}
     redraw = sys.stdout.isatty() and options.output in (None, "table", "wide")
-    for change in daemon.lines("/v1/pods", {"l": options.selector, "watch": True}):
-        if "gone" in change:
+    if redraw:
+        sys.stdout.write(_TOP + _ERASE)
+    for change in daemon.lines("/v1/pods", {"l": options.selector, "watch": True}, heartbeats=redraw):
+        if change and "gone" in change:
             pods.pop(change["gone"], None)
-        else:
+        elif change:
             pods[change["status"]["name"]] = change["status"]
         if redraw:
-            text = render([pods[name] for name in sorted(pods)], options.output == "wide", options.color)
-            clear = text.replace("\n", "\x1b[K\n")
-            sys.stdout.write(f"{_TOP}{clear}\x1b[K\n{_ERASE}")
+            _redraw([pods[name] for name in sorted(pods)], options)
         else:
             _print_change(change, options)
         sys.stdout.flush()
     return 0
+
+
+def _redraw(pods: list[dict[str, Any]], options: argparse.Namespace) -> None:
+    """From the top, line over line, so that nothing flickers."""
+    text = render(pods, options.output == "wide", options.color).replace("\n", "\x1b[K\n")
+    sys.stdout.write(f"{_TOP}{text}\x1b[K\n{_ERASE}")
 
 
 def _print_change(change: dict[str, Any], options: argparse.Namespace) -> None:

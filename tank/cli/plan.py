@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tank.cli import documents
 from tank.cli.text import line, print_as, table, tell
 from tank.client.wire import endpoint
+from tank.errors import InvalidSpec
 
 if TYPE_CHECKING:
     import argparse
@@ -33,10 +34,8 @@ def run(options: argparse.Namespace) -> int:
 
 def pruned(options: argparse.Namespace) -> str | None:
     """The selector of --prune. Raises InvalidSpec when one is there without the other."""
-    from tank.errors import InvalidSpec, Problem
-
     if options.prune != bool(options.selector):
-        raise InvalidSpec([Problem("--prune", "it goes with a selector, and a selector with it", "--prune -l app=web")])
+        raise InvalidSpec((), "--prune and -l SEL go together: --prune -l app=web")
     selector: str | None = options.selector
     return selector
 

@@ -21,4 +21,4 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Ask for it; it becomes a revision of its own."""
     path = f"/v1/pods/{quote(options.name)}/rollback"
-    return apply.show([endpoint(options.host).json("POST", path, {"to": options.to})], options)
+    return apply.show([endpoint(options.host).json("POST", path, {"to": options.to})], options, "rolled back")

@@ -84,12 +84,14 @@ class Endpoint:
             body = answer.read()
             return json.loads(body) if body else None
 
-    def lines(self, path: str, query: Query = None) -> Iterator[Any]:
-        """Each line of a newline-delimited JSON answer, as it comes; empty ones are heartbeats."""
+    def lines(self, path: str, query: Query = None, *, heartbeats: bool = False) -> Iterator[Any]:
+        """Each line of a newline-delimited JSON answer, as it comes; with `heartbeats`, None for each empty one."""
         with self.open("GET", path, query, timeout=None) as answer:
             for line in answer.lines():
                 if line.strip():
                     yield json.loads(line)
+                elif heartbeats:
+                    yield None
 
     def open(self, method: str, path: str, query: Query = None, **options: Any) -> Answer:
         """Send a request and read the head of the answer. Raises what the daemon answered."""

@@ -4,6 +4,7 @@ starts on this machine. It keeps no promise about how pods behave; that is teste
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import pty
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from tank.model.status import AddressStatus, Condition, ContainerStatus, Status,
 from tank.plan.preview import Preview, PreviewStep
 from tank.plan.selector import matches
 from tank.plan.why import Why
+from tests.waiting import wait_until
 
 NOON = 1_700_000_000.0
 
@@ -145,14 +147,25 @@ class FakeNode:
 
     async def wait(self, name: str, wanted: str, timeout: float | None = None) -> Status:  # noqa: ASYNC109
         self.calls.append(("wait", (name, wanted, timeout)))
-        if wanted == "gone" and name not in self.pods:
-            return Status(name=name, phase="gone")
-        status = await self.status(name)
+        try:
+            return await asyncio.wait_for(self._until(name, wanted), timeout)
+        except TimeoutError as error:
+            raise Timeout(f"pod {name} is not {wanted} after {timeout:g} s") from error
+
+    async def _until(self, name: str, wanted: str) -> Status:
+        [found] = await wait_until(lambda: [each for each in [self._reached(name, wanted)] if each], math.inf)
+        return found
+
+    def _reached(self, name: str, wanted: str) -> Status | None:
+        if name not in self.pods:
+            if wanted == "gone":
+                return Status(name=name, phase="gone")
+            raise NotFound(f"no pod is called {name}")
+        status = self.statuses[name]
         if status.phase == "failed" and wanted != "failed":
             raise Failed(f"pod {name} has failed")
-        if wanted in ("failed", "gone"):
-            raise Timeout(f"pod {name} is not {wanted} after {timeout:g} s")
-        return status
+        reached = status.phase == wanted or (status.ready and wanted in ("ready", "running", "settled"))
+        return status if reached else None
 
     async def watch(self) -> AsyncIterator[Status]:
         for status in await self.list():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -12,6 +14,7 @@ from tank.errors import Conflict, Denied, Failed, Unavailable
 from tank.model.status import Status
 from tests.api.conftest import WEB
 from tests.api.node import FakeNode
+from tests.waiting import wait_until
 
 
 async def test_an_applied_pod_is_listed_and_its_spec_comes_back(http: aiohttp.ClientSession) -> None:
@@ -120,6 +123,19 @@ async def test_waiting_for_many_ends_with_the_first_that_cannot(http: aiohttp.Cl
     answer = await http.get("/v1/wait?pod=web&pod=db&for=settled")
 
     assert (await answer.json())["error"] == {"kind": "Failed", "message": "pod db has failed", "problems": []}
+
+
+async def test_a_pod_that_fails_after_it_was_ready_ends_the_wait_for_another(
+    http: aiohttp.ClientSession, node: FakeNode
+) -> None:
+    await http.post("/v1/apply", json=[WEB, WEB | {"name": "db"}])
+    node.statuses["db"] = replace(node.statuses["db"], phase="pending", ready=False)
+    waiting = asyncio.create_task(http.get("/v1/wait?pod=web&pod=db&for=ready&timeout=30"))
+    await wait_until(lambda: ("wait", ("web", "failed", 30.0)) in node.calls)
+    node.statuses["web"] = replace(node.statuses["web"], phase="failed", ready=False, reason="Error")
+    answer = await waiting
+
+    assert (await answer.json())["error"]["message"] == "pod web has failed: Error"
 
 
 @pytest.mark.parametrize("query", ["l=", "l=a=b=c", "watch=maybe", "watch=1&since=x", "watch=1&since=-1"])

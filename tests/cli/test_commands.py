@@ -291,7 +291,7 @@ def test_restart_history_rollback_and_diff(tank: Tank, web: FakeNode) -> None:
     back = tank.says("rollback", "web", "--to", "1")
     same = tank.says("diff", "web", "1")
 
-    assert (restart, back) == ((0, "web is being restarted\n", ""), (0, "web applied, revision 3\n", ""))
+    assert (restart, back) == ((0, "web is being restarted\n", ""), (0, "web rolled back, revision 3\n", ""))
     assert [line.split()[0] for line in history] == ["REVISION", "2", "1"]
     assert diff == (
         1,

@@ -40,8 +40,8 @@ def test_the_exit_code_is_the_commands(tank: Tank, web: FakeNode) -> None:
         (("exec", "nope", "--", "true"), 125, "tank: no pod is called nope\n"),
         (("exec", "-c", "nope", "web", "--", "true"), 125, "tank: pod web has no container nope\n"),
         (("attach", "-c", "nope", "web"), 125, "tank: pod web has no container nope\n"),
-        (("exec", "web"), 2, "tank exec: what to run? (tank exec NAME -- CMD…)\n"),
-        (("exec", "web", "--"), 2, "tank exec: what to run? (tank exec NAME -- CMD…)\n"),
+        (("exec", "web"), 2, "tank: exec what? (tank exec NAME -- CMD…)\n"),
+        (("exec", "web", "--"), 2, "tank: exec what? (tank exec NAME -- CMD…)\n"),
     ],
 )
 def test_what_cannot_be_run_has_a_code_and_a_reason(
