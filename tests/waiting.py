@@ -17,7 +17,7 @@ POLL = 0.01
 DEADLINE = 10.0
 
 
-def wait_for(condition: Callable[[], T], seconds: float = DEADLINE, what: str = "") -> T:
+def wait_for(condition: Callable[[], T | None], seconds: float = DEADLINE, what: str = "") -> T:
     """The first true answer of `condition`. Raises AssertionError after `seconds` without one."""
     end = time.monotonic() + seconds
     while not (answer := condition()):

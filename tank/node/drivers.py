@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Created", "Images", "Launch", "Net", "Runtime"]
 
+
 class Runtime(Protocol):
     """Sandboxes and containers: crun, conmon, overlay, namespaces, control groups."""
 

@@ -26,7 +26,7 @@ from tank.node.report import Report
 from tank.plan import marks
 from tank.plan.restart import troubled
 from tank.plan.steps import Action, Plan, Step
-from tank.plan.wish import attempt_digest
+from tank.plan.wish import trouble_digest
 from tank.store.base import Store
 
 EXIT_WAIT = 2.0  # seconds that conmon is given to write the exit file of a process that is gone
@@ -126,7 +126,7 @@ class Executor:
         wanted = desired.spec.container(step.container)
         if wanted is not None:
             before = self._container(work, step)
-            digest = attempt_digest(desired.spec, wanted)
+            digest = trouble_digest(desired, wanted)
             trouble = troubled(before.trouble, replace(failed, digest=digest), now, pull=False)
             self._machine.records.save_container(work.uid, replace(before, trouble=trouble))
 

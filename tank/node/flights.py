@@ -18,7 +18,7 @@ from tank.model.record import ContainerRecord, Trouble
 from tank.node.observe import Machine, pinned
 from tank.node.report import Report
 from tank.plan.restart import troubled
-from tank.plan.wish import attempt_digest
+from tank.plan.wish import trouble_digest
 from tank.store.base import Store
 
 log = logging.getLogger("tank.node")
@@ -87,7 +87,7 @@ class Flights:
         asked = error.retry_after or 0.0 if isinstance(error, Waiting) else 0.0
         failed = Trouble(
             reason=reason, message=str(error), failures=1, retry_at=0.0, boot_id=now.boot_id, delay=asked,
-            digest=attempt_digest(desired.spec, container),
+            digest=trouble_digest(desired, container),
         )  # fmt: skip
         trouble = troubled(before.trouble, failed, now, pull=isinstance(error, PullFailed))
         self._machine.records.save_container(desired.uid, replace(before, trouble=trouble))

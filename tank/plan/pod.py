@@ -22,7 +22,7 @@ from tank.model.record import Trouble
 from tank.plan.phase import Move, Phase, Wish
 from tank.plan.restart import retry_at
 from tank.plan.steps import Action, Impact, Plan, Step
-from tank.plan.wish import LIVING, Case, attempt_digest, cases, due, image_ready
+from tank.plan.wish import LIVING, Case, cases, due, image_ready, trouble_digest
 
 
 @dataclass(slots=True)
@@ -171,7 +171,7 @@ def _plan_images(draft: _Draft, desired: Desired, each_case: tuple[Case, ...]) -
     for case in each_case:
         if case.wanted is None or image_ready(draft.seen, case.name) or not _needs_image(desired, case):
             continue
-        held = due(_trouble(case), attempt_digest(desired.spec, case.wanted), draft.now)
+        held = due(_trouble(case), trouble_digest(desired, case.wanted), draft.now)
         fact = draft.seen.images.get(case.name)
         if held is not None:
             draft.wakes.append(held)
@@ -215,7 +215,6 @@ def _wants_attempt(draft: _Draft, desired: Desired, case: Case) -> bool:
     """Whether a new attempt of this container is to be made in this very pass."""
     if case.wanted is None or case.move not in (Move.CREATE, Move.RETRY):
         return False
-    digest = attempt_digest(desired.spec, case.wanted)
     if case.move is Move.RETRY:
         at = _retry(desired, case)
         if at is None:
@@ -223,7 +222,7 @@ def _wants_attempt(draft: _Draft, desired: Desired, case: Case) -> bool:
         if at > draft.now.boot:
             draft.wakes.append(at)
             return False
-    held = due(_trouble(case), digest, draft.now)
+    held = due(_trouble(case), trouble_digest(desired, case.wanted), draft.now)
     if held is not None:
         draft.wakes.append(held)
         return False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from tank.model.desired import Desired
 from tank.model.facts import ContainerFact, ImageState, Now, PodFacts
@@ -12,7 +13,7 @@ from tank.model.record import Exit, Trouble
 from tank.model.status import AddressStatus, Condition, ContainerStatus, Status, Termination
 from tank.plan.phase import Phase, Wish
 from tank.plan.restart import retry_at
-from tank.plan.wish import Case, attempt_digest, cases, due
+from tank.plan.wish import Case, cases, due, trouble_digest
 
 PULL_REASONS = ("ErrImagePull",)
 
@@ -27,15 +28,25 @@ def _time(wall: float | None) -> str | None:
     return None if wall is None else rfc3339(wall)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """What one status is computed from."""
+
+    desired: Desired | None
+    spec: Pod
+    seen: PodFacts
+    now: Now
+    progress: Mapping[str, str]
+
+
 def status_of(desired: Desired | None, seen: PodFacts, now: Now, *, progress: dict[str, str] | None = None) -> Status:
     """The pod's status. `progress` maps a container to how far its pull is, in words."""
     spec = desired.spec if desired else (seen.record.spec if seen.record else None)
     each_case = {case.name: case for case in cases(desired, seen)}
     wanted = spec.containers if spec else ()
+    view = _View(desired=desired, spec=spec, seen=seen, now=now, progress=progress or {}) if spec else None
     containers = tuple(
-        _container(spec, each_case[each.name], each, seen, now, (progress or {}).get(each.name, ""))
-        for each in wanted
-        if spec and each.name in each_case
+        _container(view, each_case[each.name], each) for each in wanted if view and each.name in each_case
     )
     reason, message = _headline(desired, seen, now, containers, each_case.values())
     phase = _phase(desired, spec, each_case.values(), containers)
@@ -60,12 +71,13 @@ def status_of(desired: Desired | None, seen: PodFacts, now: Now, *, progress: di
     )
 
 
-def _container(spec: Pod, case: Case, wanted: Container, seen: PodFacts, now: Now, progress: str) -> ContainerStatus:
+def _container(view: _View, case: Case, wanted: Container) -> ContainerStatus:
     fact = case.fact
     record = fact.record if fact else None
     attempt = record.attempt if record else None
     last = record.exits[-1] if record and record.exits else None
-    state, reason, message, retry = _state(spec, case, wanted, seen, now, progress)
+    now = view.now
+    state, reason, message, retry = _state(view, case, wanted)
     running, shown_end = state == "running", last if state != "running" else None
     return ContainerStatus(
         name=case.name,
@@ -109,14 +121,13 @@ def _termination(end: Exit) -> Termination:
     )
 
 
-def _state(
-    spec: Pod, case: Case, wanted: Container, seen: PodFacts, now: Now, progress: str
-) -> tuple[str, str, str, float | None]:
+def _state(view: _View, case: Case, wanted: Container) -> tuple[str, str, str, float | None]:
     """State, reason, message, and when it is tried again (boot time)."""
     if case.phase is Phase.RUNNING:
         stopping = case.fact and case.fact.record.attempt and case.fact.record.attempt.stop
         return "running", "Stopping" if stopping else "", case.why if stopping else "", None
-    waiting = _waiting(spec, case, seen, now, progress)
+    spec, now = view.spec, view.now
+    waiting = _waiting(view, case)
     if case.phase is not Phase.EXITED or case.fact is None:
         return waiting
     end = case.fact.record.exits[-1]
@@ -140,17 +151,18 @@ def _ended(end: Exit) -> str:
     return f"it ended with exit code {end.code} ({end.reason}){said}"
 
 
-def _waiting(spec: Pod, case: Case, seen: PodFacts, now: Now, progress: str) -> tuple[str, str, str, float | None]:
+def _waiting(view: _View, case: Case) -> tuple[str, str, str, float | None]:
+    desired, seen = view.desired, view.seen
     record = case.fact.record if case.fact else None
-    digest = attempt_digest(spec, case.wanted) if case.wanted else ""
+    digest = trouble_digest(desired, case.wanted) if desired and case.wanted else ""
     trouble = record.trouble if record else None
     if trouble is not None and trouble.digest == digest:
-        return "waiting", *_shown(trouble, due(trouble, digest, now))
+        return "waiting", *_shown(trouble, due(trouble, digest, view.now))
     image = seen.images.get(case.name)
     if seen.blocked:
         return "waiting", "Blocked", seen.blocked, None
     if image is None or image.state is not ImageState.READY:
-        return "waiting", "ContainerCreating", progress or "its image is being fetched", None
+        return "waiting", "ContainerCreating", view.progress.get(case.name) or "its image is being fetched", None
     return "waiting", "ContainerCreating", "", None
 
 
@@ -201,7 +213,7 @@ def _held_update(desired: Desired, each_case: Iterable[Case], now: Now) -> tuple
     for case in each_case:
         trouble = case.fact.record.trouble if case.fact else None
         if case.phase is Phase.RUNNING and case.wish is Wish.REPLACE and case.wanted and trouble:
-            digest = attempt_digest(desired.spec, case.wanted)
+            digest = trouble_digest(desired, case.wanted)
             if trouble.digest == digest:
                 reason, message, _ = _shown(trouble, due(trouble, digest, now))
                 return reason, f"{case.name} runs on as it was: {message}"

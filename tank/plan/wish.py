@@ -45,6 +45,11 @@ def attempt_digest(pod: Pod, container: Container) -> str:
     return f"{sandbox_digest(pod)[:16]}{container_digest(pod, container)[:48]}"
 
 
+def trouble_digest(desired: Desired, container: Container) -> str:
+    """What a trouble is met with. Another spec makes it void, and so does `tank restart`, the "try it now" verb."""
+    return f"{attempt_digest(desired.spec, container)}/{desired.restarts.get(container.name, 0)}"
+
+
 def cases(desired: Desired | None, seen: PodFacts) -> tuple[Case, ...]:
     """Every container that is wanted or seen: the wanted ones in the spec's order, then the others."""
     wanted = {each.name: each for each in desired.spec.containers} if desired else {}

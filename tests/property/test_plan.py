@@ -19,7 +19,7 @@ from tank.plan.phase import Phase, phase
 from tank.plan.pod import plan_pod
 from tank.plan.restart import counted
 from tank.plan.steps import Action
-from tank.plan.wish import attempt_digest
+from tank.plan.wish import trouble_digest
 
 NOW = Now(boot=5000.0, boot_id="boot-1", wall=1_800_000_000.0)
 NAMES = ("a", "b", "c")
@@ -117,7 +117,7 @@ def _troubled(fact: ContainerFact, desired: Desired, held: bool) -> ContainerFac
     container = desired.spec.container(fact.record.name)
     trouble = Trouble(
         reason="ErrImagePull", message="", failures=1, retry_at=NOW.boot + (10 if held else -1), boot_id=NOW.boot_id,
-        delay=10.0, digest=attempt_digest(desired.spec, container) if container else "",
+        delay=10.0, digest=trouble_digest(desired, container) if container else "",
     )  # fmt: skip
     return replace(fact, record=replace(fact.record, trouble=trouble))
 

@@ -10,7 +10,7 @@ from tank.model.facts import ImageFact, ImageState, SandboxFact
 from tank.model.record import Stop, Trouble
 from tank.plan.pod import plan_drain, plan_pod
 from tank.plan.steps import Action, Impact, Plan
-from tank.plan.wish import attempt_digest
+from tank.plan.wish import trouble_digest
 from tests.unit.plan.situations import (
     DIGEST,
     NOW,
@@ -252,7 +252,7 @@ def test_a_container_whose_monitor_died_is_replaced() -> None:
 
 def test_c6_a_failed_pull_waits_and_is_no_exit() -> None:
     desired = wanted()
-    digest = attempt_digest(desired.spec, desired.spec.containers[0])
+    digest = trouble_digest(desired, desired.spec.containers[0])
     trouble = Trouble(
         reason="ErrImagePull", message="refused", failures=2, retry_at=NOW.boot + 20, boot_id=NOW.boot_id, delay=20,
         digest=digest,
