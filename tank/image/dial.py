@@ -91,8 +91,9 @@ class Dialer:
 
     async def _session(self, kind: Kind) -> aiohttp.ClientSession:
         if kind not in self._sessions:
-            tls = self._tls or await asyncio.to_thread(_context, self._ca)
-            self._tls = tls
+            tls = self._tls
+            if tls is None:
+                tls = self._tls = await asyncio.to_thread(_context, self._ca)
             if kind not in self._sessions:  # somebody else may have made it meanwhile
                 self._sessions[kind] = self._made(kind, tls)
         return self._sessions[kind]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 
 import aiohttp
@@ -31,7 +31,7 @@ class Blob:
         self._ask, self._wanted, self._host, self._patience = ask, wanted, host, patience
         self._hash, self._offset = hashlib.sha256(), 0
 
-    async def pieces(self, count: Callable[[int], None] = _ignored) -> AsyncIterator[bytes]:
+    async def pieces(self, count: Callable[[int], None] = _ignored) -> AsyncGenerator[bytes, None]:
         """The bytes in order; `count` is told the length of each piece. Raises PullFailed. Once only; to be closed."""
         for left in reversed(range(_MOST_RESUMES + 1)):
             before = self._offset
@@ -57,7 +57,7 @@ class Blob:
             raise refused(f"cannot pull image: what {self._host} sent is not {digest}")
         self.complete = True
 
-    async def _attempt(self) -> AsyncIterator[bytes]:
+    async def _attempt(self) -> AsyncGenerator[bytes, None]:
         """What one request brings of the bytes from `_offset` on. Raises PullFailed, and the errors in FOREIGN."""
         start, size = self._offset, self._wanted.size
         headers = {"Range": f"bytes={start}-"} if start else {}

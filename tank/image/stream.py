@@ -108,7 +108,7 @@ class Decoder:
     def __init__(self, read: Read, most: int) -> None:
         """`most`: bytes of output after which the layer is refused as a bomb (S03)."""
         self._pieces: queue.Queue[bytes | Exception] = queue.Queue(_QUEUED)
-        self._hash, self._most, self.count = hashlib.sha256(), most, 0
+        self._hash, self._most, self.count, self._ended = hashlib.sha256(), most, 0, False
         self._thread = threading.Thread(target=self._run, args=(read,), daemon=True)
         self._thread.start()
 
@@ -118,8 +118,9 @@ class Decoder:
         return f"sha256:{self._hash.hexdigest()}"
 
     def more(self) -> bytes:
-        """The next piece, b"" at the end. Raises PullFailed, OSError."""
-        piece = self._pieces.get()
+        """The next piece, b"" at the end, however often it is asked there. Raises PullFailed, OSError."""
+        piece = b"" if self._ended else self._pieces.get()
+        self._ended = not piece
         if isinstance(piece, Exception):
             raise piece
         return piece
