@@ -1,7 +1,7 @@
 #!/bin/sh
 # A tour of half a minute: `sudo ./dev demo`. It makes an image, serves it from a registry on loopback, runs a pod with
 # an address of its own on a network of its own, reaches it, kills it, watches it heal, and takes everything away again.
-# It needs tank, crun, conmon, busybox, umoci, skopeo, docker-registry and ip on PATH, and root.
+# It needs tank, crun, conmon, busybox, umoci, skopeo, docker-registry, curl and ip on PATH, and root.
 set -eu
 
 here=$(mktemp -d /tmp/tank-demo.XXXXXX)
@@ -35,8 +35,9 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-show() { printf '\033[36m$ %s\033[0m\n' "$*"; "$@"; }
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$(printf '\033[1m') blue=$(printf '\033[36m') plain=$(printf '\033[0m'); else bold='' blue='' plain=''; fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
+show() { printf '%s$ %s%s\n' "$blue" "$*" "$plain"; "$@"; }
 wait_for() { # until a command succeeds, for ten seconds at most
     tries=0
     until "$@" >/dev/null 2>&1; do
@@ -47,13 +48,15 @@ wait_for() { # until a command succeeds, for ten seconds at most
 }
 
 say '1. An image, made here and now: busybox with a page, pushed to a registry on loopback.'
-mkdir -p "$here/root/bin" "$here/root/www" "$here/root/tmp"
-cp "$(command -v busybox)" "$here/root/bin/busybox"
-for name in $("$here/root/bin/busybox" --list); do [ "$name" = busybox ] || ln -s busybox "$here/root/bin/$name"; done
-echo 'hello from a pod' >"$here/root/www/index.html"
 umoci init --layout "$here/layout"
 umoci new --image "$here/layout:web"
-for name in bin www tmp; do umoci insert --image "$here/layout:web" "$here/root/$name" "/$name"; done
+umoci unpack --image "$here/layout:web" "$here/bundle"
+root=$here/bundle/rootfs
+mkdir -p "$root/bin" "$root/www" "$root/tmp"
+cp "$(command -v busybox)" "$root/bin/busybox"
+for name in $("$root/bin/busybox" --list); do [ "$name" = busybox ] || ln -s busybox "$root/bin/$name"; done
+echo 'hello from a pod' >"$root/www/index.html"
+umoci repack --image "$here/layout:web" "$here/bundle"
 umoci config --image "$here/layout:web" --config.cmd /bin/httpd --config.cmd -f --config.cmd -h --config.cmd /www
 port=5099
 while ss -Hltn "sport = :$port" 2>/dev/null | grep -q .; do port=$((port + 1)); done
@@ -100,9 +103,9 @@ show tank apply -f "$here/pod.yaml" --wait
 show tank list
 
 say '5. Its address is one of the network: the neighbour asks it for a page.'
-ask() { ip netns exec "$neighbour" busybox wget -q -T 2 -O - http://192.0.2.5/; }
+ask() { ip netns exec "$neighbour" curl -s --max-time 2 http://192.0.2.5/; }
 wait_for ask
-show ip netns exec "$neighbour" busybox wget -q -O - http://192.0.2.5/
+show ip netns exec "$neighbour" curl -s http://192.0.2.5/
 # shellcheck disable=SC2016
 show tank exec demo -- sh -c 'echo "inside: $(hostname), $(ip -o -4 addr show eth0)"'
 
