@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import aiohttp
 
 from tank.client import calls
 from tank.client.calls import WAIT, Call
-from tank.client.sessions import NOT_EXECUTABLE, NOT_FOUND, request
+from tank.client.sessions import NOT_EXECUTABLE, NOT_FOUND, Surroundings, request
 from tank.client.values import Event, ExecResult, LogLine, Plan, Revision, Why
 from tank.client.wire import endpoint, refusal, target
 from tank.errors import Failed, TankError, Timeout, Unavailable, from_json
@@ -138,13 +138,11 @@ class Client:
         *,
         container: str | None = None,
         stdin: bytes | str | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        user: str | None = None,
+        **surroundings: Unpack[Surroundings],
     ) -> ExecResult:
         """Run a command and collect its output (see `tank.Client.exec`); never interactive."""
         given = stdin.encode() if isinstance(stdin, str) else stdin
-        asked = request(argv, env=env, cwd=cwd, user=user) | {"tty": False, "stdin": given is not None}
+        asked = request(argv, **surroundings) | {"tty": False, "stdin": given is not None}
         path = target(calls.pod_path(name, "exec"), {"container": container})
         try:
             async with self._connection().ws_connect(f"http://tank{path}", max_msg_size=0) as stream:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from tank.client import calls
 from tank.client.calls import WAIT, Call
@@ -13,6 +13,7 @@ from tank.errors import TankError
 
 if TYPE_CHECKING:
     from tank.client.calls import Spec
+    from tank.client.sessions import Surroundings
     from tank.model.pod import Pod
     from tank.model.status import Status
 
@@ -120,20 +121,18 @@ class Client:
         container: str | None = None,
         stdin: bytes | str | None = None,
         tty: bool | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
-        user: str | None = None,
+        **surroundings: Unpack[Surroundings],
     ) -> ExecResult:
         """Run a command beside the container's own (the first container's, unless named).
 
         With no `stdin`, and a terminal on both ends (or `tty=True`), it is interactive and the output goes to the
         terminal; else it is collected. A command that cannot be run has exit code 126 or 127, and why stands in
-        its `stderr`. Raises NotFound, Failed, Unavailable.
+        its `stderr`. `env`, `cwd` and `user` are the container's unless given. Raises NotFound, Failed, Unavailable.
         """
         from tank.client import sessions
 
         given = stdin.encode() if isinstance(stdin, str) else stdin
-        request = sessions.request(argv, env=env, cwd=cwd, user=user)
+        request = sessions.request(argv, **surroundings)
         return sessions.execute(self._daemon, name, container, request, stdin=given, tty=tty)
 
     def attach(self, name: str, *, container: str | None = None, detach_keys: str = "ctrl-p,ctrl-q") -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from tank.client.calls import pod_path
 from tank.client.streams import Sink, Source, Stream
@@ -21,13 +21,19 @@ from tank.errors import InvalidSpec, NotFound, Problem
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
 
-def request(
-    argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: str | None = None, user: str | None = None
-) -> dict[str, Any]:
+class Surroundings(TypedDict, total=False):
+    """In what a command runs, where it differs from the container's own."""
+
+    env: Mapping[str, str]
+    cwd: str | None
+    user: str | None
+
+
+def request(argv: Sequence[str], **surroundings: Unpack[Surroundings]) -> dict[str, Any]:
     """What the daemon is asked to run. Raises InvalidSpec."""
     if isinstance(argv, str) or not argv:
         raise InvalidSpec([Problem("argv", "a command is a list of at least one word", "['sh', '-c', '…']")])
-    return {"argv": list(argv), "env": dict(env or {}), "cwd": cwd, "user": user}
+    return {"argv": list(argv), **surroundings, "env": dict(surroundings.get("env") or {})}
 
 
 def execute(
