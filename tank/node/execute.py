@@ -176,8 +176,9 @@ class Executor:
 
     async def _sandbox(self, work: Work, step: Step) -> None:
         assert work.desired is not None
+        record = marks.sandbox_mark(self._record(work), work.desired, self._machine.now())
+        self._machine.records.save_pod(record)
         await self._machine.runtime.make_sandbox(work.uid, work.desired.spec)
-        self._machine.records.save_pod(marks.sandbox_mark(self._record(work), work.desired, self._machine.now()))
 
     async def _repin(self, work: Work, step: Step) -> None:
         await self._machine.runtime.repin_sandbox(work.uid, step.pid)

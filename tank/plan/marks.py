@@ -12,7 +12,7 @@ from dataclasses import replace
 from tank.model.desired import Desired
 from tank.model.digest import sandbox_digest, tuning_digest
 from tank.model.facts import Now, RuntimeFact
-from tank.model.pod import Backoff, Container
+from tank.model.pod import Backoff, Container, Network, Pod
 from tank.model.record import Attempt, ContainerRecord, Exit, PodRecord, Stop, Trouble
 from tank.plan.restart import REBOOTED, UNKNOWN, counted, delay
 from tank.plan.wish import attempt_digest
@@ -44,13 +44,18 @@ def pod_mark(record: PodRecord | None, desired: Desired, installation: str, now:
     )
 
 
+def has_nics(pod: Pod) -> bool:
+    """Whether there are interfaces to configure; loopback comes with the sandbox."""
+    return isinstance(pod.network, Network) and bool(pod.network.nics)
+
+
 def sandbox_mark(record: PodRecord, desired: Desired, now: Now) -> PodRecord:
-    """A new sandbox was made; its network is not configured yet."""
+    """A new sandbox is about to be made; with interfaces, its network is not ready until they are configured."""
     return replace(
         record,
         sandbox_digest=sandbox_digest(desired.spec),
         boot_id=now.boot_id,
-        network_ready=False,
+        network_ready=not has_nics(desired.spec),
         addresses=(),
     )
 

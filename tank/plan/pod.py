@@ -19,6 +19,7 @@ from tank.model.digest import sandbox_digest, tuning_digest
 from tank.model.facts import ImageState, Now, PodFacts
 from tank.model.pod import Network, Pod
 from tank.model.record import Trouble
+from tank.plan.marks import has_nics
 from tank.plan.phase import Move, Phase, Wish
 from tank.plan.restart import retry_at
 from tank.plan.steps import Action, Impact, Plan, Step
@@ -258,7 +259,7 @@ def _plan_repin(draft: _Draft, living: list[Case]) -> None:
 def _plan_network(draft: _Draft, desired: Desired, *, fresh: bool) -> bool:
     record, sandbox = draft.seen.record, draft.seen.sandbox
     drift = sandbox.drift if sandbox else ()
-    if not fresh and not drift:
+    if not drift and (not fresh or not has_nics(desired.spec)):
         return True
     held = due(record.trouble if record else None, str(desired.revision), draft.now)
     if held is not None:

@@ -35,6 +35,7 @@ class Sandbox:
     """A pod's namespaces and what is configured in them."""
 
     pins: dict[str, bool]
+    wanted: tuple[str, ...] = ()
     nics: tuple[str, ...] | None = None
 
 

@@ -293,8 +293,8 @@ async def test_the_plan_is_what_is_done(daemon: Daemon) -> None:
     shown = await daemon.node.plan([pod()])
     await daemon.node.apply([pod()], token=shown.token)
     await daemon.settle()
-    assert [step.action for step in shown.steps] == ["pull", "make sandbox", "configure network", "create", "start"]
-    assert [deed.split()[0] for deed in daemon.world.deeds] == ["pull", "sandbox", "network", "create", "start"]
+    assert [step.action for step in shown.steps] == ["pull", "make sandbox", "create", "start"]
+    assert [deed.split()[0] for deed in daemon.world.deeds] == ["pull", "sandbox", "create", "start"]
 
 
 async def test_an_outdated_plan_is_refused_with_the_present_one(daemon: Daemon) -> None:

@@ -41,7 +41,7 @@ def test_an_image_that_is_being_pulled_is_waited_for() -> None:
 
 
 def test_the_network_is_configured_before_the_first_instruction() -> None:
-    desired = wanted()
+    desired = wanted(a_pod(network={"nics": [{"name": "eth0", "ip": "10.0.0.5/24"}]}))
     seen = situation(desired, sandbox=None)
     seen = replace(seen, record=replace(seen.record, network_ready=False))  # type: ignore[type-var]
     plan = plan_pod(desired, seen, NOW)
@@ -160,7 +160,7 @@ def test_a_changed_sandbox_replaces_all_of_them_or_none() -> None:
 def test_the_old_sandbox_goes_when_the_last_container_has_ended() -> None:
     before, after = wanted(), wanted(a_pod(hostname="other"))
     plan = plan_pod(after, situation(before, ended(before)), NOW)
-    assert doing(plan) == ["remove sandbox", "make sandbox", "configure network", "create app", "start app"]
+    assert doing(plan) == ["remove sandbox", "make sandbox", "create app", "start app"]
 
 
 def stopping(desired, *, signalled: bool = True, deadline: float = 10.0, grace: float = 30.0):  # type: ignore[no-untyped-def]
