@@ -29,9 +29,9 @@ from tank.node.recover import sow, take_back
 from tank.node.report import Report
 from tank.node.service import Node
 from tank.runtime.driver import CrunRuntime
-from tank.store.base import Store
 from tank.store.sqlite import SqliteStore
 
+CHECK = 86_400.0  # seconds between two looks at the whole database
 ROTATION = 10.0  # seconds between two looks at the size of the logs (C11)
 LET_GO = 10.0  # seconds that passes under way are given when the daemon stops
 
@@ -87,7 +87,7 @@ class Engine:
         )
         self.node = Node(machine, store, self.reconciler, report)
         self._tell(report, recovered, store.damaged, records)
-        for fault in await sow(store, settings):
+        for fault in await sow(self.node, store, settings):
             self.node.conditions["SeedRefused"] = fault
         await self._begin(report, store, machine)
 
@@ -120,13 +120,26 @@ class Engine:
             log.warning("%s: %s", kind, text)
             report.warning("", "", kind, text)
 
-    async def _begin(self, report: Report, store: Store, machine: Machine) -> None:
+    async def _begin(self, report: Report, store: SqliteStore, machine: Machine) -> None:
         tasks = [
             asyncio.create_task(report.run(), name="events"),
             asyncio.create_task(_rotate(machine), name="logs"),
+            asyncio.create_task(self._check(store), name="store check"),
         ]
         self._loop = asyncio.create_task(self.reconciler.run(), name="loop")
         self._stack.push_async_callback(_end, [self._loop, *tasks])
+
+    async def _check(self, store: SqliteStore) -> None:
+        """A look at the whole database once a day (R26); what is wrong is said, nothing is touched."""
+        while True:
+            await asyncio.sleep(CHECK)
+            try:
+                fault = await store.check()
+            except TankError as error:
+                fault = str(error)
+            if fault:
+                self.node.conditions["StoreDamaged"] = fault
+                log.error("the database is damaged: %s", fault)
 
     async def failed(self) -> None:
         """Return only when the loop ends by itself, which it never should; raises what ended it."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,13 +12,14 @@ from tank.host import clock
 from tank.model.desired import Desired
 from tank.model.digest import digest
 from tank.model.dump import dump_pod
-from tank.model.parse import parse_documents, parse_pod
+from tank.model.parse import Defaults, Format, parse_documents, parse_pod
 from tank.model.pod import Pod
 from tank.model.record import PodRecord
 from tank.node.records import Records
-from tank.store.base import Put, Store
+from tank.node.service import Node
+from tank.store.base import Store
 
-SUFFIXES = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
+SUFFIXES: dict[str, Format] = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
 
 log = logging.getLogger("tank.node")
 
@@ -54,7 +53,7 @@ def _desired(record: PodRecord) -> Desired:
     )
 
 
-async def sow(store: Store, settings: Settings) -> list[str]:
+async def sow(node: Node, store: Store, settings: Settings) -> list[str]:
     """Apply each boot seed once, if no pod of its name exists. Returns what is wrong with any of them, in words.
 
     A pod that was deleted by hand stays deleted until its seed changes.
@@ -66,7 +65,7 @@ async def sow(store: Store, settings: Settings) -> list[str]:
             if await store.seeded(pod.name, mark):
                 continue
             if pod.name not in (await store.read()).pods:
-                await store.put([Put(spec=pod, uid=secrets.token_hex(6), origin="seed", expected=0)], clock.now().wall)
+                await node.apply([pod], expected={pod.name: 0}, origin="seed")
             await store.mark_seeded(pod.name, mark)
         except TankError as error:
             faults.append(f"seed {pod.name}: {error}")
@@ -76,20 +75,21 @@ async def sow(store: Store, settings: Settings) -> list[str]:
 
 
 def _seeds(settings: Settings, faults: list[str]) -> Iterable[Pod]:
+    defaults = Defaults(grace=settings.default_grace)
     for index, written in enumerate(settings.seeds):
         try:
-            yield parse_pod(json.loads(json.dumps(written)))
+            yield parse_pod(written, defaults)
         except InvalidSpec as error:
             faults.append(f"[[pods]] number {index + 1}: {error}")
     paths = sorted(settings.seeds_dir.glob("*")) if settings.seeds_dir.is_dir() else []
     for path in paths:
         if path.suffix in SUFFIXES:
-            yield from _file(path, faults)
+            yield from _file(path, defaults, faults)
 
 
-def _file(path: Path, faults: list[str]) -> Iterable[Pod]:
+def _file(path: Path, defaults: Defaults, faults: list[str]) -> Iterable[Pod]:
     try:
-        return parse_documents(path.read_bytes(), SUFFIXES[path.suffix], source=str(path))
+        return parse_documents(path.read_bytes(), SUFFIXES[path.suffix], source=str(path), defaults=defaults)
     except (InvalidSpec, OSError) as error:
         faults.append(str(error))
         return ()
