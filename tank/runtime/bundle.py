@@ -57,6 +57,7 @@ def check(launch: Launch, settings: Settings, host: Host) -> None:
             volumes.check(settings, volume)
     _layers(launch)
     tuple(_reaper(launch, host))
+    _check_capabilities(launch, host)
 
 
 def make(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host) -> Made:
@@ -119,6 +120,7 @@ def _setup(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host, b
         _check_program(root, arguments[0], environment, cwd, binds)
         if not _covered(cwd, binds):
             root.make_directory(cwd, identity)
+    _check_capabilities(launch, host)
     security = container.security
     return Setup(
         root=str(attempt.rootfs),
@@ -145,6 +147,11 @@ def _setup(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host, b
         swap_accounting=host.swap_accounting,
         most_files=host.most_files,
     )
+
+
+def _check_capabilities(launch: Launch, host: Host) -> None:
+    if missing := set(launch.container.security.cap_add) - {"ALL", *host.capabilities}:
+        raise Waiting(_CONFIG_ERROR, f"cannot give {', '.join(sorted(missing))}: this machine has no such capability")
 
 
 def _check_size(arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:

@@ -18,18 +18,19 @@ from tank.errors import Failed, StartFailed, ToolFailed
 from tank.host import files, limits, mounts
 from tank.host.cgroup import Groups
 from tank.host.netns import Namespaces
+from tank.host.threads import in_thread
 from tank.host.watch import Process, Watcher
 from tank.model.facts import RuntimeFact
 from tank.model.image import Image
 from tank.model.launch import Created, Launch
 from tank.model.pod import Container, Limits, Pod
-from tank.runtime import bundle, conmon, equipment, exec_session, facts, places, signals
+from tank.runtime import bundle, conmon, equipment, exec_session, facts, logfiles, places, signals
 from tank.runtime.attach_session import attach
 from tank.runtime.conmon import Conmon
 from tank.runtime.crun import Crun
 from tank.runtime.death import Deaths
 from tank.runtime.equipment import Programs
-from tank.runtime.logs import Archive, LogLine, prune
+from tank.runtime.logs import Archive, LogLine
 from tank.runtime.places import Attempt
 from tank.runtime.sandbox import Sandboxes
 from tank.runtime.session import ExecRequest, Session
@@ -75,7 +76,7 @@ class CrunRuntime:
 
     async def let_go(self) -> None:
         """Take off the mounts of the run directory, where no pod is left: for an uninstallation."""
-        await asyncio.to_thread(equipment.let_go, self._settings)
+        await in_thread(equipment.let_go, self._settings)
 
     # Pods
 
@@ -113,11 +114,11 @@ class CrunRuntime:
         for top in (places.exits(self._settings), places.states(self._settings)):
             for name in files.names(top):
                 if name.startswith(f"{uid}."):
-                    await asyncio.to_thread(files.remove_tree, top / name)
+                    await in_thread(files.remove_tree, top / name)
 
     async def forget(self, uid: str) -> None:
         """The pod's durable directory. Its record, which is the mark of the rest, goes last."""
-        await asyncio.to_thread(_forget, self._settings.pod_dir(uid))
+        await in_thread(_forget, self._settings.pod_dir(uid))
 
     # Containers
 
@@ -148,9 +149,10 @@ class CrunRuntime:
             if (parked := self._parked(attempt)) is not None:
                 return parked
             await self._discard(attempt)
-        await asyncio.to_thread(_clear_earlier, attempt)
-        made = await asyncio.to_thread(bundle.make, launch, attempt, self._sandboxes, self._host)
+        await in_thread(_clear_earlier, attempt)
+        made = await in_thread(bundle.make, launch, attempt, self._sandboxes, self._host)
         pid = await self._conmon.create(self._request(launch, attempt), self._watcher)
+        self._archive.guard(attempt)
         if made.filter is not None:
             self._host.filters.learn(made.filter, self._crun.filter(attempt.id))
         parked = self._parked(attempt)
@@ -229,14 +231,14 @@ class CrunRuntime:
         await self._kill(attempt)
         await self._groups.kill(attempt.monitor_group, seconds=_KILL_SECONDS)
         self._deaths.forget(attempt)
-        await asyncio.to_thread(_remove, attempt)
+        await in_thread(_remove, attempt)
         await self._groups.remove(attempt.group)
         await self._groups.remove(attempt.monitor_group)
-        await asyncio.to_thread(files.remove_tree, attempt.bundle)
+        await in_thread(files.remove_tree, attempt.bundle)
 
     async def tune(self, uid: str, container: str, attempt: int, limits_: Limits) -> None:
         """Change the limits of the running container. Raises Failed when it cannot be (C12)."""
-        await asyncio.to_thread(limits.apply, self._groups, self._attempt(uid, container, attempt).group, limits_)
+        await in_thread(limits.apply, self._groups, self._attempt(uid, container, attempt).group, limits_)
 
     def stop_signal(self, container: Container, image: Image | None) -> str:
         """The signal that asks this container to stop (C3.3)."""
@@ -254,7 +256,7 @@ class CrunRuntime:
         """Rotate every log that has grown beyond its size (R31)."""
         for uid in files.names(self._settings.run_dir / "pods"):
             for attempt in facts.newest(self._settings, uid).values():
-                await asyncio.to_thread(self._archive.rotate, attempt)
+                await in_thread(self._archive.rotate, attempt)
 
     async def exec(self, uid: str, container: Container, pod: Pod, attempt: int, request: ExecRequest) -> Session:
         """Run a program beside the container's own, as the container's own runs. Raises StartFailed, Failed."""
@@ -294,7 +296,7 @@ def _clear_earlier(attempt: Attempt) -> None:
             settings=attempt.settings, uid=attempt.uid, container=attempt.container, number=int(name)
         ).bundle.exists():
             files.remove_tree(top / name)
-    prune(attempt.log.parent)
+    logfiles.prune(attempt.log.parent)
 
 
 def _forget(top: Path) -> None:

@@ -92,9 +92,10 @@ def _program(name: str) -> Path:
 
 
 def _capabilities() -> tuple[str, ...]:
-    """What this kernel knows: those up to its last."""
-    last = int((files.read("/proc/sys/kernel/cap_last_cap") or b"40").strip())
-    return capabilities.ALL[: last + 1]
+    """What there is to give: what this kernel knows and the daemon itself may use."""
+    status = (files.read("/proc/self/status") or b"").decode()
+    held = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapPrm:")), 16)
+    return tuple(name for number, name in enumerate(capabilities.ALL) if held >> number & 1)
 
 
 def _accounts_for_swap(hierarchies: cgroup.Hierarchies) -> bool:

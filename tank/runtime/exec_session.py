@@ -257,15 +257,19 @@ class ExecSession:
             files.remove_tree(self._directory)
 
     async def _end(self) -> None:
-        pid = None
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_PID_SECONDS):
-                while not (pid := _pid(self._directory)) and not self._ended.done():
-                    await asyncio.sleep(0.005)
-        if pid:
-            _kill_session({pid, self._child.pid}, self._attempt, self._groups)
+        pid = await self._started()
+        if pid is not None:
+            _kill_session(pid, self._attempt, self._groups)
         await process.end(self._child)
         await self._ended
+
+    async def _started(self) -> int | None:
+        """Whom the runtime has started, which it writes down before that one runs."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _PID_SECONDS
+        while (pid := _pid(self._directory)) is None and loop.time() < deadline and not self._ended.done():
+            await asyncio.wait((self._ended,), timeout=0.005)
+        return pid
 
     def _forget(self, fd: int) -> None:
         del self._outputs[fd]
@@ -278,11 +282,12 @@ def _pid(directory: Path) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def _kill_session(sessions: set[int], attempt: Attempt, groups: Groups) -> None:
-    """Kill whoever in the container belongs to one of these sessions; the container's own process never does."""
-    for pid in groups.processes(attempt.group):
-        with suppress(OSError), Process(pid) as found:
-            if _session_of(pid) in sessions or pid in sessions:
+def _kill_session(pid: int, attempt: Attempt, groups: Groups) -> None:
+    """Kill an exec's process and whoever in the container belongs to its session, which the runtime made for it."""
+    session = _session_of(pid)
+    for each in groups.processes(attempt.group):
+        with suppress(OSError), Process(each) as found:
+            if each == pid or (session is not None and _session_of(each) == session):
                 found.signal(signal.SIGKILL)
 
 

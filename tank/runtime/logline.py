@@ -7,7 +7,7 @@ a full disk or a rotation has garbled is passed over up to the next place that l
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 _STAMP = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
@@ -67,22 +67,19 @@ class Joiner:
     def __init__(self) -> None:
         self._pending: dict[str, LogLine] = {}
 
-    def add(self, piece: LogLine) -> LogLine | None:
-        """The line that this piece completes, if any."""
+    def add(self, piece: LogLine) -> tuple[LogLine, ...]:
+        """What this piece completes: its own line, and before it the last words of an attempt that died."""
         before = self._pending.pop(piece.stream, None)
-        joined = piece
-        if before is not None:
-            joined = LogLine(
-                time=before.time,
-                stream=piece.stream,
-                text=before.text + piece.text,
-                attempt=piece.attempt,
-                partial=piece.partial,
-            )
-        if joined.partial and len(joined.text) < _LONGEST_JOINED:
-            self._pending[piece.stream] = joined
-            return None
-        return joined
+        if before is None or before.attempt != piece.attempt:
+            return (*([] if before is None else [before]), *self._hold(piece))
+        text = before.text + piece.text
+        return self._hold(replace(before, text=text, partial=piece.partial))
+
+    def _hold(self, line: LogLine) -> tuple[LogLine, ...]:
+        if line.partial and len(line.text) < _LONGEST_JOINED:
+            self._pending[line.stream] = line
+            return ()
+        return (line,)
 
     def flush(self) -> tuple[LogLine, ...]:
         """What is unfinished: a prompt, or the last words of one that died."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from tank.errors import Failed
 from tank.host import files, mounts, resolver
 from tank.host.cgroup import Groups
 from tank.host.netns import Namespaces, pinned
+from tank.host.threads import in_thread
 from tank.model import etcfiles
 from tank.model.pod import Pod, Tmpfs
 from tank.runtime import volumes
@@ -102,7 +102,7 @@ class Sandboxes:
         """Everything volatile but containers, which must be gone: a mount that is left is taken off. Raises Failed."""
         top = self.settings.pod_run_dir(uid)
         await self.namespaces.remove(top / "ns")
-        await asyncio.to_thread(_clear, top)
+        await in_thread(_clear, top)
         await self.groups.remove(uid)
         self.groups.remove_root()
 

@@ -1,0 +1,31 @@
+"""Blocking work off the loop, which is never left half done.
+
+A thread cannot be stopped. Whoever is cancelled while he waits for one therefore waits on until it has
+finished, so that nothing still mounts or removes behind the back of whoever comes next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from contextlib import suppress
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `function` returns or raises, run in a thread. A cancellation is delivered when the thread is done."""
+    call = functools.partial(function, *args, **kwargs)
+    future = asyncio.get_running_loop().run_in_executor(None, call)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        while not future.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait((future,))
+        with suppress(Exception):
+            future.result()  # looked at, or asyncio would complain of it
+        raise
