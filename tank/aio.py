@@ -22,7 +22,7 @@ from tank.client import calls
 from tank.client.calls import WAIT, Call
 from tank.client.sessions import NOT_EXECUTABLE, NOT_FOUND, Surroundings, request
 from tank.client.values import Event, ExecResult, LogLine, Plan, Revision, Why
-from tank.client.wire import endpoint, refusal, target
+from tank.client.wire import endpoint, refusal, said, target
 from tank.errors import Failed, TankError, Timeout, Unavailable, from_json
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Client:
                     raise refusal(answer.status, await answer.read())
                 async for line in answer.content:
                     if line.strip():
-                        yield call.decode(json.loads(line))
+                        yield call.decode(said(json.loads(line)))
         except aiohttp.ClientError as error:
             raise self._unreachable(error) from error
 

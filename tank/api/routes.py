@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import re
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +22,9 @@ from tank.plan.selector import matches
 if TYPE_CHECKING:
     from tank.node.service import Node
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
+_CREDENTIALS = struct.Struct("3i")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 NODE: web.AppKey[Node] = web.AppKey("node")
 DEFAULTS: web.AppKey[Defaults] = web.AppKey("defaults")
@@ -133,11 +138,21 @@ def wanted(request: web.Request, parameter: str, default: str) -> str:
 
 async def deed(request: web.Request, doing: Coroutine[Any, Any, T]) -> T:
     """Finish `doing` even when the client hangs up in the middle; the server's close waits for it."""
+    log.info("%s %s by %s", request.method, request.path_qs[:500], _caller(request))
     task = asyncio.create_task(doing)
     deeds = request.app[DEEDS]
     deeds.add(task)
     task.add_done_callback(deeds.discard)
     return await asyncio.shield(task)
+
+
+def _caller(request: web.Request) -> str:
+    """Who is at the other end, for the log (S20)."""
+    connection = request.transport.get_extra_info("socket") if request.transport else None
+    if connection is None:
+        return "nobody any more"
+    pid, uid, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return f"uid {uid}, pid {pid}"
 
 
 def answer(value: object, **options: Any) -> web.Response:

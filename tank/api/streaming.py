@@ -1,62 +1,107 @@
 """Answers that go on: newline-delimited JSON, an empty line as heartbeat, and an end for clients that stall.
 
-The answer is written as fast as the client reads and no faster, so a slow one costs the daemon nothing but its
-connection; one that takes nothing for `STALL` seconds loses it (R54). The heartbeat finds the dead ones.
+Lines are gathered while the last ones are being written, up to `BATCH` bytes, and written together; then the source
+has to wait. So the answer is as fast as the client reads and no faster, and a slow one costs the daemon nothing but
+its connection; one that takes nothing for `STALL` seconds loses it (R54). The heartbeat finds the dead ones.
+An error after the first line is the last line: `{"error": …}`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import web
 
 from tank.api.encode import plain
+from tank.errors import Failed, TankError, to_json
 
 HEARTBEAT = 15.0  # seconds without a line until an empty one is sent
 STALL = 3600.0  # seconds that a client may leave a full buffer, as a pager does
+PATIENCE = 0.05  # seconds in which an error still gets a status of its own
+BATCH = 64 * 1024
 MEDIA = "application/x-ndjson"
+log = logging.getLogger(__name__)
 
 
 async def stream(request: web.Request, values: AsyncIterator[Any]) -> web.StreamResponse:
     """Each value as one line. What fails before the first line is an ordinary error answer."""
-    pending = asyncio.ensure_future(_next(values))
+    lines = _Lines()
+    filling = asyncio.create_task(lines.fill(values))
+    response = web.StreamResponse(headers={"Content-Type": MEDIA, "Cache-Control": "no-store"})
     try:
-        await asyncio.wait((pending,), timeout=0.05)  # an error that comes at once still has a status of its own
-        if pending.done():
-            pending.result()
-        response = web.StreamResponse(headers={"Content-Type": MEDIA, "Cache-Control": "no-store"})
+        await lines.news(PATIENCE)
+        if filling.done() and (error := filling.exception()):
+            raise error
         await response.prepare(request)
-        while (line := await _line_or_heartbeat(pending)) is not None:
-            await asyncio.wait_for(response.write(line), STALL)
-            if pending.done():
-                pending = asyncio.ensure_future(_next(values))
-        await response.write_eof()
+        await _write(response, lines, filling)
     except (TimeoutError, ConnectionError):
         pass  # stalled, or gone
     finally:
-        pending.cancel()
-        await asyncio.gather(pending, return_exceptions=True)
-        await _close(values)
+        filling.cancel()
+        await asyncio.gather(filling, return_exceptions=True)
     return response
 
 
-async def _next(values: AsyncIterator[Any]) -> bytes:
-    """The next line; empty at the end."""
-    try:
-        value = await anext(values)
-    except StopAsyncIteration:
-        return b""
-    return json.dumps(plain(value)).encode() + b"\n"
+async def _write(response: web.StreamResponse, lines: _Lines, filling: asyncio.Task[None]) -> None:
+    while True:
+        await lines.news(HEARTBEAT)
+        over = filling.done()
+        data = lines.take()
+        if data or not over:
+            await asyncio.wait_for(response.write(data or b"\n"), STALL)
+        if over:
+            break
+    if error := filling.exception():
+        await response.write(json.dumps(_last(error)).encode() + b"\n")
+    await response.write_eof()
 
 
-async def _line_or_heartbeat(pending: asyncio.Future[bytes]) -> bytes | None:
-    await asyncio.wait((pending,), timeout=HEARTBEAT)
-    if not pending.done():
-        return b"\n"
-    return pending.result() or None
+def _last(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, TankError):
+        return to_json(error)
+    log.error("internal error in a stream", exc_info=error)
+    return to_json(Failed(f"internal error: {type(error).__name__}; the daemon's log says more"))
+
+
+class _Lines:
+    """What was told and is not written yet."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._some, self._room = asyncio.Event(), asyncio.Event()
+
+    async def fill(self, values: AsyncIterator[Any]) -> None:
+        """Take every value in, as long as there is room."""
+        try:
+            async for value in values:
+                self._data += json.dumps(plain(value)).encode() + b"\n"
+                self._some.set()
+                if len(self._data) >= BATCH:
+                    self._room.clear()
+                    await self._room.wait()
+        finally:
+            await _close(values)
+            self._some.set()
+
+    async def news(self, seconds: float) -> None:
+        """Wait for a line or the end, but not for ever."""
+        try:
+            await asyncio.wait_for(self._some.wait(), seconds)
+        except TimeoutError:
+            return
+        await asyncio.sleep(0)  # let an end that came with the last line be known as one
+
+    def take(self) -> bytes:
+        """All lines so far."""
+        data = bytes(self._data)
+        self._data.clear()
+        self._some.clear()
+        self._room.set()
+        return data
 
 
 async def _close(values: AsyncIterator[Any]) -> None:

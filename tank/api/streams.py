@@ -17,7 +17,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, web
 
 from tank.api import routes
 from tank.api.documents import read_json
@@ -40,7 +40,10 @@ async def exec_(request: web.Request) -> web.StreamResponse:
     await node(request).get(called)
 
     async def opened(socket: web.WebSocketResponse) -> Session:
-        message = await asyncio.wait_for(socket.receive(), REQUEST_SECONDS)
+        try:
+            message = await asyncio.wait_for(socket.receive(), REQUEST_SECONDS)
+        except TimeoutError as error:
+            raise _wrong("", f"no request came within {REQUEST_SECONDS:g} s") from error
         return await node(request).exec(called, container, asked(message))
 
     return await _serve(request, opened)
@@ -114,8 +117,6 @@ async def _converse(socket: web.WebSocketResponse, opened: Opener) -> None:
         await _fail(socket, error)
     except ConnectionError:
         pass  # the client hung up
-    except TimeoutError:
-        await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"no request came")
     except Exception as error:
         log.exception("internal error in a stream")
         await _fail(socket, Failed(f"internal error: {type(error).__name__}; the daemon's log says more"))

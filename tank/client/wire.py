@@ -89,7 +89,7 @@ class Endpoint:
         with self.open("GET", path, query, timeout=None) as answer:
             for line in answer.lines():
                 if line.strip():
-                    yield json.loads(line)
+                    yield said(json.loads(line))
                 elif heartbeats:
                     yield None
 
@@ -146,6 +146,13 @@ def _broken(error: OSError) -> TankError:
     if isinstance(error, TimeoutError):
         return Timeout("no answer from the daemon in the time allowed")
     return Unavailable(f"the daemon closed the connection: {error.strerror or error}")
+
+
+def said(line: Any) -> Any:
+    """A line of a stream. Raises the error that a last line may be."""
+    if isinstance(line, dict) and "error" in line:
+        raise from_json(line)
+    return line
 
 
 def refusal(status: int, body: bytes) -> TankError:

@@ -55,6 +55,7 @@ class FakeNode:
     calls: list[tuple[str, object]] = field(default_factory=list)
     sessions: list[Process] = field(default_factory=list)
     fails: Exception | None = None
+    log_ends_with: Exception | None = None
     slow: asyncio.Event | None = None
 
     def _check(self, call: str, what: object = None) -> None:
@@ -186,6 +187,9 @@ class FakeNode:
         await self.get(name)
         for each in self.log:
             yield each
+        if self.log_ends_with is not None:
+            await asyncio.sleep(0.1)
+            raise self.log_ends_with
         if options["follow"]:
             await asyncio.Event().wait()
 

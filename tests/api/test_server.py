@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import stat
@@ -18,7 +19,7 @@ from tank.config import Settings
 from tank.errors import Failed
 from tank.node.service import Node
 from tests.api.conftest import WEB
-from tests.api.node import FakeNode
+from tests.api.node import FakeNode, Line
 from tests.waiting import wait_until
 
 
@@ -27,6 +28,28 @@ async def test_nobody_else_can_open_the_socket(server: Server) -> None:
 
     assert (stat.S_IMODE(socket_.st_mode), socket_.st_gid) == (0o660, 0)
     assert stat.S_IMODE(parent.st_mode) == 0o750
+
+
+async def test_another_user_is_turned_away_and_a_caller_is_logged(
+    http: aiohttp.ClientSession, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = f"import socket; socket.socket(socket.AF_UNIX).connect({str(server.path)!r})"
+    stranger = await asyncio.create_subprocess_exec(
+        "/usr/bin/python3",
+        "-c",
+        program,
+        user=65534,
+        group=65534,
+        extra_groups=[],
+        cwd="/",
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await stranger.communicate()
+    with caplog.at_level("INFO", logger="tank.api.routes"):
+        await http.post("/v1/apply", json=WEB)
+
+    assert b"PermissionError" in said
+    assert f"POST /v1/apply by uid 0, pid {os.getpid()}" in caplog.text
 
 
 async def test_a_dead_daemons_socket_is_replaced_and_a_file_is_not(node: FakeNode, settings: Settings) -> None:
@@ -139,3 +162,26 @@ async def test_a_follower_that_hangs_up_leaves_nothing_behind(http: aiohttp.Clie
 
     await wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before)
     await wait_until(lambda: len(asyncio.all_tasks()) <= tasks)
+
+
+async def test_a_long_log_is_written_in_large_pieces(http: aiohttp.ClientSession, node: FakeNode) -> None:
+    await http.post("/v1/apply", json=WEB)
+    node.log = [Line(text=b"x" * 100)] * 20_000
+    answer = await http.get("/v1/pods/web/logs")
+    pieces = [len(piece) async for piece, _ in answer.content.iter_chunks()]
+
+    assert sum(pieces) == 20_000 * len(
+        json.dumps({"time": node.log[0].time, "stream": "stdout", "text": "x" * 100, "attempt": 0, "partial": False})
+        + "\n"
+    )
+    assert len(pieces) < 500
+
+
+async def test_an_error_in_the_middle_of_a_stream_is_its_last_line(http: aiohttp.ClientSession, node: FakeNode) -> None:
+    await http.post("/v1/apply", json=WEB)
+    node.log = [Line(text=b"one")]
+    node.log_ends_with = Failed("the disk is gone")
+    lines = (await (await http.get("/v1/pods/web/logs")).text()).splitlines()
+
+    assert json.loads(lines[0])["text"] == "one"
+    assert json.loads(lines[1])["error"]["message"] == "the disk is gone"
