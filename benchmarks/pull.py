@@ -43,6 +43,7 @@ def pulled(image: str, directory: Path) -> None:
     async def pull() -> None:
         store = ImageStore(Settings(data_dir=directory, run_dir=directory / "run"))
         try:
+            await store.open()
             await store.resolve(image, "if_missing", None)
         finally:
             await store.close()
