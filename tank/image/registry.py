@@ -200,8 +200,7 @@ class RegistryClient:
             if response.status not in _REDIRECTS or not location:
                 return response, at_home
             response.close()
-            url = urljoin(url, location)
-            target = address.origin_of(url, f"a redirect of {origin}")
+            url, target = _led(url, location, origin)
             at_home = at_home and target == origin
             kind = kind if at_home else _kind_away(origin, target)
         raise refused(f"cannot pull image: {origin} redirects without end")
@@ -221,6 +220,15 @@ class RegistryClient:
         origins = ", ".join(dict.fromkeys(each.origin for each in found.candidates))
         reason = f"the credentials of {origins} are not accepted" if origins else "no credentials are known"
         return "; ".join((f"{reference.repository}: {reason}", *found.notes))
+
+
+def _led(url: str, location: str, origin: Origin) -> tuple[str, Origin]:
+    """Where a redirect leads. Raises PullFailed when it is no URL."""
+    try:
+        joined = urljoin(url, location)
+    except ValueError as error:
+        raise refused(f"cannot pull image: a redirect of {origin} is not a URL") from error
+    return joined, address.origin_of(joined, f"a redirect of {origin}")
 
 
 def _kind_away(origin: Origin, target: Origin) -> Kind:
