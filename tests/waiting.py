@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -27,14 +27,16 @@ def wait_for(condition: Callable[[], T | None], seconds: float = DEADLINE, what:
     return answer
 
 
-async def wait_until(
-    condition: Callable[[], T] | Callable[[], Awaitable[T]], seconds: float = DEADLINE, what: str = ""
-) -> T:
+@overload
+async def wait_until(condition: Callable[[], Awaitable[T]], seconds: float = DEADLINE, what: str = "") -> T: ...
+@overload
+async def wait_until(condition: Callable[[], T], seconds: float = DEADLINE, what: str = "") -> T: ...
+async def wait_until(condition: Callable[[], Any], seconds: float = DEADLINE, what: str = "") -> Any:
     """The same on a running loop; the condition may be a coroutine function."""
     end = asyncio.get_running_loop().time() + seconds
     while True:
         found = condition()
-        answer: T = await found if isinstance(found, Awaitable) else found
+        answer = await found if isinstance(found, Awaitable) else found
         if answer:
             return answer
         if asyncio.get_running_loop().time() > end:

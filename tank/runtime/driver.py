@@ -11,11 +11,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from tank.config import Settings
 from tank.errors import Failed, StartFailed, ToolFailed
-from tank.host import files, limits, mounts
+from tank.host import files, limits
 from tank.host.cgroup import Groups
 from tank.host.netns import Namespaces
 from tank.host.threads import in_thread
@@ -24,7 +23,7 @@ from tank.model.facts import RuntimeFact
 from tank.model.image import Image
 from tank.model.launch import Created, Launch
 from tank.model.pod import Container, Limits, Pod
-from tank.runtime import bundle, conmon, equipment, exec_session, facts, logfiles, places, signals
+from tank.runtime import bundle, conmon, equipment, exec_session, facts, places, removal, signals
 from tank.runtime.attach_session import attach
 from tank.runtime.conmon import Conmon
 from tank.runtime.crun import Crun
@@ -118,7 +117,7 @@ class CrunRuntime:
 
     async def forget(self, uid: str) -> None:
         """The pod's durable directory. Its record, which is the mark of the rest, goes last."""
-        await in_thread(_forget, self._settings.pod_dir(uid))
+        await in_thread(removal.forget, self._settings.pod_dir(uid))
 
     # Containers
 
@@ -149,7 +148,7 @@ class CrunRuntime:
             if (parked := self._parked(attempt)) is not None:
                 return parked
             await self._discard(attempt)
-        await in_thread(_clear_earlier, attempt)
+        await in_thread(removal.clear_earlier, attempt)
         made = await in_thread(bundle.make, launch, attempt, self._sandboxes, self._host)
         pid = await self._conmon.create(self._request(launch, attempt), self._watcher)
         self._archive.guard(attempt)
@@ -231,7 +230,7 @@ class CrunRuntime:
         await self._kill(attempt)
         await self._groups.kill(attempt.monitor_group, seconds=_KILL_SECONDS)
         self._deaths.forget(attempt)
-        await in_thread(_remove, attempt)
+        await in_thread(removal.remove, attempt)
         await self._groups.remove(attempt.group)
         await self._groups.remove(attempt.monitor_group)
         await in_thread(files.remove_tree, attempt.bundle)
@@ -275,36 +274,3 @@ class CrunRuntime:
 
     def _attempt(self, uid: str, container: str, number: int) -> Attempt:
         return Attempt(settings=self._settings, uid=uid, container=container, number=number)
-
-
-def _remove(attempt: Attempt) -> None:
-    """Root, writable layer, runtime state, exit file."""
-    try:
-        mounts.unmount(attempt.rootfs)
-        files.remove_tree(attempt.writable)
-        files.remove_tree(attempt.state)
-        files.remove(attempt.exit)
-    except OSError as error:
-        raise Failed(f"cannot remove what is left of {attempt.id}: {error.strerror}") from error
-
-
-def _clear_earlier(attempt: Attempt) -> None:
-    """Writable layers of earlier attempts, which a reboot parted from their bundles."""
-    top = attempt.writable.parent
-    for name in files.names(top):
-        if not Attempt(
-            settings=attempt.settings, uid=attempt.uid, container=attempt.container, number=int(name)
-        ).bundle.exists():
-            files.remove_tree(top / name)
-    logfiles.prune(attempt.log.parent)
-
-
-def _forget(top: Path) -> None:
-    try:
-        for name in sorted(files.names(top), key=lambda each: each == "pod.json"):
-            files.remove_tree(top / name)
-        files.remove_tree(top)
-        if top.parent.is_dir():
-            files.sync_directory(top.parent)
-    except OSError as error:
-        raise Failed(f"cannot remove {top}: {error.strerror}") from error
