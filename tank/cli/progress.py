@@ -7,6 +7,7 @@ a terminal each container has a line that is rewritten in place; elsewhere a lin
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from typing import Any
@@ -17,6 +18,8 @@ from tank.errors import Failed, TankError, Timeout
 
 PAUSE = 0.3  # seconds between two looks
 MARGIN = 30.0  # seconds more for the wire than for the daemon's own limit
+WIDTH = 20  # characters of a bar
+_AMOUNT = re.compile(r"(\d{1,9}(?:\.\d)?) of (\d{1,9}(?:\.\d)?) [kMG]?B")
 _UP, _CLEAR = "\x1b[{}A", "\x1b[J"
 
 
@@ -111,7 +114,7 @@ class Display:
         for each in [*pod["init"], *pod["containers"]]:
             text = f"{pod['name']}/{each['name']}  {_state(each)}"
             if each.get("message"):
-                text += f"  {each['message']}"
+                text += f"  {_bar(each['message'])}{each['message']}"
             lines.append(tone(line(text)[: max(20, columns - 1)], shade, self._color))
         return lines
 
@@ -124,6 +127,15 @@ def _states(pod: dict[str, Any]) -> list[tuple[str, str]]:
         name = f"{pod['name']}/{each['name']}"
         found.append((name, f"{name}: {_state(each)}"))
     return found
+
+
+def _bar(message: str) -> str:
+    """A picture of `x of y MB` in a message; nothing for any other."""
+    found = _AMOUNT.search(message)
+    if found is None or not float(found[2]):
+        return ""
+    filled = round(WIDTH * min(1.0, float(found[1]) / float(found[2])))
+    return f"[{'#' * filled}{'.' * (WIDTH - filled)}] "
 
 
 def _state(each: dict[str, Any]) -> str:

@@ -62,8 +62,7 @@ def test_plan_is_a_function_though_the_engine_has_a_package_of_that_name(
 
 def test_every_public_name_is_there() -> None:
     for name in package.__all__:
-        if name != "Engine":
-            assert getattr(package, name) is not None
+        assert getattr(package, name) is not None
     assert set(package.__all__) <= set(dir(package))
     with pytest.raises(AttributeError):
         _ = package.nothing  # type: ignore[attr-defined]

@@ -12,10 +12,12 @@ import subprocess
 import termios
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from tests.api.node import FakeNode
+from tank.model.status import ContainerStatus
+from tests.api.node import FakeNode, Line
 from tests.cli.conftest import Daemon, Tank
 from tests.waiting import wait_for
 
@@ -172,8 +174,6 @@ def test_the_python_function_is_interactive_on_a_terminal(tank: Tank, web: FakeN
 
 
 def test_a_log_cannot_steer_the_terminal(tank: Tank, web: FakeNode, screens: list[Screen]) -> None:
-    from tests.api.node import Line
-
     web.log = [Line(text=b"\x1b]0;title\x07\x1b[2J\x1b[32mgreen\x9b5n end")]
     screen = Screen(tank.argv("logs", "web"), tank.env)
     screens.append(screen)
@@ -192,4 +192,29 @@ def test_a_watched_list_is_redrawn(tank: Tank, web: FakeNode, screens: list[Scre
     screen.child.send_signal(signal.SIGINT)
 
     assert b"\x1b[H" in shown
+    assert screen.end() == 130
+
+
+def test_a_wait_on_a_terminal_has_a_line_and_a_bar_for_each_container(
+    tank: Tank, web: FakeNode, screens: list[Screen]
+) -> None:
+    pulling = ContainerStatus(name="app", state="waiting", message="pulling: 3.0 of 12.0 MB, 0 of 3 layers")
+    running = web.statuses["web"]
+    web.statuses["web"] = replace(running, phase="pending", ready=False, containers=(pulling,))
+    screen = Screen(tank.argv("wait", "web", "--for", "ready"), tank.env)
+    screens.append(screen)
+    shown = screen.read_until(b"3.0 of 12.0 MB")
+    web.statuses["web"] = running
+    screen.read_until(b"web is ready")
+
+    assert b"web/app  waiting  [#####...............] pulling: 3.0 of 12.0 MB" in shown
+    assert screen.end() == 0
+
+
+def test_a_wait_that_is_interrupted_leaves_a_clean_terminal(tank: Tank, web: FakeNode, screens: list[Screen]) -> None:
+    screen = Screen(tank.argv("wait", "web", "--for", "gone"), tank.env)
+    screens.append(screen)
+    screen.read_until(b"web/app")
+    screen.type(b"\x03")
+
     assert screen.end() == 130
