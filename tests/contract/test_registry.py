@@ -82,6 +82,33 @@ async def serving(play: Handler, tls: ssl.SSLContext | None = None) -> AsyncIter
 
 
 @asynccontextmanager
+async def raw(answer: bytes | None) -> AsyncIterator[Server]:
+    """A server that says exactly these bytes to each first request, or nothing at all."""
+    talks: set[asyncio.Task[None]] = set()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.read(1000)
+            if answer is None:
+                await reader.read()
+            else:
+                writer.write(answer)
+        finally:
+            writer.close()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.add(asyncio.ensure_future(talk(reader, writer)))
+
+    listener = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with listener:
+        yield Server(port=listener.sockets[0].getsockname()[1])
+        for each in talks:
+            each.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
+
+
+@asynccontextmanager
 async def client_of(server: Server, *files: Path, configured: Registry | None = None) -> AsyncIterator[RegistryClient]:
     client = RegistryClient(server.host, configured, files, QUICK)
     try:
@@ -655,14 +682,7 @@ async def test_a_registry_that_always_breaks_off_is_given_up() -> None:
     ids=["nothing", "garbage", "negative", "two lengths", "long header", "many headers", "bad chunk", "ssh"],
 )
 async def test_what_is_no_http_is_refused_and_not_more(answer: bytes) -> None:
-    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1000)
-        writer.write(answer)
-        writer.close()
-
-    listener = await asyncio.start_server(speak, "127.0.0.1", 0)
-    server = Server(port=listener.sockets[0].getsockname()[1])
-    async with listener, client_of(server) as client:
+    async with raw(answer) as server, client_of(server) as client:
         await refusal(client, server)
 
 
@@ -682,17 +702,8 @@ async def test_a_host_that_nobody_knows_is_told() -> None:
 
 
 async def test_one_that_accepts_and_says_nothing_is_given_up() -> None:
-    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(1000):
-            pass
-        writer.close()
-        await writer.wait_closed()
-
-    listener = await asyncio.start_server(speak, "127.0.0.1", 0)
-    server = Server(port=listener.sockets[0].getsockname()[1])
-    async with listener, client_of(server) as client:
-        async with asyncio.timeout(10):
-            await refusal(client, server)
+    async with raw(None) as server, client_of(server) as client, asyncio.timeout(10):
+        await refusal(client, server)
 
 
 # TLS
