@@ -64,7 +64,7 @@ def status_of(desired: Desired | None, seen: PodFacts, now: Now, *, progress: di
         addresses=tuple(
             AddressStatus(nic=each.nic, ip=each.ip, mac=each.mac) for each in (record.addresses if record else ())
         ),
-        conditions=_conditions(desired, seen, containers, ready, now),
+        conditions=_conditions(desired, seen, containers, each_case.values(), now),
         containers=containers,
         labels=dict(spec.labels) if spec else {},
         created_at=rfc3339(desired.created_at if desired else (record.created_at if record else now.wall)),
@@ -221,17 +221,18 @@ def _held_update(desired: Desired, each_case: Iterable[Case], now: Now) -> tuple
 
 
 def _conditions(
-    desired: Desired | None, seen: PodFacts, containers: tuple[ContainerStatus, ...], ready: bool, now: Now
+    desired: Desired | None, seen: PodFacts, containers: tuple[ContainerStatus, ...], found: Iterable[Case], now: Now
 ) -> tuple[Condition, ...]:
     """C13's conditions. `since` follows from the times on record, so nothing has to be remembered."""
     sandbox = bool(seen.sandbox and seen.sandbox.whole and seen.record and seen.record.network_ready)
     created = rfc3339(desired.created_at if desired else (seen.record.created_at if seen.record else now.wall))
     moments = [each.started_at if each.ready else each.finished_at or each.started_at for each in containers]
     since = max((moment for moment in moments if moment), default=created)
+    ready = bool(containers) and all(each.ready for each in containers)
     unready = next((each for each in containers if not each.ready), None)
     reason = "" if ready or unready is None else (unready.reason or "ContainersNotReady")
     adopted = bool(desired and seen.record and seen.record.revision == desired.revision)
-    updated = adopted and not any(case.wish is Wish.REPLACE for case in cases(desired, seen))
+    updated = adopted and not any(case.wish is Wish.REPLACE for case in found)
     return (
         _condition("PodScheduled", True, created),
         _condition("PodReadyToStartContainers", sandbox, created),
