@@ -1,0 +1,80 @@
+"""Looking into a root that nobody trusts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tank.errors import StartFailed, Waiting
+from tank.runtime.rootfs import Root, working_directory
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    for name in ("bin", "etc", "usr/bin", "dev"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "bin/tool").write_text("#!/bin/sh\n")
+    (tmp_path / "bin/sh").touch()
+    (tmp_path / "bin/plain").touch()
+    for name in ("tool", "sh"):
+        (tmp_path / "bin" / name).chmod(0o755)
+    return tmp_path
+
+
+def test_a_program_is_found_along_the_path_or_by_its_own(top: Path) -> None:
+    with Root(top) as root:
+        assert root.program("tool", {"PATH": "/nowhere:/bin"}, "/") == "/bin/tool"
+        assert root.program("/bin/tool", {}, "/") == "/bin/tool"
+        assert root.program("./tool", {}, "/bin") == "/bin/./tool"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("nope", 127), ("", 127), ("plain", 126), ("/bin", 126), ("/bin/none", 127)]
+)
+def test_what_cannot_run_has_its_code(top: Path, name: str, code: int) -> None:
+    with Root(top) as root, pytest.raises(StartFailed) as caught:
+        root.program(name, {"PATH": "/bin"}, "/")
+    assert caught.value.code == code
+
+
+def test_links_end_inside_the_root(top: Path) -> None:
+    (top / "bin/outside").symlink_to("../../../../../../bin/sh")
+    (top / "bin/hosts").symlink_to("/usr/bin/env")
+    with Root(top) as root:
+        assert root.program("outside", {"PATH": "/bin"}, "/") == "/bin/outside"  # it is the root's own /bin/sh
+        with pytest.raises(StartFailed):
+            root.program("hosts", {"PATH": "/bin"}, "/")
+
+
+def test_users_are_read_from_regular_files_inside_only(top: Path, tmp_path: Path) -> None:
+    (top / "etc/passwd").symlink_to("/../../../../../../../../etc/passwd")
+    os.mkfifo(top / "etc/group")
+    with Root(top) as root:
+        assert root.identity("0", ()).home == "/"
+        with pytest.raises(Waiting):
+            root.identity("root", ())
+
+
+@pytest.mark.parametrize("name", ["dev", "proc", "sys", "etc"])
+def test_a_link_where_the_runtime_mounts_is_refused(top: Path, name: str) -> None:
+    path = top / name
+    if path.exists():
+        path.rmdir()
+    path.symlink_to("bin")
+    with Root(top) as root, pytest.raises(StartFailed):
+        root.check()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "clean"), [("/", "/"), ("srv", "/srv"), ("/a/../b", "/b"), ("/../..", "/"), ("//x/", "/x")]
+)
+def test_a_working_directory_is_clean_and_absolute(wanted: str, clean: str) -> None:
+    assert working_directory(wanted) == clean
+
+
+@pytest.mark.parametrize("wanted", ["/proc/self/fd/7", "/proc", "/x/../proc/1/cwd", "proc/self/fd/3"])
+def test_a_working_directory_in_proc_is_refused(wanted: str) -> None:
+    with pytest.raises(Waiting):
+        working_directory(wanted)
