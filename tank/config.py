@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tank.errors import InvalidSpec, Problem
-from tank.model import addresses, toml_text
+from tank.model import addresses, toml_text, trust
 from tank.model.container_fields import PATH
 from tank.model.document import Malformed, decoded
 from tank.model.faults import BAD, Faults, Refused, Spot, quoted
@@ -28,9 +28,11 @@ CONFIG = Path("/etc/tank/tank.toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
-    """How to talk to one registry host."""
+    """How to talk to one registry host. `cert` and `key`: who we are to it, in PEM (mutual TLS)."""
 
     ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
     username: str | None = None
     password_file: Path | None = None
 
@@ -49,6 +51,7 @@ class Settings:
     log_max_size: int = 10 * 2**20
     log_max_files: int = 5
     registries: dict[str, Registry] = field(default_factory=dict)
+    trust: tuple[trust.Trust, ...] = ()  # the first that fits decides; what fits none is accepted
     seeds: tuple[dict[str, object], ...] = ()  # `[[pods]]` as written
 
     @property
@@ -139,6 +142,7 @@ def _fields(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
         "log_max_size": draft.get("logs", {}).get("max_size"),
         "log_max_files": draft.get("logs", {}).get("max_files"),
         "registries": _registries(draft.get("registries", {}), spot.at("registries")),
+        "trust": trust.rules(draft.get("trust", []), spot.at("trust")) or None,
         "seeds": draft.get("pods"),
     }
     lists = {key: tuple(each) if isinstance(each, list) else each for key, each in wanted.items()}
@@ -152,6 +156,8 @@ def _registries(draft: Mapping[str, Any], spot: Spot) -> dict[str, Registry] | N
             continue
         if ("username" in each) != ("password_file" in each):
             spot.at(host).fault("username and password_file belong together")
+        if ("cert" in each) != ("key" in each):
+            spot.at(host).fault("cert and key belong together")
         paths = {key: Path(value) for key, value in each.items() if key != "username"}
         found[host.lower()] = Registry(username=each.get("username"), **paths)
     return found or None
@@ -201,6 +207,8 @@ _REGISTRY = Record(
     "a registry",
     {
         "ca": Field(PATH, "Certificates to trust for this host."),
+        "cert": Field(PATH, "Our own certificate for this host. With key."),
+        "key": Field(PATH, "Its private key."),
         "username": Field(Scalar((str,), str, {"type": "string"}), "With password_file."),
         "password_file": Field(PATH, "A file that holds the password."),
     },
@@ -225,7 +233,8 @@ SETTINGS = Record(
         ),
         "logs": Field(_LOGS, "What is kept of the output of containers."),
         "registries": Field(MapOf(_registry_host, _REGISTRY), "By host."),
+        "trust": Field(ListOf(trust.TRUST), "Which images are let in. The first rule that fits decides."),
         "pods": Field(ListOf(_AsWritten()), "Boot seeds."),
     },
-    later=frozenset({"store", "images", "trust", "net"}),
+    later=frozenset({"store", "images", "net"}),
 )

@@ -1,0 +1,83 @@
+"""`[[trust]]` of the configuration: which images are let in, as rules in the order of the file.
+
+A rule fits by registry and repository, as `tank.model.reference` writes them whole: `docker.io/library/nginx`, or
+`docker.io/nginx` for short. `*` stands for anything, slashes included, and a rule fits all that lies below its
+match: `ghcr.io/acme` fits `ghcr.io/acme/team/api` and not `ghcr.io/acmeevil/api`. The first rule that fits decides; an
+image that none fits is accepted, unless a last rule `*` says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tank.model.container_fields import PATH
+from tank.model.faults import BAD, Refused, Spot, quoted
+from tank.model.grammar import Field, Record, choice, text
+from tank.model.reference import Reference
+
+_HOST = re.compile(r"localhost|(?=.*[.:*])[A-Za-z0-9.:*\[\]-]+", re.ASCII)
+_REPOSITORY = re.compile(r"[a-z0-9._/*-]+", re.ASCII)
+_LIBRARY = "docker.io/library/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """What is done with the images that fit `match`. `policy`: accept, reject or signed."""
+
+    match: str
+    policy: str
+    key: Path | None = None  # for signed: the public key, in PEM
+
+    def fits(self, reference: Reference) -> bool:
+        """Whether this rule speaks of the image."""
+        names = {reference.name, reference.name.replace(_LIBRARY, "docker.io/", 1)}
+        return any(_pattern(self.match).fullmatch(name) for name in names)
+
+
+def _pattern(match: str) -> re.Pattern[str]:
+    whole = ".*".join(re.escape(part) for part in match.rstrip("/").split("*"))
+    return re.compile(rf"{whole}(/.*)?", re.DOTALL)
+
+
+def rule_for(rules: Sequence[Trust], reference: Reference) -> Trust | None:
+    """The rule that decides; None: nothing speaks of this image, and it is accepted."""
+    return next((each for each in rules if each.fits(reference)), None)
+
+
+def _match(value: str) -> str:
+    """A pattern that begins with the registry, so that none is meant that it does not fit."""
+    host, slash, rest = value.partition("/")
+    if _HOST.fullmatch(host) and (not slash or _REPOSITORY.fullmatch(rest)):
+        return f"{host.lower()}{slash}{rest}"
+    hint = "such as 'ghcr.io/acme/*'; Docker Hub's begin with docker.io/"
+    raise Refused(f"{quoted(value)} is not a registry and a repository", hint)
+
+
+TRUST = Record(
+    "a trust rule",
+    {
+        "match": Field(
+            text(_match), "Registry and repository; * is anything, and all that lies below fits.", required=True
+        ),
+        "policy": Field(choice("accept", "reject", "signed"), "What is done with these images.", required=True),
+        "key": Field(PATH, "For signed: the public key that their signatures must fit, in PEM."),
+    },
+    foreign={"registry": "match", "repository": "match", "type": "policy", "keyPath": "key", "key_path": "key"},
+)
+
+
+def rules(draft: Sequence[Any], spot: Spot) -> tuple[Trust, ...]:
+    """The rules that were read; what they say together is checked here."""
+    found: list[Trust] = []
+    for index, each in enumerate(draft):
+        if each is BAD or "match" not in each or "policy" not in each:
+            continue
+        if (each["policy"] == "signed") != ("key" in each):
+            spot.at(index).fault("policy signed needs a key, and no other policy has one")
+        key = Path(each["key"]) if "key" in each else None
+        found.append(Trust(match=each["match"], policy=each["policy"], key=key))
+    return tuple(found)
