@@ -24,6 +24,7 @@ from tank.model.quantities import duration, size
 from tank.model.words import absolute_path
 
 CONFIG = Path("/etc/tank/tank.toml")
+HIGH, LOW = 85, 80  # per cent of the file system (C6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,9 @@ class Settings:
     log_max_files: int = 5
     registries: dict[str, Registry] = field(default_factory=dict)
     trust: tuple[trust.Trust, ...] = ()  # the first that fits decides; what fits none is accepted
+    image_high: int = HIGH  # per cent of the file system at which unused images begin to go
+    image_low: int = LOW  # and at which they stop going
+    image_reserve: int = 2**30  # bytes that pulls leave free
     seeds: tuple[dict[str, object], ...] = ()  # `[[pods]]` as written
 
     @property
@@ -143,6 +147,7 @@ def _fields(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
         "log_max_files": draft.get("logs", {}).get("max_files"),
         "registries": _registries(draft.get("registries", {}), spot.at("registries")),
         "trust": trust.rules(draft.get("trust", []), spot.at("trust")) or None,
+        **_marks(draft.get("images", {}), spot.at("images")),
         "seeds": draft.get("pods"),
     }
     lists = {key: tuple(each) if isinstance(each, list) else each for key, each in wanted.items()}
@@ -161,6 +166,14 @@ def _registries(draft: Mapping[str, Any], spot: Spot) -> dict[str, Registry] | N
         paths = {key: Path(value) for key, value in each.items() if key != "username"}
         found[host.lower()] = Registry(username=each.get("username"), **paths)
     return found or None
+
+
+def _marks(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
+    """The water marks. A collection that could never end is refused."""
+    high, low = draft.get("high", HIGH), draft.get("low", LOW)
+    if isinstance(high, int) and isinstance(low, int) and low > high:
+        spot.at("low").fault(f"low ({low}) must not be above high ({high})")
+    return {f"image_{key}": draft.get(key) for key in ("high", "low", "reserve")}
 
 
 def _registry_host(value: str) -> str:
@@ -203,6 +216,14 @@ _LOGS = Record(
     },
     later=frozenset({"max_total"}),
 )
+_IMAGES = Record(
+    "[images]",
+    {
+        "high": Field(whole(1, 100), "Per cent of the file system at which unused images are removed.", default=HIGH),
+        "low": Field(whole(0, 100), "Per cent at which that ends.", default=LOW),
+        "reserve": Field(size(), "What pulls leave free; at most a tenth of the file system counts.", default="1GiB"),
+    },
+)
 _REGISTRY = Record(
     "a registry",
     {
@@ -232,9 +253,10 @@ SETTINGS = Record(
             "For fields that a pod leaves out.",
         ),
         "logs": Field(_LOGS, "What is kept of the output of containers."),
+        "images": Field(_IMAGES, "When images are removed, and how much space they leave."),
         "registries": Field(MapOf(_registry_host, _REGISTRY), "By host."),
         "trust": Field(ListOf(trust.TRUST), "Which images are let in. The first rule that fits decides."),
         "pods": Field(ListOf(_AsWritten()), "Boot seeds."),
     },
-    later=frozenset({"store", "images", "net"}),
+    later=frozenset({"store", "net"}),
 )

@@ -82,8 +82,15 @@ def write_durably(path: Path, data: bytes, scratch: Path) -> None:
     sync_directory(path.parent)
 
 
-def remove_tree(path: Path) -> None:
-    """Remove `path` and all below it, following no link. Gone already is success. Raises OSError."""
+def _at_once() -> None:
+    """The pace of who has no time."""
+
+
+def remove_tree(path: Path, pace: Callable[[], None] = _at_once) -> None:
+    """Remove `path` and all below it, following no link. Gone already is success. Raises OSError.
+
+    `pace` is called before each entry that goes: it may wait, or raise to end the work half way.
+    """
     try:
         if not stat.S_ISDIR(os.lstat(path).st_mode):
             os.unlink(path)
@@ -92,14 +99,14 @@ def remove_tree(path: Path) -> None:
     except FileNotFoundError:
         return
     try:
-        empty(descriptor)
+        empty(descriptor, pace)
     finally:
         os.close(descriptor)
     with suppress(FileNotFoundError):
         os.rmdir(path)
 
 
-def empty(top: int) -> None:
+def empty(top: int, pace: Callable[[], None] = _at_once) -> None:
     """Remove everything in the directory `top`, however deep, in bounded stack and descriptors. Raises OSError.
 
     A directory deeper than `_DEEPEST` is moved up into `top` and dealt with from there.
@@ -118,10 +125,11 @@ def empty(top: int) -> None:
 
     while names := os.listdir(top):
         for name in names:
-            _remove(top, name, 0, lift)
+            _remove(top, name, 0, lift, pace)
 
 
-def _remove(directory: int, name: str, depth: int, lift: Callable[[int, str], None]) -> None:
+def _remove(directory: int, name: str, depth: int, lift: Callable[[int, str], None], pace: Callable[[], None]) -> None:
+    pace()
     try:
         os.unlink(name, dir_fd=directory)
         return
@@ -137,7 +145,7 @@ def _remove(directory: int, name: str, depth: int, lift: Callable[[int, str], No
     inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
         for each in os.listdir(inner):
-            _remove(inner, each, depth + 1, lift)
+            _remove(inner, each, depth + 1, lift, pace)
     finally:
         os.close(inner)
     os.rmdir(name, dir_fd=directory)

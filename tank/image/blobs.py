@@ -47,11 +47,11 @@ class Blobs:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.scratch, self.layers = root / "scratch", root / "layers"
-        self._blobs, self._references = root / "blobs" / "sha256", root / "references"
+        self.documents, self.references = root / "blobs" / "sha256", root / "references"
 
     def prepare(self) -> Sequence[Path]:
         """Make the directories; answer what a killed predecessor left unfinished. Raises OSError."""
-        for each in (self.root, self.scratch, self.layers, self._blobs.parent, self._blobs, self._references):
+        for each in (self.root, self.scratch, self.layers, self.documents.parent, self.documents, self.references):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
             each.chmod(0o700)
         return tuple(self.scratch.iterdir())
@@ -72,7 +72,7 @@ class Blobs:
         return digest
 
     def _path(self, digest: str) -> Path:
-        return self._blobs / _hex(digest)
+        return self.documents / _hex(digest)
 
     def _unfinished(self) -> Path:
         return self.scratch / secrets.token_hex(8)
@@ -132,8 +132,31 @@ class Blobs:
             return None
         return _remembered(body, reference)
 
+    def touch(self, digest: str) -> None:
+        """The image of this manifest is used: collection goes by that. Absent is fine."""
+        with suppress(FileNotFoundError):
+            os.utime(self._path(digest))
+
+    def forget(self, reference: str) -> None:
+        """`reference` means nothing any more. Repeatable."""
+        self._reference(reference).unlink(missing_ok=True)
+
+    def aside(self, path: Path) -> Path | None:
+        """Take a document or a layer away from what counts, in one rename; None when it is gone already.
+
+        What it leads to lies in `scratch` then, to be removed in time: by us, or by the next start (R24).
+        """
+        target = self._unfinished()
+        try:
+            os.rename(path, target)
+        except FileNotFoundError:
+            return None
+        if path.parent == self.layers:
+            path.with_name(f"{path.name}.json").unlink(missing_ok=True)
+        return target
+
     def _reference(self, reference: str) -> Path:
-        return self._references / _hex(manifest.digest_of(reference.encode()))
+        return self.references / _hex(manifest.digest_of(reference.encode()))
 
 
 def _remembered(body: object, reference: str) -> str | None:

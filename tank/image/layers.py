@@ -66,6 +66,11 @@ class Layers:
         done = total if ready else self._counts.get(layer.key, 0)
         return LayerProgress(digest=layer.descriptor.digest, done=done, total=total, ready=ready)
 
+    def takes(self, layers: tuple[Layer, ...]) -> int:
+        """Bytes of disk that those of them will take that are not here, as far as their declared sizes tell (R29)."""
+        missing = {each.diff_id: each for each in layers if self._blobs.layer(each.diff_id) is None}
+        return sum(_unpacked(each.descriptor) for each in missing.values())
+
     async def close(self) -> None:
         """End every flight."""
         await self._flights.close()
@@ -110,3 +115,8 @@ class Layers:
         )
         marks = [path for path in made.opaque if path]
         self._blobs.keep_layer(stage, made.diff_id, record, marks)
+
+
+def _unpacked(layer: Descriptor) -> int:
+    """What a layer probably takes: nobody declares it. Compressed ones grow to about three times their size."""
+    return layer.size if layer.media_type.endswith(".tar") else 3 * layer.size

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from tank.config import Settings
 from tank.errors import PullFailed
-from tank.host import openat
 from tank.image import credentials, platform, refusal, shelf
 from tank.image.blobs import Blobs
+from tank.image.claims import Claims
 from tank.image.dial import Patience
 from tank.image.flights import Flights, uninterrupted
+from tank.image.keeper import Keeper
 from tank.image.layers import Layer, Layers, layers_of
 from tank.image.progress import Progress
 from tank.image.refusal import refused, shown
@@ -56,13 +55,14 @@ class ImageStore:
         self._parts: dict[str, tuple[Layer, ...]] = {}  # of each image under way, by its key
         self._keys: dict[str, str] = {}  # of each reference under way, as it was asked for
         self._fallbacks: dict[str, str] = {}
-        self._sweeping: asyncio.Task[None] | None = None
+        self.claims = Claims()
+        self.keeper = Keeper(self._blobs, self.claims)
+        self.admit: Callable[[int], Awaitable[None]] = _anything  # called with the bytes that a pull will take
 
     async def open(self) -> None:
         """Make the directories, and begin to remove what a predecessor left unfinished. Raises OSError."""
         leftovers = await asyncio.to_thread(self._blobs.prepare)
-        if leftovers:
-            self._sweeping = asyncio.create_task(asyncio.to_thread(_sweep, leftovers))
+        self.keeper.bin.put(leftovers)
 
     async def close(self) -> None:
         """End every pull and connection."""
@@ -70,12 +70,11 @@ class ImageStore:
         await self._layers.close()
         for client in self._clients.values():
             await client.close()
-        if self._sweeping is not None:
-            await self._sweeping
+        await self.keeper.bin.close()
 
     async def find(self, reference: str) -> Image | None:
         """The whole image that is here for a reference or for `repository@digest`; asks no registry."""
-        return self._shelf.find(_parsed(reference))
+        return self._claimed(self._shelf.find(_parsed(reference)))
 
     def pulling(self, reference: str) -> bool:
         """Whether a flight for this reference is under way."""
@@ -117,7 +116,7 @@ class ImageStore:
         wanted = _parsed(reference)
         if digest is not None:
             wanted = wanted.at(digest)
-        here = self._shelf.find(wanted)
+        here = self._claimed(self._shelf.find(wanted))
         # What a digest names cannot change: there is nothing to ask.
         if here is not None and (wanted.digest is not None or policy not in _ASKING):
             return here
@@ -152,18 +151,30 @@ class ImageStore:
             raise refused(f"cannot keep image: {error.strerror or error}") from error
         finally:
             self._parts.pop(key, None)
+            self.claims.end(key)
 
     async def _bring(self, wanted: Reference, key: str) -> Image:
         client = self._client(wanted.registry)
         selection = Selection(client=client, blobs=self._blobs, reference=wanted, accepted=self._accepted)
         selected = await selection.run()
         self._parts[key] = layers_of(wanted, selected)
+        self.claims.begin(key, (each.diff_id.removeprefix("sha256:") for each in self._parts[key]))
+        await self.admit(self._layers.takes(self._parts[key]))
         await self._layers.bring(client, wanted, self._parts[key])
         await uninterrupted(asyncio.to_thread(self._keep, selected.documents))
         image = self._shelf.image(selected.digest)
         if image is None:
             raise refused(f"cannot keep image: {wanted} is not whole after its pull")
         await uninterrupted(asyncio.to_thread(self._blobs.remember, key, selected.digest))
+        self._blobs.touch(selected.digest)
+        self._claimed(image)
+        return image
+
+    def _claimed(self, image: Image | None) -> Image | None:
+        """An image that somebody asked for is not collected under their hands (R38)."""
+        if image is not None and not self.claims.renew(image.digest):
+            found = self._shelf.content(image.digest)
+            self.claims.lease(image.digest, found.layers if found else ())
         return image
 
     def _keep(self, documents: Sequence[bytes]) -> None:
@@ -184,8 +195,5 @@ def _parsed(reference: str) -> Reference:
         raise PullFailed(refusal.INVALID, f"cannot read image reference {shown(reference)}: {error}") from error
 
 
-def _sweep(leftovers: Sequence[Path]) -> None:
-    """An unpacker of a killed daemon ends with its input, and cannot make anything in a directory that is gone."""
-    for each in leftovers:
-        with suppress(OSError):  # the next start tries again
-            openat.remove_tree(each)
+async def _anything(_size: int) -> None:
+    """No gate: who pulls without a node has the disk to themselves."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from tank.errors import PullFailed
 from tank.image import manifest
 from tank.image.blobs import Blobs
+from tank.image.collect import Kept
 from tank.image.manifest import Configuration, Manifest
 from tank.model.image import Image
 from tank.model.reference import DEFAULT_TAG, Reference
@@ -43,6 +44,22 @@ class Shelf:
         if layers is None:
             return None
         return Image(digest=digest, config=documents[1].config, layers=layers, size=documents[0].size)
+
+    def content(self, digest: str) -> Kept | None:
+        """What the image of this manifest consists of, whole or not; None when its documents are not here."""
+        documents = self._known.get(digest) or self._read(digest)
+        if documents is None:
+            return None
+        stack = self._stack(documents[1].diff_ids)
+        names = {each.removeprefix("sha256:") for each in documents[1].diff_ids} | {each.name for each in stack or ()}
+        return Kept(
+            digest=digest,
+            layers=frozenset(names),
+            used_at=0.0,
+            size=documents[0].size,
+            config=documents[0].config.digest,
+            whole=stack is not None,
+        )
 
     def _read(self, digest: str) -> tuple[Manifest, Configuration] | None:
         """The two documents, checked again against their digests: damage is absence (R39)."""

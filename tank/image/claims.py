@@ -1,0 +1,82 @@
+"""What must not be collected now, though no row says so yet: pulls under way, images just looked up, loads.
+
+Rows in the store and on record say which images pods need. Between "the image is here" and "the row that needs it is
+written" there is a moment; a claim covers it (R38). Claims live in memory, since what they cover ends with the daemon:
+an unfinished pull begins anew, and a lookup is repeated. Collection looks at them in the very step that takes a name
+away, with nothing between the look and the deed. Times are of a clock that never jumps (R58).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
+
+LEASE = 120.0  # seconds for which an image is kept after it was looked up or brought (C6)
+
+
+class Claims:
+    """The claims of one image store."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._holds = 0
+        self._flights: dict[Hashable, frozenset[str]] = {}
+        self._leases: dict[str, tuple[float, frozenset[str]]] = {}
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While the block runs, nothing at all is collected: for whoever puts layers in by hand."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+
+    @property
+    def all_held(self) -> bool:
+        """Whether nothing may be collected now."""
+        return self._holds > 0
+
+    def begin(self, flight: Hashable, layers: Iterable[str]) -> None:
+        """A pull is under way and counts on these layers (names of directories), here or to come."""
+        self._flights[flight] = frozenset(layers)
+
+    def end(self, flight: Hashable) -> None:
+        """The pull has ended. Repeatable."""
+        self._flights.pop(flight, None)
+
+    @property
+    def flying(self) -> bool:
+        """Whether a pull is under way."""
+        return bool(self._flights)
+
+    def lease(self, digest: str, layers: Iterable[str]) -> None:
+        """The image was looked up, by somebody who may be about to need it."""
+        self._leases[digest] = self._clock() + LEASE, frozenset(layers)
+
+    def renew(self, digest: str) -> bool:
+        """The same, for an image that has a lease already; False when it has none."""
+        held = self._leases.get(digest)
+        if held is None:
+            return False
+        self._leases[digest] = self._clock() + LEASE, held[1]
+        return True
+
+    def leased(self, digest: str) -> bool:
+        """Whether it was looked up just now."""
+        return digest in self._current()
+
+    def drop(self, digest: str) -> None:
+        """Somebody who knows that nothing needs the image removes it."""
+        self._leases.pop(digest, None)
+
+    def layers(self) -> frozenset[str]:
+        """Every layer that is claimed now."""
+        leased = (layers for _, layers in self._current().values())
+        return frozenset().union(*self._flights.values(), *leased)
+
+    def _current(self) -> dict[str, tuple[float, frozenset[str]]]:
+        now = self._clock()
+        self._leases = {digest: each for digest, each in self._leases.items() if each[0] > now}
+        return self._leases

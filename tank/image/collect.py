@@ -1,0 +1,92 @@
+"""Which images go when space is wanted (C6). Pure: the inventory and the needs come in, digests go out.
+
+Never what a pod needs; never what was used within the last two minutes; of the rest the least recently used first,
+until enough is free. A layer counts as freed only with the last image that has it. When space is not wanted, nothing
+goes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+MIN_AGE = 120.0  # seconds since the last use (C6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weight:
+    """What one layer takes: bytes and inodes."""
+
+    size: int
+    entries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """One image on the disk. `layers` are names of directories; `used_at` is wall clock."""
+
+    digest: str
+    layers: frozenset[str]
+    used_at: float
+    references: tuple[str, ...] = ()
+    size: int = 0  # compressed bytes
+    config: str = ""  # digest of its configuration
+    whole: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What is to become free. Zero of both: nothing is wanted."""
+
+    size: int = 0
+    entries: int = 0
+
+    @property
+    def reached(self) -> bool:
+        return self.size <= 0 and self.entries <= 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """The water marks: per cent of the file system at which collection begins, and at which it ends."""
+
+    high: float = 85.0
+    low: float = 80.0
+
+
+def goal(used: int, total: int, level: Level) -> int:
+    """Bytes (or inodes) to free: none below the high mark, from there down to the low one."""
+    if total <= 0 or used * 100 <= total * level.high:
+        return 0
+    return max(0, int(used - total * level.low / 100))
+
+
+def choose(
+    images: Sequence[Kept], weights: Mapping[str, Weight], needed: Collection[str], now: float, wanted: Goal
+) -> tuple[str, ...]:
+    """The images to remove, in that order. `needed` are digests; `now` is wall clock.
+
+    A clock that was set back makes an image look as if it were used in the future: then it is young, and stays.
+    """
+    left = wanted
+    users = Counter(name for image in images for name in image.layers)
+    chosen: list[str] = []
+    free = [each for each in images if each.digest not in needed and now - each.used_at >= MIN_AGE]
+    for image in sorted(free, key=lambda each: (each.used_at, each.digest)):
+        if left.reached:
+            break
+        freed = [name for name in image.layers if users[name] == 1]
+        users.subtract(image.layers)
+        chosen.append(image.digest)
+        gone = [weights[name] for name in freed if name in weights]
+        left = Goal(
+            size=left.size - sum(each.size for each in gone), entries=left.entries - sum(each.entries for each in gone)
+        )
+    return tuple(chosen)
+
+
+def exclusive(images: Sequence[Kept]) -> Mapping[str, frozenset[str]]:
+    """The layers that each image has to itself, by its digest."""
+    users = Counter(name for image in images for name in image.layers)
+    return {image.digest: frozenset(name for name in image.layers if users[name] == 1) for image in images}
