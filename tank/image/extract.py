@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from tank.image import names, tarball
 from tank.image.names import Meaning, Name
-from tank.image.refusal import refused, shown
+from tank.image.refusal import no_room, refused, shown
 from tank.image.stream import Reader
 from tank.image.tarball import Entry
 from tank.image.tree import Tree, is_whiteout
@@ -33,6 +33,7 @@ _TYPES = {
 }
 _TIME = struct.Struct("<qH")
 _MOST_TIMES = 64 * 2**20  # bytes
+MOST_ENTRIES = 2_000_000
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -71,9 +72,11 @@ class Extractor:
         self.entries += 1
         self.written += entry.size
         if self.entries > self._bounds.entries:
-            raise refused(f"cannot unpack layer: it has more than {self._bounds.entries} files")
+            limit = no_room if self._bounds.entries < MOST_ENTRIES else refused
+            raise limit(f"cannot unpack layer: it has more than {self._bounds.entries} files")
         if self.written > self._bounds.disk:
-            raise refused(f"cannot unpack layer: it needs more than the {self._bounds.disk} bytes that are free for it")
+            limit = no_room if self._bounds.disk < self._bounds.stream else refused
+            raise limit(f"cannot unpack layer: it needs more than the {self._bounds.disk} bytes that are free for it")
 
     def _member(self, entry: Entry, reader: Reader) -> None:
         name = names.meant(entry.name)
@@ -251,5 +254,6 @@ def _pour(file: int, reader: Reader, count: int) -> None:
 
 
 def _explained(error: OSError, name: bytes) -> Exception:
-    why = "no space is left on the disk" if error.errno in _NO_SPACE else error.strerror
-    return refused(f"cannot unpack layer: {shown(name)}: {why}")
+    if error.errno in _NO_SPACE:
+        return no_room(f"cannot unpack layer: {shown(name)}: no space is left on the disk")
+    return refused(f"cannot unpack layer: {shown(name)}: {error.strerror}")

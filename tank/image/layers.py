@@ -8,7 +8,7 @@ flight, if they get it from the same registry: a slow one must not hold up who g
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from tank.image.manifest import Descriptor
 from tank.image.progress import LayerProgress
 from tank.image.refusal import refused
 from tank.image.registry import RegistryClient
+from tank.image.room import Room
 from tank.image.selection import Selected
 from tank.image.unpack import Unpacked, bounds_for, unpack
 from tank.model.reference import Reference
@@ -50,8 +51,8 @@ def layers_of(reference: Reference, image: Selected) -> tuple[Layer, ...]:
 class Layers:
     """Every layer under way."""
 
-    def __init__(self, blobs: Blobs) -> None:
-        self._blobs, self._flights = blobs, Flights()
+    def __init__(self, blobs: Blobs, room: Room) -> None:
+        self._blobs, self._room, self._flights = blobs, room, Flights()
         self._counts: dict[Hashable, int] = {}  # bytes that have come
 
     async def bring(self, client: RegistryClient, reference: Reference, layers: tuple[Layer, ...]) -> None:
@@ -66,10 +67,15 @@ class Layers:
         done = total if ready else self._counts.get(layer.key, 0)
         return LayerProgress(digest=layer.descriptor.digest, done=done, total=total, ready=ready)
 
-    def takes(self, layers: tuple[Layer, ...]) -> int:
-        """Bytes of disk that those of them will take that are not here, as far as their declared sizes tell (R29)."""
+    def takes(self, layers: Iterable[Layer]) -> int:
+        """Bytes of disk that those of them have yet to take that are not here, as declared (R29)."""
         missing = {each.diff_id: each for each in layers if self._blobs.layer(each.diff_id) is None}
-        return sum(_unpacked(each.descriptor) for each in missing.values())
+        return sum(self._remaining(each) for each in missing.values())
+
+    def _remaining(self, layer: Layer) -> int:
+        """Nobody declares what a layer unpacks to. Compressed ones grow to about three times their size."""
+        left = max(0, layer.descriptor.size - self._counts.get(layer.key, 0))
+        return left if layer.descriptor.media_type.endswith(".tar") else 3 * left
 
     async def close(self) -> None:
         """End every flight."""
@@ -97,7 +103,7 @@ class Layers:
 
         blob = client.blob(reference, layer.descriptor)
         async with aclosing(blob.pieces(count)) as pieces:
-            made = await unpack(pieces, stage, bounds_for(layer.descriptor.size, stage))
+            made = await unpack(pieces, stage, bounds_for(layer.descriptor.size, self._room))
         if not blob.complete:
             raise refused(f"cannot unpack layer: {layer.descriptor.digest} was not read to its end")
         if made.diff_id != layer.diff_id:
@@ -115,8 +121,3 @@ class Layers:
         )
         marks = [path for path in made.opaque if path]
         self._blobs.keep_layer(stage, made.diff_id, record, marks)
-
-
-def _unpacked(layer: Descriptor) -> int:
-    """What a layer probably takes: nobody declares it. Compressed ones grow to about three times their size."""
-    return layer.size if layer.media_type.endswith(".tar") else 3 * layer.size

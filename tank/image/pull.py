@@ -8,6 +8,7 @@ image that is here needs no registry.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
@@ -21,8 +22,9 @@ from tank.image.flights import Flights, uninterrupted
 from tank.image.keeper import Keeper
 from tank.image.layers import Layer, Layers, layers_of
 from tank.image.progress import Progress
-from tank.image.refusal import refused, shown
+from tank.image.refusal import no_room, refused, shown
 from tank.image.registry import RegistryClient
+from tank.image.room import Room
 from tank.image.selection import Selection
 from tank.image.shelf import Shelf
 from tank.model import reference as references
@@ -49,7 +51,8 @@ class ImageStore:
         self._accepted = platform.accepted(machine or os.uname().machine)
         self._files = credentials.files(os.environ if environment is None else environment)
         self._blobs = Blobs(settings.data_dir / "images")
-        self._shelf, self._layers = Shelf(self._blobs), Layers(self._blobs)
+        self.room = Room(directory=settings.data_dir, reserve=settings.image_reserve)
+        self._shelf, self._layers = Shelf(self._blobs), Layers(self._blobs, self.room)
         self._flights = Flights()
         self._clients: dict[str, RegistryClient] = {}
         self._parts: dict[str, tuple[Layer, ...]] = {}  # of each image under way, by its key
@@ -57,7 +60,7 @@ class ImageStore:
         self._fallbacks: dict[str, str] = {}
         self.claims = Claims()
         self.keeper = Keeper(self._blobs, self.claims)
-        self.admit: Callable[[int], Awaitable[None]] = _anything  # called with the bytes that a pull will take
+        self.make_room: Callable[[int], Awaitable[None]] = _nothing  # called when that many bytes do not fit
 
     async def open(self) -> None:
         """Make the directories, and begin to remove what a predecessor left unfinished. Raises OSError."""
@@ -148,7 +151,8 @@ class ImageStore:
         try:
             return await self._bring(wanted, key)
         except OSError as error:
-            raise refused(f"cannot keep image: {error.strerror or error}") from error
+            refusing = no_room if error.errno in (errno.ENOSPC, errno.EDQUOT) else refused
+            raise refusing(f"cannot keep image: {error.strerror or error}") from error
         finally:
             self._parts.pop(key, None)
             self.claims.end(key)
@@ -159,7 +163,7 @@ class ImageStore:
         selected = await selection.run()
         self._parts[key] = layers_of(wanted, selected)
         self.claims.begin(key, (each.diff_id.removeprefix("sha256:") for each in self._parts[key]))
-        await self.admit(self._layers.takes(self._parts[key]))
+        await self._admit()
         await self._layers.bring(client, wanted, self._parts[key])
         await uninterrupted(asyncio.to_thread(self._keep, selected.documents))
         image = self._shelf.image(selected.digest)
@@ -176,6 +180,18 @@ class ImageStore:
             found = self._shelf.content(image.digest)
             self.claims.lease(image.digest, found.layers if found else ())
         return image
+
+    async def _admit(self) -> None:
+        """Refuse a pull that would not fit beside those under way, once collecting has not helped (R29, R30)."""
+        if self.room.fault(self.room.space(), self._takes()):
+            await self.make_room(self._takes())
+        fault = self.room.fault(self.room.space(), self._takes())
+        if fault:
+            raise no_room(f"cannot pull image: {fault}")
+
+    def _takes(self) -> int:
+        """Bytes that all pulls under way have yet to take."""
+        return self._layers.takes(layer for parts in self._parts.values() for layer in parts)
 
     def _keep(self, documents: Sequence[bytes]) -> None:
         for each in documents:
@@ -195,5 +211,5 @@ def _parsed(reference: str) -> Reference:
         raise PullFailed(refusal.INVALID, f"cannot read image reference {shown(reference)}: {error}") from error
 
 
-async def _anything(_size: int) -> None:
-    """No gate: who pulls without a node has the disk to themselves."""
+async def _nothing(_size: int) -> None:
+    """Who pulls without a node has nothing collected."""

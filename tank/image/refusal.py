@@ -11,13 +11,24 @@ from tank.errors import PullFailed
 FAILED = "ErrImagePull"
 NEVER = "ErrImageNeverPull"
 INVALID = "InvalidImageName"
+PRESSURE = "DiskPressure"
+UNSIGNED = "SignatureValidationFailed"
 
 _LONGEST = 120
+
+
+class Missing(PullFailed):
+    """The registry answers, and does not have it."""
 
 
 def refused(message: str, *, retry_after: float | None = None) -> PullFailed:
     """The error to raise when an image cannot be had; `retry_after` in seconds, where the registry named one."""
     return PullFailed(FAILED, message, retry_after=retry_after)
+
+
+def no_room(message: str) -> PullFailed:
+    """The error to raise when the image does not fit on the disk; it is tried again when there is space (R29)."""
+    return PullFailed(PRESSURE, message)
 
 
 def shown(text: bytes | str) -> str:

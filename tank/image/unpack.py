@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -18,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tank.host import process
-from tank.image.extract import Bounds
-from tank.image.refusal import refused
+from tank.image.extract import MOST_ENTRIES, Bounds
+from tank.image.refusal import PRESSURE, no_room, refused
+from tank.image.room import Room
 from tank.model.reference import DIGEST
 
-MOST_ENTRIES = 2_000_000
 _ALWAYS_ALLOWED = 2**30  # bytes that any layer may unpack to
 _RATIO = 100  # and times its compressed size on top: text compresses 10 times, a bomb 1000 times
 _LONGEST_REPORT = 128 * 2**20
@@ -40,12 +39,11 @@ class Unpacked:
     implicit: tuple[str, ...]
 
 
-def bounds_for(compressed: int, directory: Path) -> Bounds:
-    """What a layer of `compressed` bytes may take of what is free beside `directory` (S03). Raises OSError."""
+def bounds_for(compressed: int, room: Room) -> Bounds:
+    """What a layer of `compressed` bytes may take of what is free above the floor (S03, R29). Raises OSError."""
     stream = _ALWAYS_ALLOWED + _RATIO * compressed
-    space = os.statvfs(directory)
-    inodes = space.f_favail if space.f_files else MOST_ENTRIES  # btrfs counts none
-    return Bounds(stream, min(stream, space.f_bavail * space.f_frsize), min(MOST_ENTRIES, inodes))
+    size, inodes = room.spare(room.space())
+    return Bounds(stream, max(0, min(stream, size)), max(0, min(MOST_ENTRIES, inodes)))
 
 
 async def unpack(pieces: AsyncIterator[bytes], stage: Path, bounds: Bounds) -> Unpacked:
@@ -90,6 +88,8 @@ def _checked(report: bytes, code: int) -> Unpacked:
     except ValueError as error:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
         raise refused(f"cannot unpack layer: the unpacker {how}") from error
+    if body.get("reason") == PRESSURE:
+        raise no_room(str(body["refused"]))
     for problem in ("refused", "failed"):
         if problem in body:
             raise refused(str(body[problem]))

@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
         confine.confine(Path(directory), capabilities=_CAPABILITIES, limits=limits)
         report = unpacked(bounds)
     except PullFailed as error:
-        report = {"refused": error.message}
+        report = {"refused": error.message, "reason": error.reason}
     except MemoryError:
         report = {"refused": "cannot unpack layer: it needs too much memory"}
     except OSError as error:

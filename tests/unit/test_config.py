@@ -166,7 +166,6 @@ def test_all_faults_of_the_file_are_told_at_once() -> None:
 
 LATER = [
     ('[store]\nurl = "sqlite:///x"', "store"),
-    ("[images]\nhigh = 85", "images"),
     ("[[trust]]\nmatch = 'x'", "trust"),
     ("[[net.pools]]\nname = 'lan'", "net"),
     ("[api]\nlisten = []", "api.listen"),
