@@ -1,7 +1,12 @@
 """What of images lies on the disk, below `<data_dir>/images`.
 
     blobs/sha256/<hex>   manifests and configurations, by the digest of their bytes
-    layers/<hex>/        an unpacked layer, by the digest of its uncompressed tar (diff id); <hex>.json beside it
+    layers/<hex>/        an unpacked layer, by the digest of its uncompressed tar (diff id); <hex>.json beside it.
+                         One that was rewritten for the layers below it (tank.image.chain) lies under its chain id
+    chains/<hex>         which directory a layer has on top of others, by its chain id
+    packed/<hex>         a layer as it came, by the digest of these very bytes: for `save`; all else does without it
+    parts/<hex>          the same, as far as it has come, to be resumed by the next try; proven when it is whole
+    trust/<hex>          what is on record of the signatures of an image; see tank.image.gate
     references/<hex>     what a reference resolved to last, as JSON; named by the digest of the reference
     scratch/             all that is unfinished, under random names; whatever lies here at a start is rubbish
 
@@ -48,10 +53,14 @@ class Blobs:
         self.root = root
         self.scratch, self.layers = root / "scratch", root / "layers"
         self.documents, self.references = root / "blobs" / "sha256", root / "references"
+        self.trust = root / "trust"
+        self.packed, self.parts, self.chains = root / "packed", root / "parts", root / "chains"
 
     def prepare(self) -> Sequence[Path]:
         """Make the directories; answer what a killed predecessor left unfinished. Raises OSError."""
-        for each in (self.root, self.scratch, self.layers, self.documents.parent, self.documents, self.references):
+        documents = (self.documents.parent, self.documents, self.references)
+        layers = (self.layers, self.chains, self.packed, self.parts)
+        for each in (self.root, self.scratch, *documents, *layers):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
             each.chmod(0o700)
         return tuple(self.scratch.iterdir())
@@ -68,13 +77,26 @@ class Blobs:
         """Keep the bytes, durably; answers their digest. Raises OSError."""
         digest = manifest.digest_of(data)
         if self.read(digest) is None:
-            openat.write_durably(self._path(digest), data, self._unfinished())
+            openat.write_durably(self._path(digest), data, self.unfinished())
         return digest
 
     def _path(self, digest: str) -> Path:
         return self.documents / _hex(digest)
 
-    def _unfinished(self) -> Path:
+    def packed_layer(self, digest: str) -> Path:
+        """Where a layer as it came lies, or would lie."""
+        return self.packed / _hex(digest)
+
+    def part(self, digest: str) -> Path:
+        """Where what has come of a layer lies."""
+        return self.parts / _hex(digest)
+
+    def chain(self, chain_id: str) -> Path:
+        """Where it stands which directory a layer has on top of others."""
+        return self.chains / _hex(chain_id)
+
+    def unfinished(self) -> Path:
+        """A path that nobody has, for something in the making."""
         return self.scratch / secrets.token_hex(8)
 
     def layer(self, diff_id: str) -> Path | None:
@@ -95,7 +117,7 @@ class Blobs:
 
     def stage(self) -> Path:
         """A new empty directory, in which a layer can grow."""
-        path = self._unfinished()
+        path = self.unfinished()
         path.mkdir(mode=0o700)
         return path
 
@@ -113,7 +135,7 @@ class Blobs:
         finally:
             os.close(root)
         body = {name: getattr(record, name) for name in LayerRecord.__slots__}
-        openat.write_durably(self._record(diff_id), json.dumps(body).encode(), self._unfinished())
+        openat.write_durably(self._record(diff_id), json.dumps(body).encode(), self.unfinished())
         if self.layer(diff_id) is None:
             os.rename(stage, self.layers / _hex(diff_id))
             openat.sync_directory(self.layers)
@@ -122,7 +144,7 @@ class Blobs:
         """`reference` means the image of this manifest from now on, durably. Raises OSError."""
         if self.recall(reference) != digest:
             body = json.dumps({"reference": reference, "digest": digest}).encode()
-            openat.write_durably(self._reference(reference), body, self._unfinished())
+            openat.write_durably(self._reference(reference), body, self.unfinished())
 
     def recall(self, reference: str) -> str | None:
         """The digest of the manifest that `reference` resolved to last; None when it never did."""
@@ -146,7 +168,7 @@ class Blobs:
 
         What it leads to lies in `scratch` then, to be removed in time: by us, or by the next start (R24).
         """
-        target = self._unfinished()
+        target = self.unfinished()
         try:
             os.rename(path, target)
         except FileNotFoundError:

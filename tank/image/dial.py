@@ -12,7 +12,8 @@ import errno
 import ipaddress
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -21,6 +22,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from tank.config import Registry
 from tank.image.address import Reach, may_connect, reach
 from tank.image.network_faults import FOREIGN, explained, is_not_tls
 from tank.image.refusal import refused
@@ -41,6 +43,20 @@ class Patience:
     window: float = 30.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Whom we trust beside the system's authorities, and who we are where a registry asks for a certificate."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+    @classmethod
+    def of(cls, configured: Registry | None) -> Identity:
+        """As the settings have it."""
+        return cls(ca=configured.ca, cert=configured.cert, key=configured.key) if configured else cls()
+
+
 class Kind(Enum):
     """What a connection is for."""
 
@@ -52,11 +68,11 @@ class Kind(Enum):
 class Dialer:
     """Sessions to one registry's hosts, made when first needed. `home` is where the registry was found to be."""
 
-    def __init__(self, ca: Path | None, patience: Patience, resolver: AbstractResolver | None = None) -> None:
+    def __init__(self, identity: Identity, patience: Patience, resolver: AbstractResolver | None = None) -> None:
         self.home: set[Reach] = set()
-        self._ca, self._patience, self._resolver = ca, patience, resolver
+        self._identity, self._patience, self._resolver = identity, patience, resolver
         self._sessions: dict[Kind, aiohttp.ClientSession] = {}
-        self._tls: ssl.SSLContext | None = None
+        self._tls: dict[Kind, ssl.SSLContext] = {}
 
     async def get(self, kind: Kind, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         """The answer to a GET, whatever its status; a redirect is not followed. Raises PullFailed."""
@@ -91,9 +107,11 @@ class Dialer:
 
     async def _session(self, kind: Kind) -> aiohttp.ClientSession:
         if kind not in self._sessions:
-            tls = self._tls
+            tls = self._tls.get(kind)
             if tls is None:
-                tls = self._tls = await asyncio.to_thread(_context, self._ca)
+                # Our certificate is shown to the registry alone, like our password.
+                identity = self._identity if kind is Kind.HOME else Identity(ca=self._identity.ca)
+                tls = self._tls[kind] = await asyncio.to_thread(_context, identity)
             if kind not in self._sessions:  # somebody else may have made it meanwhile
                 self._sessions[kind] = self._made(kind, tls)
         return self._sessions[kind]
@@ -136,13 +154,28 @@ class Dialer:
             await session.close()
 
 
-def _context(ca: Path | None) -> ssl.SSLContext:
-    """The system's authorities, and a private one beside them. Raises PullFailed."""
+def _context(identity: Identity) -> ssl.SSLContext:
+    """The system's authorities, a private one beside them, and our own certificate. Raises PullFailed."""
     context = ssl.create_default_context()
+    ca, cert, key = identity.ca, identity.cert, identity.key
     if ca is not None:
-        try:
+        with _reading(f"the certificate authority {ca}", "it holds no certificate"):
             context.load_verify_locations(ca)
-        except (OSError, ssl.SSLError) as error:
-            why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
-            raise refused(f"cannot pull image: cannot read the certificate authority {ca}: {why}") from error
+    if cert is not None:
+        with _reading(f"the client certificate {cert} with its key {key}", "they are no pair in PEM"):
+            context.load_cert_chain(cert, key, password=_no_password)
     return context
+
+
+def _no_password() -> str:
+    """OpenSSL would ask a terminal for the password of an encrypted key."""
+    return ""
+
+
+@contextmanager
+def _reading(what: str, fault: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ssl.SSLError) as error:
+        why = fault if isinstance(error, ssl.SSLError) else error.strerror
+        raise refused(f"cannot pull image: cannot read {what}: {why}") from error

@@ -19,6 +19,7 @@ from tank.image.blobs import Blobs
 from tank.image.claims import Claims
 from tank.image.dial import Patience
 from tank.image.flights import Flights, uninterrupted
+from tank.image.gate import Gate
 from tank.image.keeper import Keeper
 from tank.image.layers import Layer, Layers, layers_of
 from tank.image.progress import Progress
@@ -27,8 +28,9 @@ from tank.image.registry import RegistryClient
 from tank.image.room import Room
 from tank.image.selection import Selection
 from tank.image.shelf import Shelf
+from tank.image.signature import unsigned
 from tank.model import reference as references
-from tank.model.image import Image
+from tank.model.image import Image, Verdict
 from tank.model.reference import Reference
 
 _FRAME = 0.1  # seconds between two looks at the progress
@@ -53,6 +55,7 @@ class ImageStore:
         self._blobs = Blobs(settings.data_dir / "images")
         self.room = Room(directory=settings.data_dir, reserve=settings.image_reserve)
         self._shelf, self._layers = Shelf(self._blobs), Layers(self._blobs, self.room)
+        self._gate = Gate(settings.trust, self._blobs)
         self._flights = Flights()
         self._clients: dict[str, RegistryClient] = {}
         self._parts: dict[str, tuple[Layer, ...]] = {}  # of each image under way, by its key
@@ -66,6 +69,7 @@ class ImageStore:
         """Make the directories, and begin to remove what a predecessor left unfinished. Raises OSError."""
         leftovers = await asyncio.to_thread(self._blobs.prepare)
         self.keeper.bin.put(leftovers)
+        await asyncio.to_thread(self._gate.sweep)
 
     async def close(self) -> None:
         """End every pull and connection."""
@@ -78,6 +82,10 @@ class ImageStore:
     async def find(self, reference: str) -> Image | None:
         """The whole image that is here for a reference or for `repository@digest`; asks no registry."""
         return self._claimed(self._shelf.find(_parsed(reference)))
+
+    def verdict(self, reference: str, digest: str) -> Verdict:
+        """What the rules of trust say of an image that is here under this reference; asks no registry."""
+        return self._gate.verdict(_parsed(reference), digest)
 
     def pulling(self, reference: str) -> bool:
         """Whether a flight for this reference is under way."""
@@ -119,16 +127,24 @@ class ImageStore:
         wanted = _parsed(reference)
         if digest is not None:
             wanted = wanted.at(digest)
+        self._gate.check_rejected(wanted)
         here = self._claimed(self._shelf.find(wanted))
+        trusted = here is not None and self._gate.verdict(wanted, here.digest).admitted
         # What a digest names cannot change: there is nothing to ask.
         if here is not None and (wanted.digest is not None or policy not in _ASKING):
-            return here
+            if trusted:
+                return here
+            wanted = wanted.at(here.digest)  # not what its tag may mean by now
+        if here is not None and policy == "never":
+            raise unsigned(
+                f"cannot use image: {self._gate.verdict(wanted, here.digest).text}, and its pull policy is never"
+            )
         if policy == "never":
             raise PullFailed(refusal.NEVER, f"image {reference} is not here, and its pull policy is never")
         try:
             image = await self._fly(reference, wanted)
         except PullFailed as error:
-            if here is None or policy != "prefer_fresh":
+            if here is None or not trusted or policy != "prefer_fresh":
                 raise
             self._fallbacks[reference] = error.message
             return here
@@ -161,6 +177,7 @@ class ImageStore:
         client = self._client(wanted.registry)
         selection = Selection(client=client, blobs=self._blobs, reference=wanted, accepted=self._accepted)
         selected = await selection.run()
+        await self._gate.admit(client, wanted, selected.chain)
         self._parts[key] = layers_of(wanted, selected)
         self.claims.begin(key, (each.diff_id.removeprefix("sha256:") for each in self._parts[key]))
         await self._admit()

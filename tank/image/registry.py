@@ -21,27 +21,18 @@ from tank.config import Registry
 from tank.errors import PullFailed
 from tank.image import address, challenge, credentials, document, manifest
 from tank.image.address import Origin
-from tank.image.dial import Dialer, Kind, Patience
+from tank.image.dial import Dialer, Identity, Kind, Patience
 from tank.image.download import Blob
 from tank.image.login import Login, unexpected
 from tank.image.manifest import Descriptor
 from tank.image.network_faults import FOREIGN, explained
-from tank.image.refusal import refused, shown
+from tank.image.refusal import FAILED, Missing, refused, shown
+from tank.image.source import LAYERS_AT_ONCE, Download, Served
 from tank.model.reference import DEFAULT_REGISTRY, Reference
 
-LAYERS_AT_ONCE = 3
 _HUB = "registry-1.docker.io"
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """A manifest or index as it came. `digest` is of these very bytes."""
-
-    data: bytes
-    media_type: str
-    digest: str
 
 
 @dataclass(slots=True)
@@ -61,7 +52,7 @@ class RegistryClient:
         self.slots = asyncio.Semaphore(LAYERS_AT_ONCE)  # of this host alone: a slow one delays no other (R57)
         self._host, self._configured, self._files = host, configured, files
         self._patience = patience or Patience()
-        self._dialer = Dialer(configured.ca if configured else None, self._patience)
+        self._dialer = Dialer(Identity.of(configured), self._patience)
         self._origin: Origin | None = None
         self._finding = asyncio.Lock()
         self._access: dict[str, _Access] = {}
@@ -83,6 +74,16 @@ class RegistryClient:
             raise refused(f"cannot pull image: {self._host} does not say what the manifest is")
         return Served(data=data, media_type=media_type, digest=digest)
 
+    async def referrers(self, reference: Reference, digest: str) -> bytes | None:
+        """The index of what refers to a manifest; None when the registry cannot say. Raises PullFailed."""
+        accept = {"Accept": manifest.OCI_INDEX}
+        try:
+            async with self._answer(reference, f"referrers/{digest}", accept) as response:
+                kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+                return await self._small(response, document.LARGEST) if kind == manifest.OCI_INDEX else None
+        except Missing:
+            return None
+
     async def document(self, reference: Reference, wanted: Descriptor) -> bytes:
         """A small blob, whole and checked. Raises PullFailed."""
         blob = self.blob(reference, wanted)
@@ -96,6 +97,10 @@ class RegistryClient:
         """A blob to be streamed."""
         path = f"blobs/{wanted.digest}"
         return Blob(lambda headers: self._answer(reference, path, headers), wanted, self._host, self._patience)
+
+    def downloads(self, reference: Reference, wanted: Descriptor) -> Sequence[Download]:
+        """The one way to have a blob here, with as many others as its host may be asked for at once."""
+        return (Download(self.slots, lambda: self.blob(reference, wanted)),)
 
     async def _small(self, response: aiohttp.ClientResponse, most: int) -> bytes:
         data = bytearray()
@@ -130,7 +135,8 @@ class RegistryClient:
             if self._origin is None:
                 host = _HUB if self._host == DEFAULT_REGISTRY else self._host
                 secure = address.origin_of(f"https://{host}", "the registry")
-                plain_is_allowed = address.is_loopback(secure.host) and not (self._configured and self._configured.ca)
+                known = self._configured
+                plain_is_allowed = address.is_loopback(secure.host) and not (known and (known.ca or known.cert))
                 if plain_is_allowed and not await self._dialer.speaks_tls(f"{secure}/v2/"):
                     self._origin = address.origin_of(f"http://{host}", "the registry")
                 else:
@@ -212,7 +218,7 @@ class RegistryClient:
             return refused(f"cannot pull image: {who} does not let us read {await self._why_not(reference)}")
         if response.status == 404:
             what = path.partition("/")[2]
-            return refused(f"cannot pull image: {self._host} has no {shown(what)} in {reference.repository}")
+            return Missing(FAILED, f"cannot pull image: {self._host} has no {shown(what)} in {reference.repository}")
         return unexpected(response, who)
 
     async def _why_not(self, reference: Reference) -> str:

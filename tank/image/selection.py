@@ -14,7 +14,7 @@ from tank.image.blobs import Blobs
 from tank.image.manifest import Configuration, Index, Manifest
 from tank.image.platform import Platform
 from tank.image.refusal import refused
-from tank.image.registry import RegistryClient
+from tank.image.source import Source
 from tank.model.reference import Reference
 
 _MOST_TRIED = 8  # nested indexes and manifests without a platform that are looked into
@@ -22,9 +22,13 @@ _MOST_TRIED = 8  # nested indexes and manifests without a platform that are look
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selected:
-    """The chosen manifest and its configuration, as bytes to keep and as values."""
+    """The chosen manifest and its configuration, as bytes to keep and as values.
+
+    `chain`: the digests that led here, of the index or indexes first, of the manifest itself last.
+    """
 
     digest: str
+    chain: tuple[str, ...]
     documents: tuple[bytes, bytes]
     manifest: Manifest
     configuration: Configuration
@@ -34,22 +38,23 @@ class Selected:
 class Selection:
     """The search for one image. `accepted`: what the machine runs, best first."""
 
-    client: RegistryClient
+    client: Source
     blobs: Blobs
     reference: Reference
     accepted: tuple[Platform, ...]
 
     async def run(self) -> Selected:
         """The image that `reference` means here and now. Raises PullFailed."""
-        return await self._select(self.reference.target, 0)
+        return await self._select(self.reference.target, ())
 
-    async def _select(self, target: str, depth: int) -> Selected:
+    async def _select(self, target: str, above: tuple[str, ...]) -> Selected:
         data, found = await self._read(target)
+        chain = (*above, manifest.digest_of(data))
         if isinstance(found, Manifest):
-            return await self._whole(data, found)
-        if depth >= manifest.MOST_DEPTH:
+            return await self._whole(data, found, chain)
+        if len(above) >= manifest.MOST_DEPTH:
             raise refused("cannot use image: its indexes are nested too deep")
-        return await self._choose(found, depth)
+        return await self._choose(found, chain)
 
     async def _read(self, target: str) -> tuple[bytes, Manifest | Index]:
         data = self.blobs.read(target) if target.startswith("sha256:") else None
@@ -58,12 +63,12 @@ class Selection:
         served = await self.client.manifest(self.reference, target)
         return served.data, manifest.parse(served.data, served.media_type)
 
-    async def _choose(self, index: Index, depth: int) -> Selected:
+    async def _choose(self, index: Index, chain: tuple[str, ...]) -> Selected:
         """The named platform is taken at its word; what names none is looked into, one after the other."""
         failure: PullFailed | None = None
         for choice in index.choices(self.accepted)[:_MOST_TRIED]:
             try:
-                return await self._select(choice.digest, depth + 1)
+                return await self._select(choice.digest, chain)
             except PullFailed as error:
                 if choice.platform is not None:
                     raise
@@ -71,14 +76,15 @@ class Selection:
         what = f"{self.reference} is not for {self.accepted[0]}, but for: {index.platforms()}"
         raise failure or refused(f"cannot use image: {what}")
 
-    async def _whole(self, data: bytes, found: Manifest) -> Selected:
+    async def _whole(self, data: bytes, found: Manifest, chain: tuple[str, ...]) -> Selected:
         config = self.blobs.read(found.config.digest)
         if config is None:
             config = await self.client.document(self.reference, found.config)
         configuration = manifest.parse_config(config, len(found.layers))
         manifest.check_platform(configuration, self.accepted)
         return Selected(
-            digest=manifest.digest_of(data),
+            digest=chain[-1],
+            chain=chain,
             documents=(config, data),
             manifest=found,
             configuration=configuration,

@@ -28,3 +28,11 @@ class Image:
     config: ImageConfig = field(default_factory=ImageConfig)
     layers: tuple[Path, ...] = ()
     size: int = 0  # compressed bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the rules of trust say of an image, and in words why."""
+
+    admitted: bool
+    text: str = ""

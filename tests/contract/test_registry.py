@@ -20,7 +20,7 @@ from tank.config import Registry
 from tank.errors import PullFailed
 from tank.image import manifest
 from tank.image.address import Reach
-from tank.image.dial import Dialer, Kind, Patience
+from tank.image.dial import Dialer, Identity, Kind, Patience
 from tank.image.manifest import Descriptor, digest_of
 from tank.image.registry import RegistryClient
 from tank.model import reference
@@ -419,7 +419,7 @@ class Lying(AbstractResolver):
 
 async def test_a_name_is_judged_by_the_address_it_leads_to() -> None:
     async with serving(honest) as server:
-        dialer = Dialer(None, QUICK, Lying())
+        dialer = Dialer(Identity(), QUICK, Lying())
         dialer.home.add(Reach.PUBLIC)
         try:
             with pytest.raises(PullFailed, match="may not lead"):

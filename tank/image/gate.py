@@ -1,0 +1,116 @@
+"""The gate through which every image goes: the rules of trust, the receipts on the disk, the registry's signatures.
+
+    trust/<hex>   a receipt, as JSON; named by the digest of `repository@digest`
+
+An image is let in before its first layer is fetched. Where no rule asks for a signature nothing is read and nothing
+asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tank.errors import PullFailed
+from tank.host import openat
+from tank.image import trust
+from tank.image.blobs import Blobs
+from tank.image.flights import uninterrupted
+from tank.image.manifest import digest_of
+from tank.image.referrers import Search
+from tank.image.refusal import refused
+from tank.image.registry import RegistryClient
+from tank.image.signature import Key, unsigned
+from tank.image.trust import Receipt
+from tank.model.image import Verdict
+from tank.model.reference import DIGEST, Reference
+from tank.model.trust import Trust
+
+
+class Gate:
+    """The rules of one daemon over its images."""
+
+    def __init__(self, rules: Sequence[Trust], blobs: Blobs) -> None:
+        self._rules, self._blobs = tuple(rules), blobs
+
+    def verdict(self, reference: Reference, digest: str) -> Verdict:
+        """What the rules say of an image that is here, by what is on record. A few stats, and no registry."""
+        if not self._rules:
+            return trust.ACCEPTED
+        path, mark = trust.key_for(self._rules, reference), ""
+        if path is not None:
+            try:
+                mark = _key(path).mark
+            except PullFailed as error:
+                return Verdict(admitted=False, text=error.message)
+        return trust.verdict(self._rules, reference, self._receipt(reference, digest), mark)
+
+    def check_rejected(self, reference: Reference) -> None:
+        """Raises PullFailed when the image is not to be had at all."""
+        if why := trust.rejected(self._rules, reference):
+            raise refused(f"cannot use image: {why}")
+
+    async def admit(self, client: RegistryClient, reference: Reference, chain: Sequence[str]) -> None:
+        """Let the image in whose manifests are `chain`, top first, or raise PullFailed."""
+        self.check_rejected(reference)
+        known = self._receipt(reference, chain[-1]) or Receipt(chain=tuple(chain[-1:]))
+        receipt = known.reached(chain)
+        path = trust.key_for(self._rules, reference)
+        if path is not None:
+            key = await asyncio.to_thread(_key, path)
+            await self._verify(client, reference, key, path, receipt.chain)
+            receipt = receipt.signed(key.mark)
+        if receipt != known:  # else there is nothing that the image does not say itself
+            await uninterrupted(asyncio.to_thread(self._keep, reference, receipt))
+
+    async def _verify(
+        self, client: RegistryClient, reference: Reference, key: Key, path: Path, chain: Sequence[str]
+    ) -> None:
+        faults: list[str] = []
+        for digest in chain:
+            search = Search(client=client, reference=reference, digest=digest, damaged=faults)
+            async for claim in search.claims():
+                try:
+                    await asyncio.to_thread(key.check, claim, digest)
+                except PullFailed as error:
+                    faults.append(error.message)
+                else:
+                    return
+        why = f"of {len(faults)} signature(s) none is valid: {faults[0]}" if faults else "it has no signature"
+        raise unsigned(f"cannot use image: {reference} is not signed with {path}: {why}")
+
+    def sweep(self) -> None:
+        """Receipts of images that have gone go too. Blocks."""
+        for path in self._blobs.trust.iterdir():
+            with suppress(OSError, ValueError, TypeError, KeyError):
+                image = str(json.loads(path.read_bytes())["image"])
+                if self._blobs.read(image.rpartition("@")[2]) is None:
+                    path.unlink()
+
+    def _receipt(self, reference: Reference, digest: str) -> Receipt | None:
+        try:
+            body = json.loads(self._path(reference, digest).read_bytes())
+            chain, keys = tuple(map(str, body["chain"])), tuple(map(str, body["keys"]))
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        genuine = body.get("image") == f"{reference.name}@{digest}" and all(map(DIGEST.fullmatch, chain))
+        return Receipt(chain=chain, keys=keys) if genuine else None
+
+    def _keep(self, reference: Reference, receipt: Receipt) -> None:
+        digest = receipt.chain[-1]
+        body = {"image": f"{reference.name}@{digest}", "chain": receipt.chain, "keys": receipt.keys}
+        openat.write_durably(self._path(reference, digest), json.dumps(body).encode(), self._blobs.unfinished())
+
+    def _path(self, reference: Reference, digest: str) -> Path:
+        name = digest_of(f"{reference.name}@{digest}".encode()).removeprefix("sha256:")
+        return self._blobs.trust / name
+
+
+def _key(path: Path) -> Key:
+    try:
+        return Key(path.read_bytes())
+    except OSError as error:
+        raise unsigned(f"cannot use image: the key {path} cannot be read: {error.strerror}") from error
