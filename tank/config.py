@@ -31,6 +31,7 @@ HIGH, LOW = 85, 80  # per cent of the file system (C6)
 class Registry:
     """How to talk to one registry host. `cert` and `key`: who we are to it, in PEM (mutual TLS)."""
 
+    mirrors: tuple[str, ...] = ()  # host, and what stands in front of the repository there; asked in this order
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
@@ -163,8 +164,9 @@ def _registries(draft: Mapping[str, Any], spot: Spot) -> dict[str, Registry] | N
             spot.at(host).fault("username and password_file belong together")
         if ("cert" in each) != ("key" in each):
             spot.at(host).fault("cert and key belong together")
-        paths = {key: Path(value) for key, value in each.items() if key != "username"}
-        found[host.lower()] = Registry(username=each.get("username"), **paths)
+        paths = {key: Path(value) for key, value in each.items() if key not in ("username", "mirrors")}
+        mirrors = tuple(value for value in each.get("mirrors", ()) if value is not BAD)
+        found[host.lower()] = Registry(username=each.get("username"), mirrors=mirrors, **paths)
     return found or None
 
 
@@ -180,6 +182,13 @@ def _registry_host(value: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[0-9]{1,5})?|\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?", value):
         return value.lower()
     raise Refused(f"{quoted(value)} is not a registry host such as 'registry.example.org:5000'")
+
+
+def _mirror(value: str) -> str:
+    host, slash, prefix = value.partition("/")
+    if slash and not re.fullmatch(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*", prefix):
+        raise Refused(f"{quoted(prefix)} cannot stand in front of a repository's name")
+    return _registry_host(host) + slash + prefix
 
 
 def _group(value: str) -> str:
@@ -227,13 +236,13 @@ _IMAGES = Record(
 _REGISTRY = Record(
     "a registry",
     {
+        "mirrors": Field(ListOf(text(_mirror)), "Hosts to ask first, each as host[:port][/prefix]."),
         "ca": Field(PATH, "Certificates to trust for this host."),
         "cert": Field(PATH, "Our own certificate for this host. With key."),
         "key": Field(PATH, "Its private key."),
         "username": Field(Scalar((str,), str, {"type": "string"}), "With password_file."),
         "password_file": Field(PATH, "A file that holds the password."),
     },
-    later=frozenset({"mirrors"}),
     foreign={"password": "password_file", "user": "username", "ca_file": "ca"},
 )
 SETTINGS = Record(

@@ -33,6 +33,7 @@ class Kept:
     size: int = 0  # compressed bytes
     config: str = ""  # digest of its configuration
     whole: bool = True
+    packed: frozenset[str] = frozenset()  # names of its layers as they came, which are here or not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

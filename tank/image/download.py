@@ -9,17 +9,21 @@ from contextlib import AbstractAsyncContextManager, aclosing
 
 import aiohttp
 
+from tank.errors import PullFailed
 from tank.image.dial import Patience
 from tank.image.manifest import Descriptor
 from tank.image.network_faults import FOREIGN, explained
-from tank.image.refusal import refused
+from tank.image.parts import Part
+from tank.image.refusal import FAILED, refused
+from tank.image.source import ignored
 
 _MOST_RESUMES = 3
 
 Ask = Callable[[Mapping[str, str]], AbstractAsyncContextManager[aiohttp.ClientResponse]]
 
 
-def _ignored(_: int) -> None: ...
+class Wrong(PullFailed):
+    """What came is not what was asked for."""
 
 
 class Blob:
@@ -31,30 +35,56 @@ class Blob:
         self._ask, self._wanted, self._host, self._patience = ask, wanted, host, patience
         self._hash, self._offset = hashlib.sha256(), 0
 
-    async def pieces(self, count: Callable[[int], None] = _ignored) -> AsyncGenerator[bytes, None]:
-        """The bytes in order; `count` is told the length of each piece. Raises PullFailed. Once only; to be closed."""
+    async def pieces(
+        self, count: Callable[[int], None] = ignored, part: Part | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """The bytes in order; `count` is told the length of each piece. Raises PullFailed. Once only; to be closed.
+
+        `part` is what an earlier try has brought; it grows with what comes, and is spoiled by what is wrong.
+        """
+        try:
+            if part is not None:
+                async for piece in part.kept():
+                    self._see(piece, count)
+                    yield piece
+            if self._offset < self._wanted.size or not self._wanted.size:
+                async with aclosing(self._fetched()) as fetched:
+                    async for piece in fetched:
+                        self._see(piece, count)
+                        if part is not None:
+                            await part.add(piece)
+                        yield piece
+            self._check()
+        except Wrong:
+            if part is not None:
+                part.spoil()
+            raise
+
+    def _see(self, piece: bytes, count: Callable[[int], None]) -> None:
+        self._hash.update(piece)
+        self._offset += len(piece)
+        count(len(piece))
+
+    async def _fetched(self) -> AsyncGenerator[bytes, None]:
+        """What the network brings of the bytes that are missing, in as many attempts as are worth it."""
         for left in reversed(range(_MOST_RESUMES + 1)):
             before = self._offset
             try:
                 async with aclosing(self._attempt()) as attempt:
                     async for piece in attempt:
-                        self._hash.update(piece)
-                        self._offset += len(piece)
-                        count(len(piece))
                         yield piece
             except FOREIGN as error:
                 if not left or self._offset == before:
                     raise explained(error, self._host) from error
             if self._offset >= self._wanted.size or self._offset == before:
                 break
-        self._check()
 
     def _check(self) -> None:
         size, digest = self._wanted.size, self._wanted.digest
         if self._offset != size:
             raise refused(f"cannot pull image: {self._host} sent {self._offset} of the {size} bytes of {digest}")
         if f"sha256:{self._hash.hexdigest()}" != digest:
-            raise refused(f"cannot pull image: what {self._host} sent is not {digest}")
+            raise Wrong(FAILED, f"cannot pull image: what {self._host} sent is not {digest}")
         self.complete = True
 
     async def _attempt(self) -> AsyncGenerator[bytes, None]:
@@ -67,9 +97,8 @@ class Blob:
             async for piece in self._paced(response):
                 left -= len(piece)
                 if left < 0:
-                    raise refused(
-                        f"cannot pull image: {self._host} sends more than the {size} bytes of {self._wanted.digest}"
-                    )
+                    what = f"more than the {size} bytes of {self._wanted.digest}"
+                    raise Wrong(FAILED, f"cannot pull image: {self._host} sends {what}")
                 if len(piece) > skip:
                     yield piece[skip:]
                 skip = max(0, skip - len(piece))

@@ -59,12 +59,15 @@ class Extractor:
         os.chown(root, 0, 0)
         os.chmod(root, 0o755)  # noqa: S103 - what a root has when the layer says nothing
         self._remember(b"", 0)
+        for path, mtime in self.tree.adopt():
+            self._remember(path, mtime)
         for entry in members:
             self._count(entry)
             try:
                 self._member(entry, reader)
             except OSError as error:
                 raise _explained(error, entry.name) from error
+        self.tree.uproot()
         self.tree.forget()
         self._set_times()
 

@@ -22,8 +22,8 @@ from tank.image.flights import uninterrupted
 from tank.image.manifest import digest_of
 from tank.image.referrers import Search
 from tank.image.refusal import refused
-from tank.image.registry import RegistryClient
 from tank.image.signature import Key, unsigned
+from tank.image.source import Source
 from tank.image.trust import Receipt
 from tank.model.image import Verdict
 from tank.model.reference import DIGEST, Reference
@@ -53,7 +53,7 @@ class Gate:
         if why := trust.rejected(self._rules, reference):
             raise refused(f"cannot use image: {why}")
 
-    async def admit(self, client: RegistryClient, reference: Reference, chain: Sequence[str]) -> None:
+    async def admit(self, client: Source, reference: Reference, chain: Sequence[str]) -> None:
         """Let the image in whose manifests are `chain`, top first, or raise PullFailed."""
         self.check_rejected(reference)
         known = self._receipt(reference, chain[-1]) or Receipt(chain=tuple(chain[-1:]))
@@ -67,7 +67,7 @@ class Gate:
             await uninterrupted(asyncio.to_thread(self._keep, reference, receipt))
 
     async def _verify(
-        self, client: RegistryClient, reference: Reference, key: Key, path: Path, chain: Sequence[str]
+        self, client: Source, reference: Reference, key: Key, path: Path, chain: Sequence[str]
     ) -> None:
         faults: list[str] = []
         for digest in chain:

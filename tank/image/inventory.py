@@ -47,6 +47,7 @@ def take(blobs: Blobs) -> Inventory:
             images.append(replace(found, references=texts, used_at=written[path]))
     layers = {path.name: _weight(blobs, path.name) for path in _files(blobs.layers) if path.is_dir()}
     written |= {blobs.layers / name: _mtime(blobs.layers / f"{name}.json") for name in layers}
+    written |= {path: _mtime(path) for path in _files(blobs.packed)}
     return Inventory(images=tuple(images), layers=layers, written=written)
 
 

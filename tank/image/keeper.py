@@ -68,6 +68,9 @@ class Keeper:
         kept = frozenset[str]().union(*(each.layers for each in seen.images if each.digest not in gone))
         lost = frozenset[str]().union(*(each.layers for each in seen.images if each.digest in gone))
         self._aside(self._blobs.layers / name for name in lost - kept - self.claims.layers())
+        stays = frozenset[str]().union(*(each.packed for each in seen.images if each.digest not in gone))
+        goes = frozenset[str]().union(*(each.packed for each in seen.images if each.digest in gone))
+        self._aside(self._blobs.packed / name for name in goes - stays)
         return tuple(gone)
 
     def _unname(self, image: Kept, *, keeps_config: bool) -> None:
@@ -88,6 +91,7 @@ class Keeper:
         named = {self._document(each) for image in counts for each in (image.digest, image.config)}
         named |= {self._blobs.layers / name for image in counts for name in image.layers}
         named |= {self._blobs.layers / name for name in self.claims.layers()}
+        named |= {self._blobs.packed / name for image in counts for name in image.packed}
         named |= {self._document(each) for each in needed}
         now = self._wall()
         old = [path for path, at in seen.written.items() if path not in named and now - at >= MIN_AGE]

@@ -8,36 +8,52 @@ flight, if they get it from the same registry: a slow one must not hold up who g
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tank.errors import PullFailed
 from tank.host import openat
+from tank.image import chain
 from tank.image.blobs import Blobs, LayerRecord
+from tank.image.chain import Skeleton
+from tank.image.download import Wrong
 from tank.image.flights import Flights, together, uninterrupted
 from tank.image.manifest import Descriptor
+from tank.image.packed import Packed
+from tank.image.parts import Part, Parts
 from tank.image.progress import LayerProgress
 from tank.image.refusal import refused
-from tank.image.registry import RegistryClient
 from tank.image.room import Room
 from tank.image.selection import Selected
+from tank.image.source import LAYERS_AT_ONCE, Download, Source, Stream
 from tank.image.unpack import Unpacked, bounds_for, unpack
 from tank.model.reference import Reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One layer to bring. `diff_id` is the digest of its uncompressed tar."""
+    """One layer to bring. `diff_id` is the digest of its uncompressed tar.
+
+    One that is rewritten for those below has the `chain_id` of them all, and a `skeleton` to grow on.
+    """
 
     registry: str
     descriptor: Descriptor
     diff_id: str
+    chain_id: str = ""
+    skeleton: Skeleton = ()
 
     @property
     def key(self) -> Hashable:
         """What its flight goes by."""
         return (self.registry, self.descriptor.digest, self.diff_id)
+
+    @property
+    def name(self) -> str:
+        """The digest that its directory is called by."""
+        return self.chain_id or self.diff_id
 
 
 def layers_of(reference: Reference, image: Selected) -> tuple[Layer, ...]:
@@ -48,17 +64,24 @@ def layers_of(reference: Reference, image: Selected) -> tuple[Layer, ...]:
     )
 
 
+def _chained(layers: Sequence[Layer]) -> Iterable[tuple[Layer, str]]:
+    return zip(layers, chain.ids([each.diff_id for each in layers]), strict=True)
+
+
 class Layers:
     """Every layer under way."""
 
     def __init__(self, blobs: Blobs, room: Room) -> None:
         self._blobs, self._room, self._flights = blobs, room, Flights()
+        self._parts, self._local = Parts(blobs), asyncio.Semaphore(LAYERS_AT_ONCE)
         self._counts: dict[Hashable, int] = {}  # bytes that have come
 
-    async def bring(self, client: RegistryClient, reference: Reference, layers: tuple[Layer, ...]) -> None:
+    async def bring(self, source: Source, reference: Reference, layers: tuple[Layer, ...]) -> None:
         """Have all of them here. Raises PullFailed, OSError; the first failure ends the rest."""
-        different = {layer.key: layer for layer in layers}.values()
-        await together(*(self._bring(client, reference, layer) for layer in different))
+        places = [(layer, chain.settled(self._blobs, layer.diff_id, chain_id)) for layer, chain_id in _chained(layers)]
+        different = {layer.key: layer for layer, place in places if place is None}.values()
+        await together(*(self._bring(source, reference, layer) for layer in different))
+        await self._settle(source, reference, layers)
 
     def progress(self, layer: Layer) -> LayerProgress:
         """How far one is."""
@@ -81,30 +104,81 @@ class Layers:
         """End every flight."""
         await self._flights.close()
 
-    async def _bring(self, client: RegistryClient, reference: Reference, layer: Layer) -> None:
-        if self._blobs.layer(layer.diff_id) is None:
-            await self._flights.join(layer.key, lambda: self._fetch(client, reference, layer))
+    async def _bring(self, source: Source, reference: Reference, layer: Layer) -> None:
+        if self._blobs.layer(layer.name) is None:
+            await self._flights.join((layer.key, layer.name), lambda: self._fetch(source, reference, layer))
 
-    async def _fetch(self, client: RegistryClient, reference: Reference, layer: Layer) -> None:
-        async with client.slots:
-            if self._blobs.layer(layer.diff_id) is not None:
-                return
-            stage = self._blobs.stage()
+    async def _settle(self, source: Source, reference: Reference, layers: tuple[Layer, ...]) -> None:
+        """Rewrite the layers that mean something else on top of those below, from the bottom up."""
+        below: list[Path] = []
+        for layer, chain_id in _chained(layers):
+            place = chain.settled(self._blobs, layer.diff_id, chain_id)
+            if place is None:
+                place = await self._rewritten(source, reference, replace(layer, chain_id=chain_id), below)
+            below.append(place)
+
+    async def _rewritten(self, source: Source, reference: Reference, layer: Layer, below: Sequence[Path]) -> Path:
+        skeleton = await asyncio.to_thread(chain.skeleton, self._blobs, layer.diff_id, below)
+        if skeleton:
+            await self._bring(source, reference, replace(layer, skeleton=skeleton))
+        name = layer.name if skeleton else layer.diff_id
+        return await uninterrupted(asyncio.to_thread(chain.note, self._blobs, layer.name, name))
+
+    async def _fetch(self, source: Source, reference: Reference, layer: Layer) -> None:
+        """Each way to have the layer in turn, what lies here first; what one has brought is a part for the next."""
+        packed = self._blobs.packed_layer(layer.descriptor.digest)
+        ways = list(source.downloads(reference, layer.descriptor))
+        if packed.is_file():
+            ways.insert(0, Download(self._local, lambda: Packed(packed, layer.descriptor), keeps=False))
+        for place, way in enumerate(ways):
             try:
-                made = await self._unpack(client, reference, layer, stage)
-                await uninterrupted(asyncio.to_thread(self._keep, stage, made))
-            finally:
-                self._counts.pop(layer.key, None)
-                await uninterrupted(asyncio.to_thread(openat.remove_tree, stage))
+                await self._try(way, layer)
+            except PullFailed:
+                if place + 1 == len(ways):
+                    raise
+            else:
+                return
 
-    async def _unpack(self, client: RegistryClient, reference: Reference, layer: Layer, stage: Path) -> Unpacked:
+    async def _try(self, way: Download, layer: Layer) -> None:
+        """A part that turns out to be wrong is no fault of who had only the rest to give: once more, without it."""
+        async with way.slots:
+            for again in (True, False):
+                if self._blobs.layer(layer.name) is not None:
+                    return
+                digest, size = layer.descriptor.digest, layer.descriptor.size
+                part = self._parts.take(digest, size) if way.keeps else None
+                try:
+                    await self._attempt(way.stream(), layer, part)
+                except Wrong:
+                    if not again or part is None or not part.resumed:
+                        raise
+                else:
+                    return
+
+    async def _attempt(self, stream: Stream, layer: Layer, part: Part | None) -> None:
+        stage = self._blobs.stage()
+        try:
+            if layer.skeleton:
+                await uninterrupted(asyncio.to_thread(chain.plant, stage, layer.skeleton))
+            made = await self._unpack(stream, layer, stage, part)
+            if part is not None:
+                await part.close()
+            await uninterrupted(asyncio.to_thread(self._keep, stage, layer, made))
+            if part is not None:
+                part.whole()
+        finally:
+            self._counts.pop(layer.key, None)
+            if part is not None:
+                await self._parts.give(part)
+            await uninterrupted(asyncio.to_thread(openat.remove_tree, stage))
+
+    async def _unpack(self, stream: Stream, layer: Layer, stage: Path, part: Part | None) -> Unpacked:
         def count(length: int) -> None:
             self._counts[layer.key] = self._counts.get(layer.key, 0) + length
 
-        blob = client.blob(reference, layer.descriptor)
-        async with aclosing(blob.pieces(count)) as pieces:
+        async with aclosing(stream.pieces(count, part)) as pieces:
             made = await unpack(pieces, stage, bounds_for(layer.descriptor.size, self._room))
-        if not blob.complete:
+        if not stream.complete:
             raise refused(f"cannot unpack layer: {layer.descriptor.digest} was not read to its end")
         if made.diff_id != layer.diff_id:
             raise refused(
@@ -112,7 +186,7 @@ class Layers:
             )
         return made
 
-    def _keep(self, stage: Path, made: Unpacked) -> None:
+    def _keep(self, stage: Path, layer: Layer, made: Unpacked) -> None:
         record = LayerRecord(
             size=made.size,
             entries=made.entries,
@@ -120,4 +194,4 @@ class Layers:
             implicit=made.implicit,
         )
         marks = [path for path in made.opaque if path]
-        self._blobs.keep_layer(stage, made.diff_id, record, marks)
+        self._blobs.keep_layer(stage, layer.name, record, marks)

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 
 from tank.config import Settings
 from tank.errors import PullFailed
-from tank.image import credentials, platform, refusal, shelf
+from tank.image import chain, credentials, platform, refusal, shelf
 from tank.image.blobs import Blobs
 from tank.image.claims import Claims
 from tank.image.dial import Patience
@@ -22,13 +22,15 @@ from tank.image.flights import Flights, uninterrupted
 from tank.image.gate import Gate
 from tank.image.keeper import Keeper
 from tank.image.layers import Layer, Layers, layers_of
+from tank.image.mirror import Mirror, Mirrored
 from tank.image.progress import Progress
 from tank.image.refusal import no_room, refused, shown
 from tank.image.registry import RegistryClient
 from tank.image.room import Room
-from tank.image.selection import Selection
+from tank.image.selection import Selected, Selection
 from tank.image.shelf import Shelf
 from tank.image.signature import unsigned
+from tank.image.source import Source
 from tank.model import reference as references
 from tank.model.image import Image, Verdict
 from tank.model.reference import Reference
@@ -58,6 +60,7 @@ class ImageStore:
         self._gate = Gate(settings.trust, self._blobs)
         self._flights = Flights()
         self._clients: dict[str, RegistryClient] = {}
+        self._mirrored: dict[str, Mirrored] = {}
         self._parts: dict[str, tuple[Layer, ...]] = {}  # of each image under way, by its key
         self._keys: dict[str, str] = {}  # of each reference under way, as it was asked for
         self._fallbacks: dict[str, str] = {}
@@ -174,19 +177,25 @@ class ImageStore:
             self.claims.end(key)
 
     async def _bring(self, wanted: Reference, key: str) -> Image:
-        client = self._client(wanted.registry)
-        selection = Selection(client=client, blobs=self._blobs, reference=wanted, accepted=self._accepted)
+        source = self._source(wanted.registry)
+        selection = Selection(client=source, blobs=self._blobs, reference=wanted, accepted=self._accepted)
         selected = await selection.run()
-        await self._gate.admit(client, wanted, selected.chain)
+        await self._gate.admit(source, wanted, selected.chain)
+        image = await self._complete(source, wanted, selected, key)
+        await uninterrupted(asyncio.to_thread(self._blobs.remember, key, selected.digest))
+        return image
+
+    async def _complete(self, source: Source, wanted: Reference, selected: Selected, key: str) -> Image:
+        """Bring the layers of a chosen image, and last of all keep its documents: then it is here."""
         self._parts[key] = layers_of(wanted, selected)
-        self.claims.begin(key, (each.diff_id.removeprefix("sha256:") for each in self._parts[key]))
+        diff_ids = selected.configuration.diff_ids
+        self.claims.begin(key, (each.removeprefix("sha256:") for each in (*diff_ids, *chain.ids(diff_ids))))
         await self._admit()
-        await self._layers.bring(client, wanted, self._parts[key])
+        await self._layers.bring(source, wanted, self._parts[key])
         await uninterrupted(asyncio.to_thread(self._keep, selected.documents))
         image = self._shelf.image(selected.digest)
         if image is None:
             raise refused(f"cannot keep image: {wanted} is not whole after its pull")
-        await uninterrupted(asyncio.to_thread(self._blobs.remember, key, selected.digest))
         self._blobs.touch(selected.digest)
         self._claimed(image)
         return image
@@ -213,6 +222,17 @@ class ImageStore:
     def _keep(self, documents: Sequence[bytes]) -> None:
         for each in documents:
             self._blobs.write(each)
+
+    def _source(self, host: str) -> Source:
+        """The registry, behind its mirrors if it has any."""
+        configured = self._settings.registries.get(host)
+        if configured is None or not configured.mirrors:
+            return self._client(host)
+        if host not in self._mirrored:
+            pairs = [each.partition("/") for each in configured.mirrors]
+            mirrors = [Mirror(self._client(each), each, prefix) for each, _, prefix in pairs]
+            self._mirrored[host] = Mirrored(self._client(host), mirrors)
+        return self._mirrored[host]
 
     def _client(self, host: str) -> RegistryClient:
         if host not in self._clients:

@@ -19,7 +19,7 @@ from tank.image import document, manifest, signature
 from tank.image.document import Object
 from tank.image.manifest import Descriptor
 from tank.image.refusal import Missing
-from tank.image.registry import RegistryClient
+from tank.image.source import Source
 from tank.image.signature import Claim
 from tank.model.reference import Reference
 
@@ -34,7 +34,7 @@ _ARTIFACT = "application/vnd.dev.cosign.artifact.sig.v1+json"
 class Search:
     """The search for signatures of one manifest. `damaged`: why candidates could not be read."""
 
-    client: RegistryClient
+    client: Source
     reference: Reference
     digest: str
     damaged: list[str]

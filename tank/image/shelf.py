@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tank.errors import PullFailed
-from tank.image import manifest
+from tank.image import chain, manifest
 from tank.image.blobs import Blobs
 from tank.image.collect import Kept
 from tank.image.manifest import Configuration, Manifest
@@ -51,7 +51,9 @@ class Shelf:
         if documents is None:
             return None
         stack = self._stack(documents[1].diff_ids)
-        names = {each.removeprefix("sha256:") for each in documents[1].diff_ids} | {each.name for each in stack or ()}
+        diff_ids = documents[1].diff_ids
+        names = {each.removeprefix("sha256:") for each in (*diff_ids, *chain.ids(diff_ids))} if stack is None else set()
+        names |= {each.name for each in stack or ()}
         return Kept(
             digest=digest,
             layers=frozenset(names),
@@ -59,6 +61,7 @@ class Shelf:
             size=documents[0].size,
             config=documents[0].config.digest,
             whole=stack is not None,
+            packed=frozenset(each.digest.removeprefix("sha256:") for each in documents[0].layers),
         )
 
     def _read(self, digest: str) -> tuple[Manifest, Configuration] | None:
@@ -88,8 +91,9 @@ class Shelf:
         layer with an opaque root nothing shows; the overlay itself does not look for that mark on a root.
         """
         stack: list[Path] = []
-        for diff_id in reversed(diff_ids):
-            path = self._blobs.layer(diff_id)
+        pairs = zip(diff_ids, chain.ids(diff_ids), strict=True)
+        for diff_id, chain_id in reversed(list(pairs)):
+            path = chain.settled(self._blobs, diff_id, chain_id)
             if path is None:
                 return None
             if path not in stack:

@@ -2,8 +2,10 @@
 
 Paths are resolved as after chroot into the root: a symbolic link made by the same layer is followed and ends
 inside. Where a parent has no entry of its own yet it is made, also behind a link whose target is not there yet, and
-noted in `implicit`. A whiteout that meets a directory of its own layer becomes "opaque": whiteouts hide only what
-lies below (OCI). Opaque marks need a privilege that the unpacker has given up: they are noted in `opaque`.
+noted in `implicit`. What stands there from the beginning is the skeleton of the layers below (`tank.image.chain`):
+its links lead on, and go in the end unless the layer replaced them. A whiteout that meets a directory of its own layer
+becomes "opaque": whiteouts hide only what lies below (OCI). Opaque marks need a privilege that the unpacker has given
+up: they are noted in `opaque`.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
+from collections.abc import Iterator
 
 from tank.host import openat
 from tank.image.refusal import refused, shown
@@ -31,6 +34,31 @@ class Tree:
         self.opaque: dict[bytes, None] = {}
         self._noted, self._searched = 0, 0
         self._open: dict[bytes, int] = {}
+        self._planted: dict[bytes, int] = {}  # links of the skeleton, held open so that no other file gets their inode
+
+    def adopt(self) -> Iterator[tuple[bytes, int]]:
+        """Look at the skeleton, if there is one: each of its directories and when it was changed (nanoseconds)."""
+        for path, folders, files, directory in os.fwalk(b".", dir_fd=self.root):
+            for base in (*folders, *files):
+                name = os.path.join(path, base)[2:]
+                found = os.stat(base, dir_fd=directory, follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode):
+                    yield name, found.st_mtime_ns
+                    continue
+                if len(self._planted) >= _KEPT_OPEN:
+                    raise refused("cannot unpack layer: too many of its directories are links in the layers below")
+                self._planted[name] = os.open(base, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+
+    def uproot(self) -> None:
+        """Remove what is left of the links of the skeleton."""
+        for path, link in self._planted.items():
+            parent, _, base = path.rpartition(b"/")
+            above = self.existing(parent)
+            found = None if above is None else _look(above, base)
+            if found is not None and found.st_ino == os.fstat(link).st_ino:
+                os.unlink(base, dir_fd=above)
+            os.close(link)
+        self._planted.clear()
 
     def directory(self, path: bytes) -> int:
         """A descriptor, valid until the next call, for the directory `path`, made if it is not there."""
@@ -98,14 +126,18 @@ class Tree:
         try:
             os.mknod(base, stat.S_IFCHR, _WHITEOUT, dir_fd=parent)
         except FileExistsError:
-            if stat.S_ISDIR(os.stat(base, dir_fd=parent, follow_symlinks=False).st_mode):
+            found = os.stat(base, dir_fd=parent, follow_symlinks=False)
+            if stat.S_ISDIR(found.st_mode):
                 self.mark_opaque(path)
+            elif any(found.st_ino == os.fstat(link).st_ino for link in self._planted.values()):
+                self.vacate(path, parent, base)
+                self.hide(path, parent, base)
         else:
             os.chown(base, 0, 0, dir_fd=parent, follow_symlinks=False)
 
     def mark_opaque(self, path: bytes) -> None:
         """Nothing of the layers below shows in the directory `path`."""
-        self._note(self.opaque, path)
+        self._note(self.opaque, self._made(path) if self._planted else path)
 
     def _note(self, marks: dict[bytes, None], path: bytes) -> None:
         if path not in marks:

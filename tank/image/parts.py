@@ -1,0 +1,139 @@
+"""Compressed layers on the disk: as far as they have come, so that a broken download goes on (R24), and whole.
+
+A part is bytes from the beginning of a blob, named by the digest that the whole must have. Nothing is known of it: who
+takes it up reads it again from its first byte, hashes it, and asks the network for the rest. So a part may come from
+another host, from a daemon that was killed, or be damaged: what is wrong is found when the whole is compared with its
+digest, and then the part is thrown away. A disk that is full ends the keeping, not the pull.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+from tank.image.blobs import Blobs
+from tank.image.flights import uninterrupted
+
+OLDEST = 86_400.0  # seconds after which nobody will come back for a part
+_PIECE = 2**20
+
+
+class Part:
+    """One part, while its blob is on its way. `resumed`: bytes that an earlier try had brought."""
+
+    def __init__(self, blobs: Blobs, digest: str, size: int) -> None:
+        """`size`: of the whole blob; a part that is longer is none. Raises OSError."""
+        path = blobs.part(digest)
+        self.digest, self._path, self._whole = digest, path, blobs.packed_layer(digest)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self.resumed = os.fstat(self._file).st_size
+        if self.resumed > size:
+            self._shorten()
+        self.spoiled = False
+        self._broken = self._closed = False
+        self._held: list[bytes] = []
+        self._length = 0
+        self._writing: asyncio.Future[None] | None = None
+
+    def restart(self) -> None:
+        """Forget what an earlier try had brought. Raises OSError."""
+        self._shorten()
+
+    async def kept(self) -> AsyncIterator[bytes]:
+        """What is there, in pieces. Raises OSError."""
+        offset = 0
+        while offset < self.resumed:
+            piece = await asyncio.to_thread(os.pread, self._file, min(_PIECE, self.resumed - offset), offset)
+            if not piece:
+                return
+            offset += len(piece)
+            yield piece
+
+    async def add(self, piece: bytes) -> None:
+        """The next bytes. They are written in a thread, while others come."""
+        self._held.append(piece)
+        self._length += len(piece)
+        if self._length >= _PIECE:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        if self._writing is not None:
+            await asyncio.shield(self._writing)  # a thread goes on when its waiter is cancelled
+        held, self._held, self._length = self._held, [], 0
+        self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, held))
+
+    def _write(self, pieces: list[bytes]) -> None:
+        if self._broken:
+            return
+        try:
+            os.lseek(self._file, 0, os.SEEK_END)
+            for piece in pieces:
+                if os.write(self._file, piece) != len(piece):
+                    raise OSError
+        except OSError:
+            self._broken = True
+            with suppress(OSError):
+                self._shorten()
+
+    def _shorten(self) -> None:
+        os.ftruncate(self._file, 0)
+        self.resumed = 0
+
+    def spoil(self) -> None:
+        """What has come is not the blob: nobody shall take it up."""
+        self.spoiled = True
+
+    async def close(self) -> None:
+        """Keep what has come, or remove what is spoiled; to its end. Repeatable."""
+        if not self._closed:
+            self._closed = True
+            await uninterrupted(self._close())
+
+    async def _close(self) -> None:
+        await self._flush()
+        if self._writing is not None:
+            await self._writing
+        os.close(self._file)
+        if self.spoiled or self._broken:
+            self._path.unlink(missing_ok=True)
+
+    def whole(self) -> None:
+        """All of it has come, is proven, and was closed: it gets its name. Durable with the next sync of the disk."""
+        if not (self.spoiled or self._broken):
+            os.rename(self._path, self._whole)
+
+
+class Parts:
+    """The parts of one image store. Two flights for one blob do not share its part: the second goes without."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._taken: set[str] = set()
+
+    def take(self, digest: str, size: int) -> Part | None:
+        """The part of this blob, to be given back; None when it is taken, or the disk refuses."""
+        if digest in self._taken:
+            return None
+        try:
+            part = Part(self._blobs, digest, size)
+        except OSError:
+            return None
+        self._taken.add(digest)
+        return part
+
+    async def give(self, part: Part) -> None:
+        """Let others take it up, if it is worth it."""
+        try:
+            await part.close()
+        finally:
+            self._taken.discard(part.digest)
+
+
+def forgotten(blobs: Blobs, now: float | None = None) -> list[Path]:
+    """Parts that nobody came back for. `now` is wall clock, with which file times are compared."""
+    at = time.time() if now is None else now
+    return [each for each in blobs.parts.iterdir() if at - each.stat().st_mtime > OLDEST]
