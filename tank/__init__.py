@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from tank.model.pod import Empty as Empty
     from tank.model.pod import EnvVar as EnvVar
     from tank.model.pod import HostPath as HostPath
+    from tank.model.pod import ImageVolume as ImageVolume
     from tank.model.pod import Limits as Limits
     from tank.model.pod import Managed as Managed
     from tank.model.pod import Mount as Mount
@@ -96,7 +97,7 @@ _live("tank.client.values", "Event ExecResult LogLine Plan Revision Step Why")
 _live("tank.errors", "Conflict Denied Failed InvalidSpec NotFound Problem TankError Timeout Unavailable")
 _live("tank.errors", "Unsupported")
 _live("tank.model.pod", "Backoff Container Cpu Empty EnvVar HostPath Limits Managed Mount Network Nic Pod")
-_live("tank.model.pod", "Rootfs Route Security Tmpfs Volume")
+_live("tank.model.pod", "ImageVolume Rootfs Route Security Tmpfs Volume")
 _live("tank.model.status", "AddressStatus Condition ContainerStatus Status Termination")
 __all__ = ["aio", *sorted(_HOMES)]
 

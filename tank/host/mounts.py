@@ -61,11 +61,37 @@ def _overlay_by_configuration(
         for flag in flags:
             syscalls.fsconfig(fd, syscalls.FSCONFIG_SET_FLAG, flag)
         syscalls.fsconfig(fd, syscalls.FSCONFIG_CMD_CREATE)
-        mounted = syscalls.fsmount(fd, syscalls.MOUNT_ATTR_NODEV)
-        try:
-            syscalls.move_mount(mounted, str(target))
-        finally:
-            os.close(mounted)
+        _attach(fd, target, syscalls.MOUNT_ATTR_NODEV)
+
+
+def read_only(layers: Sequence[Path], empty: Path, target: Path) -> None:
+    """Mount `layers` (lowest first) at `target`, never to be written. Raises Failed.
+
+    `empty` is an empty directory: an overlay of one layer alone, without a place to write, is none.
+    """
+    try:
+        if _has_lowerdir_plus():
+            with _descriptors([each for each in (*layers, empty) if _is_long(each)]) as short, _context() as fd:
+                syscalls.fsconfig(fd, syscalls.FSCONFIG_SET_STRING, "source", "tank")
+                for layer in (*reversed(layers), empty):
+                    syscalls.fsconfig(fd, syscalls.FSCONFIG_SET_STRING, "lowerdir+", short.get(layer, str(layer)))
+                syscalls.fsconfig(fd, syscalls.FSCONFIG_CMD_CREATE)
+                _attach(fd, target, syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_RDONLY)
+        else:
+            with _descriptors([*layers, empty]) as short:
+                lower = ":".join(short[layer] for layer in (*reversed(layers), empty))
+                flags = syscalls.MS_NODEV | syscalls.MS_RDONLY
+                syscalls.mount("tank", str(target), "overlay", flags, _fitting(f"lowerdir={lower}", len(layers)))
+    except OSError as error:
+        raise Failed(f"cannot mount the image at {target}: {error.strerror}") from error
+
+
+def _attach(fd: int, target: Path, attributes: int) -> None:
+    mounted = syscalls.fsmount(fd, attributes)
+    try:
+        syscalls.move_mount(mounted, str(target))
+    finally:
+        os.close(mounted)
 
 
 @contextmanager
@@ -89,9 +115,13 @@ def _overlay_by_options(layers: Sequence[Path], upper: Path, work: Path, target:
     with _descriptors([*layers, upper, work]) as short:
         lower = ":".join(short[layer] for layer in reversed(layers))
         options = ",".join([f"lowerdir={lower}", f"upperdir={short[upper]}", f"workdir={short[work]}", *flags])
-        if len(options) > _LONGEST_OPTIONS:
-            raise Failed(f"cannot mount {len(layers)} layers: this kernel takes fewer")
-        syscalls.mount("tank", str(target), "overlay", syscalls.MS_NODEV, options)
+        syscalls.mount("tank", str(target), "overlay", syscalls.MS_NODEV, _fitting(options, len(layers)))
+
+
+def _fitting(options: str, layers: int) -> str:
+    if len(options) > _LONGEST_OPTIONS:
+        raise Failed(f"cannot mount {layers} layers: this kernel takes fewer")
+    return options
 
 
 @contextmanager

@@ -45,7 +45,7 @@ class Gate:
             try:
                 mark = _key(path).mark
             except PullFailed as error:
-                return Verdict(admitted=False, text=error.message)
+                return Verdict(admitted=False, text=error.message, reason=error.reason)
         return trust.verdict(self._rules, reference, self._receipt(reference, digest), mark)
 
     def check_rejected(self, reference: Reference) -> None:
@@ -66,9 +66,7 @@ class Gate:
         if receipt != known:  # else there is nothing that the image does not say itself
             await uninterrupted(asyncio.to_thread(self._keep, reference, receipt))
 
-    async def _verify(
-        self, client: Source, reference: Reference, key: Key, path: Path, chain: Sequence[str]
-    ) -> None:
+    async def _verify(self, client: Source, reference: Reference, key: Key, path: Path, chain: Sequence[str]) -> None:
         faults: list[str] = []
         for digest in chain:
             search = Search(client=client, reference=reference, digest=digest, damaged=faults)

@@ -19,8 +19,8 @@ from tank.image import document, manifest, signature
 from tank.image.document import Object
 from tank.image.manifest import Descriptor
 from tank.image.refusal import Missing
-from tank.image.source import Source
 from tank.image.signature import Claim
+from tank.image.source import Source
 from tank.model.reference import Reference
 
 T = TypeVar("T")

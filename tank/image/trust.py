@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tank.image.refusal import FAILED, UNSIGNED
 from tank.model.image import Verdict
 from tank.model.reference import Reference
 from tank.model.trust import Trust, rule_for
@@ -52,10 +53,10 @@ def key_for(rules: Sequence[Trust], reference: Reference) -> Path | None:
 def verdict(rules: Sequence[Trust], reference: Reference, receipt: Receipt | None, mark: str) -> Verdict:
     """What the rules say of an image that is here. `mark`: of the key that they ask for, as it is now."""
     if why := rejected(rules, reference):
-        return Verdict(admitted=False, text=why)
+        return Verdict(admitted=False, text=why, reason=FAILED)
     key = key_for(rules, reference)
     if key is None:
         return ACCEPTED
     if receipt is not None and mark and mark in receipt.keys:
         return Verdict(admitted=True, text=f"signed with {key}")
-    return Verdict(admitted=False, text=f"no signature with {key} is on record")
+    return Verdict(admitted=False, text=f"no signature with {key} is on record", reason=UNSIGNED)

@@ -110,9 +110,14 @@ _ENV_LIST = ListOf(
     most=5000,
 )
 
+REFERENCE = text(_image, minLength=1)
+PULL = Field(
+    choice("always", "if_missing", "never", "prefer_fresh"),
+    "When to ask the registry. Default: always for no tag or latest, else if_missing.",
+)
 IMAGE: Kind = Either(
     (
-        text(_image, minLength=1),
+        REFERENCE,
         Record(
             "an image",
             {"rootfs": Field(PATH, "A directory of the host used as the root, never written to.", required=True)},
@@ -179,10 +184,7 @@ CONTAINER = Record(
     {
         "name": Field(NAME, "Unique in the pod.", required=True),
         "image": Field(IMAGE, "An OCI reference such as nginx:1.27, or {rootfs: /path}.", required=True),
-        "pull": Field(
-            choice("always", "if_missing", "never", "prefer_fresh"),
-            "When to ask the registry. Default: always for no tag or latest, else if_missing.",
-        ),
+        "pull": PULL,
         "command": Field(
             ListOf(text(), most=10_000, hint=_ARGV_HINT), "Replaces the image's entry point and arguments."
         ),
@@ -204,6 +206,9 @@ CONTAINER = Record(
         ),
         "reaper": Field(flag(), "Run a small init as PID 1 that forwards signals and reaps.", default=False),
         "security": Field(SECURITY, "Privileges. The defaults suit ordinary images."),
+        "size": Field(
+            size(least=2**20), "The most that its writable layer holds, where the file system has project quotas."
+        ),
         "ulimits": Field(
             MapOf(
                 words.rlimit_name,
@@ -223,7 +228,7 @@ CONTAINER = Record(
             "Resource limits by name: nofile: 65536, or [soft, hard].",
         ),
     },
-    later=frozenset({"env_from", "probes", "hooks", "devices", "size", "termination_message", "oom"}),
+    later=frozenset({"env_from", "probes", "hooks", "devices", "termination_message", "oom"}),
     foreign={
         "cmd": "args",
         "entrypoint": "command",

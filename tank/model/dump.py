@@ -8,7 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from tank.model.pod import Container, Cpu, Empty, EnvVar, HostPath, Managed, Nic, Pod, Rootfs, Source, Tmpfs, Value
+from tank.model.pod import (
+    Container,
+    Cpu,
+    Empty,
+    EnvVar,
+    HostPath,
+    ImageVolume,
+    Managed,
+    Nic,
+    Pod,
+    Rootfs,
+    Source,
+    Tmpfs,
+    Value,
+)
 from tank.model.words import UNLIMITED
 
 
@@ -45,7 +59,7 @@ def _limit(value: int) -> int | str:
 
 
 def _plain(value: Any, *, sparse: bool) -> Any:
-    if isinstance(value, (Managed, HostPath, Tmpfs, Empty)):
+    if isinstance(value, (Managed, HostPath, Tmpfs, Empty, ImageVolume)):
         return dump_source(value)
     if isinstance(value, Cpu):
         return [value.quota, value.period]
@@ -69,5 +83,7 @@ def dump_source(source: Source) -> Any:
             return {"host": path, "kind": kind} if kind else {"host": path}
         case Tmpfs(size=size):
             return {"tmpfs": {} if size is None else {"size": size}}
+        case ImageVolume(image=image, pull=pull):
+            return {"image": image, "pull": pull}
         case Empty():  # pragma: no branch (there is no other)
             return {"empty": {}}

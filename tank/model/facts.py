@@ -56,10 +56,12 @@ class ImageState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFact:
-    """The image that the spec of a container asks for, now. `digest` is set when READY."""
+    """An image that the spec asks for, now. `digest` is set when READY, which it is not while the rules of trust
+    refuse it; `trust` is what they say of the image that runs, else of the one that is to run."""
 
     state: ImageState
     digest: str | None = None
+    trust: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,8 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the rules of trust say of an image, and in words why."""
+    """What the rules of trust say of an image, in words too. `reason` of C5: when it is not admitted."""
 
     admitted: bool
     text: str = ""
+    reason: str = ""

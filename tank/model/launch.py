@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tank.model.image import Image
 from tank.model.pod import Container, Pod
@@ -11,7 +12,10 @@ from tank.model.record import Address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """All that is needed to create one attempt. `image` None: the container has a rootfs."""
+    """All that is needed to create one attempt. `image` None: the container has a rootfs.
+
+    `volumes`: the images that are volumes, by the volume's name.
+    """
 
     uid: str
     pod: Pod
@@ -19,6 +23,7 @@ class Launch:
     attempt: int
     image: Image | None
     addresses: tuple[Address, ...] = ()
+    volumes: Mapping[str, Image] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from tank.model.checks import check_pod
 from tank.model.document import Malformed, Tree, decoded
 from tank.model.dump import dump_pod
 from tank.model.faults import BAD, Faults, Path, Spot, quoted, raise_all
-from tank.model.pod import Pod
+from tank.model.pod import ImageVolume, Pod
 from tank.model.pod_fields import POD
 
 __all__ = ["Defaults", "Format", "dump_pod", "parse_documents", "parse_pod"]
@@ -124,6 +124,9 @@ def _written(pod: Pod) -> dict[str, Any]:
     for container, mapping in zip(pod.containers, written["containers"], strict=True):
         if "pull" not in container.model_fields_set:
             mapping.pop("pull", None)
+    for volume, mapping in zip(pod.volumes, written.get("volumes", ()), strict=True):
+        if isinstance(volume.source, ImageVolume) and "pull" not in volume.source.model_fields_set:
+            mapping["source"].pop("pull", None)
     if "grace" not in pod.model_fields_set:
         del written["grace"]
     return written
@@ -151,3 +154,7 @@ def _complete(draft: dict[str, Any], defaults: Defaults) -> None:
     for container in draft["containers"]:
         if isinstance(container["image"], str):
             container.setdefault("pull", reference.parse(container["image"]).default_pull)
+    for volume in draft.get("volumes", ()):
+        source = volume.get("source", {})
+        if "image" in source:
+            source.setdefault("pull", reference.parse(source["image"]).default_pull)

@@ -101,6 +101,7 @@ class Container(Value):
     reaper: bool = False
     security: Security = Security()
     ulimits: dict[str, tuple[int, int]] = Field(default_factory=dict)  # name -> (soft, hard)
+    size: int | None = None  # of its writable layer, bytes; None: as the disk has
 
 
 class Managed(Value):
@@ -131,7 +132,15 @@ class Empty(Value):
     type: Literal["empty"] = "empty"
 
 
-Source = Annotated[Managed | HostPath | Tmpfs | Empty, Field(discriminator="type")]
+class ImageVolume(Value):
+    """The files of an image, never written to. `image` as the user wrote it."""
+
+    type: Literal["image"] = "image"
+    image: str
+    pull: PullPolicy = "if_missing"  # the parser writes C6's default at creation
+
+
+Source = Annotated[Managed | HostPath | Tmpfs | Empty | ImageVolume, Field(discriminator="type")]
 
 
 class Volume(Value):
@@ -190,6 +199,10 @@ class Pod(Value):
     def container(self, name: str) -> Container | None:
         """The container called `name`."""
         return next((each for each in self.containers if each.name == name), None)
+
+    def volume(self, name: str) -> Volume | None:
+        """The volume called `name`."""
+        return next((each for each in self.volumes if each.name == name), None)
 
     def restart_of(self, container: Container) -> RestartPolicy:
         """The policy that holds for `container`."""

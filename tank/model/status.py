@@ -43,6 +43,7 @@ class ContainerStatus:
     retry_at: str | None = None
     image: str = ""
     image_digest: str = ""
+    image_trust: str = ""  # what the rules of trust say of it, in words
     last: tuple[Termination, ...] = ()  # newest first
 
 

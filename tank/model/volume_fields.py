@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tank.model import words
-from tank.model.container_fields import NAME, PATH
+from tank.model.container_fields import NAME, PATH, PULL, REFERENCE
 from tank.model.faults import BAD, Spot, did_you_mean
 from tank.model.grammar import Field, Record, Scalar, Schema, choice, flag, whole, wrong_type
 from tank.model.quantities import size
 
 PAGE = 4096
-LATER_SOURCES = frozenset({"secret", "config", "image"})
+LATER_SOURCES = frozenset({"secret", "config"})
 HOST_KINDS = ("directory", "file", "socket", "directory_or_create", "file_or_create")
 
 SOURCES: Mapping[str, Record] = {
@@ -47,6 +47,14 @@ SOURCES: Mapping[str, Record] = {
                 required=True,
             )
         },
+    ),
+    "image": Record(
+        "an image source",
+        {
+            "image": Field(REFERENCE, "An OCI reference. Its files are seen, and never written.", required=True),
+            "pull": PULL,
+        },
+        foreign={"reference": "image", "pullPolicy": "pull"},
     ),
     "empty": Record(
         "an empty source",
@@ -83,7 +91,8 @@ class SourceKind:
         inner = found.pop(kind, BAD)
         if inner is BAD:
             return BAD
-        return {"type": kind, **found, **(inner if type(inner) is dict else {"path": inner})}
+        named = "image" if kind == "image" else "path"
+        return {"type": kind, **found, **(inner if type(inner) is dict else {named: inner})}
 
     def _unnamed(self, value: dict[str, Any], spot: Spot) -> Any:
         for name in value:
@@ -107,7 +116,7 @@ VOLUME = Record(
         "name": Field(NAME, "Unique in the pod; of a managed volume: on the machine.", required=True),
         "source": Field(
             SourceKind(),
-            "managed, {managed: {shared: true}}, {host: /path}, {tmpfs: {}} or {empty: {}}.",
+            "managed, {managed: {shared: true}}, {host: /path}, {tmpfs: {}}, {empty: {}} or {image: REFERENCE}.",
             default="managed",
         ),
         "owner": Field(_ID, "User id of its root, applied when it is made. Managed and empty volumes only."),

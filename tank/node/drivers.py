@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tank.model.facts import RuntimeFact
-from tank.model.image import Image
+from tank.model.image import Image, Verdict
 from tank.model.launch import Created, Launch
 from tank.model.pod import Container, Limits, Pod
 from tank.model.record import Address
@@ -49,6 +49,9 @@ class Runtime(Protocol):
 
     async def observe(self, uid: str) -> Mapping[str, RuntimeFact]:
         """Each container name of which anything is left, its newest attempt."""
+
+    async def unsupported(self, pod: Pod) -> str:
+        """What of the pod this machine cannot do, and why, whatever happens later; empty when it can do all."""
 
     async def check(self, launch: Launch) -> None:
         """Whether `create` could succeed: host paths, rootfs, helper programs. Changes nothing. Raises Waiting."""
@@ -100,6 +103,9 @@ class Images(Protocol):
 
     async def find(self, reference: str) -> Image | None:
         """The whole image that is here for a reference or for `repository@digest`; asks no registry."""
+
+    def verdict(self, reference: str, digest: str) -> Verdict:
+        """What the rules of trust say of an image that is here, by what is on record; asks no registry."""
 
     def pulling(self, reference: str) -> bool:
         """Whether a flight for this reference is under way."""

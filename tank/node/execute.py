@@ -19,6 +19,7 @@ from tank.model.digest import tuning_digest
 from tank.model.image import Image
 from tank.model.pod import Backoff, Container, Pod
 from tank.model.record import ContainerRecord, PodRecord, Trouble
+from tank.model.wanted import volume_key, wanted_images
 from tank.node.drivers import Launch
 from tank.node.flights import Flights
 from tank.node.observe import Machine, pinned
@@ -151,14 +152,29 @@ class Executor:
         assert record is not None
         return record
 
-    async def _image(self, desired: Desired, container: Container) -> Image | None:
-        digest = desired.pins.get(container.name)
-        if not isinstance(container.image, str) or digest is None:
-            return None
-        image = await self._machine.images.find(pinned(container.image, digest))
-        if image is None:
-            raise Waiting("ErrImagePull", f"image {digest} is not here any more")
-        return image
+    async def _images(self, desired: Desired, container: Container) -> dict[str, Image]:
+        """The images that the container needs, by their keys; those not pinned left out. Raises Waiting."""
+        images, found = self._machine.images, {}
+        for wanted in wanted_images(desired.spec, container):
+            digest = desired.pins.get(wanted.key)
+            if digest is None:
+                continue
+            verdict = images.verdict(wanted.reference, digest)
+            if not verdict.admitted:
+                raise Waiting(verdict.reason, f"cannot use image {digest}: {verdict.text}")
+            image = await images.find(pinned(wanted.reference, digest))
+            if image is None:
+                raise Waiting("ErrImagePull", f"image {digest} is not here any more")
+            found[wanted.key] = image
+        return found
+
+    async def _launch(self, work: Work, desired: Desired, container: Container, attempt: int) -> Launch:
+        images, record = await self._images(desired, container), self._machine.records.pod(work.uid)
+        volumes = {each.volume: images[key] for each in container.mounts if (key := volume_key(each.volume)) in images}
+        return Launch(
+            uid=work.uid, pod=desired.spec, container=container, attempt=attempt, image=images.get(container.name),
+            addresses=record.addresses if record else (), volumes=volumes,
+        )  # fmt: skip
 
     # The pod
 
@@ -224,13 +240,10 @@ class Executor:
         before = self._container(work, step)
         if before.attempt is not None:
             await runtime.discard(work.uid, container.name, before.attempt.number)
-        image = await self._image(desired, container)
-        record = marks.attempt_mark(before, desired, container, image.digest if image else "", self._machine.now())
+        launch = await self._launch(work, desired, container, before.last_number + 1)
+        digest = launch.image.digest if launch.image else ""
+        record = marks.attempt_mark(before, desired, container, digest, self._machine.now())
         records.save_container(work.uid, record)
-        launch = Launch(
-            uid=work.uid, pod=desired.spec, container=container, attempt=record.last_number, image=image,
-            addresses=self._record(work).addresses,
-        )  # fmt: skip
         try:
             await runtime.create(launch)
         except StartFailed as error:
@@ -290,9 +303,7 @@ class Executor:
         """All that can fail is looked at before the old container is stopped."""
         container = work.desired.spec.container(step.container) if work.desired else None
         if work.desired is not None and container is not None:
-            image = await self._image(work.desired, container)
-            launch = Launch(uid=work.uid, pod=work.desired.spec, container=container, attempt=0, image=image)
-            await self._machine.runtime.check(launch)
+            await self._machine.runtime.check(await self._launch(work, work.desired, container, 0))
 
     async def _stop_signal(self, work: Work, record: ContainerRecord) -> str:
         """From the spec wanted now (it changes live), else from the one the attempt was made from."""

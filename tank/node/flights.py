@@ -15,42 +15,54 @@ from tank.errors import PullFailed, TankError, Waiting
 from tank.model.desired import Desired
 from tank.model.pod import Container
 from tank.model.record import ContainerRecord, Trouble
+from tank.model.wanted import WantedImage, wanted_by, wanted_images
 from tank.node.observe import Machine, pinned
 from tank.node.report import Report
 from tank.plan.restart import troubled
 from tank.plan.wish import trouble_digest
 from tank.store.base import Store
 
+UNNOTED = 2.0  # seconds between two pulls of which the failure cannot be written down
+
 log = logging.getLogger("tank.node")
 
 
 class Flights:
-    """One flight per container of a pod uid, at most."""
+    """One flight per image that a pod uid asks for, at most. Keys as in `tank.model.wanted`."""
 
     def __init__(self, machine: Machine, store: Store, report: Report, nudge: Callable[[str], None]) -> None:
         self._machine, self._store, self._report, self._nudge = machine, store, report, nudge
         self._tasks: dict[tuple[str, str], tuple[str, asyncio.Task[None]]] = {}
 
     async def resolve(self, desired: Desired, container: Container) -> None:
-        """Have the image here and pinned: at once when no registry is needed, else by a flight that nudges."""
-        assert isinstance(container.image, str)
-        digest = desired.pins.get(container.name)
-        if digest is None and container.pull in ("if_missing", "never"):
-            here = await self._machine.images.find(container.image)
-            if here is not None:
-                await self._store.pin(desired.name, desired.revision, container.name, here.digest)
-                return
-        self._begin(desired, container, digest)
+        """Have its images here and pinned: at once when no registry is needed, else by flights that nudge."""
+        for wanted in wanted_images(desired.spec, container):
+            await self._resolve(desired, wanted)
 
-    def _begin(self, desired: Desired, container: Container, digest: str | None) -> None:
-        key = (desired.uid, container.name)
-        aim = f"{desired.revision} {container.image} {digest}"
+    async def _resolve(self, desired: Desired, wanted: WantedImage) -> None:
+        digest, images = desired.pins.get(wanted.key), self._machine.images
+        if digest is None and wanted.pull in ("if_missing", "never"):
+            here = await images.find(wanted.reference)
+            if here is not None and images.verdict(wanted.reference, here.digest).admitted:
+                await self._store.pin(desired.name, desired.revision, wanted.key, here.digest)
+                return
+        if digest is None or not await self._is_ready(wanted, digest):
+            self._begin(desired, wanted, digest)
+
+    async def _is_ready(self, wanted: WantedImage, digest: str) -> bool:
+        images = self._machine.images
+        admitted = images.verdict(wanted.reference, digest).admitted
+        return admitted and await images.find(pinned(wanted.reference, digest)) is not None
+
+    def _begin(self, desired: Desired, wanted: WantedImage, digest: str | None) -> None:
+        key = (desired.uid, wanted.key)
+        aim = f"{desired.revision} {wanted.reference} {digest}"
         held = self._tasks.get(key)
         if held is not None and not held[1].done():
             if held[0] == aim:
                 return
             held[1].cancel()
-        task = asyncio.create_task(self._fly(desired, container, digest), name=f"pull {desired.name}/{container.name}")
+        task = asyncio.create_task(self._fly(desired, wanted, digest), name=f"pull {desired.name}/{wanted.key}")
         self._tasks[key] = (aim, task)
         task.add_done_callback(lambda done: self._ended(key, done))
 
@@ -61,18 +73,22 @@ class Flights:
         if not task.cancelled() and task.exception() is not None:
             log.error("a pull for %s failed inside", key, exc_info=task.exception())
 
-    async def _fly(self, desired: Desired, container: Container, digest: str | None) -> None:
-        assert isinstance(container.image, str)
-        wanted = pinned(container.image, digest) if digest else container.image
-        tell = (desired.name, desired.uid)
-        self._report.normal(*tell, "Pulling", f"pulling {wanted}", container.name)
+    async def _fly(self, desired: Desired, wanted: WantedImage, digest: str | None) -> None:
+        reference = pinned(wanted.reference, digest) if digest else wanted.reference
+        tell, users = (desired.name, desired.uid), wanted_by(desired.spec, wanted.key)
+        self._report.normal(*tell, "Pulling", f"pulling {reference}", users[0].name)
         try:
-            image = await self._machine.images.resolve(wanted, container.pull, digest)
-            await self._store.pin(desired.name, desired.revision, container.name, image.digest)
-            self._report.normal(*tell, "Pulled", f"{container.image} is {image.digest}", container.name)
+            image = await self._machine.images.resolve(reference, wanted.pull, digest)
+            await self._store.pin(desired.name, desired.revision, wanted.key, image.digest)
+            self._report.normal(*tell, "Pulled", f"{wanted.reference} is {image.digest}", users[0].name)
         except TankError as error:
-            self._report.warning(*tell, "Failed", f"cannot pull {wanted}: {error}", container.name)
-            self._note(desired, container, error)
+            self._report.warning(*tell, "Failed", f"cannot pull {reference}: {error}", users[0].name)
+            try:
+                for container in users:
+                    self._note(desired, container, error)
+            except OSError as second:  # a full disk: nothing says when to try again, so it waits here
+                log.warning("pod %s: cannot write its record: %s", desired.name, second)
+                await asyncio.sleep(UNNOTED)
         finally:
             self._nudge(desired.name)
 
@@ -93,7 +109,7 @@ class Flights:
         self._machine.records.save_container(desired.uid, replace(before, trouble=trouble))
 
     def of(self, uid: str) -> frozenset[str]:
-        """The containers of the pod whose image is being fetched."""
+        """The keys of the pod's images that are being fetched."""
         return frozenset(name for owner, name in self._tasks if owner == uid)
 
     async def landed(self) -> int:

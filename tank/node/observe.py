@@ -8,7 +8,7 @@ A driver that cannot tell raises, and the caller skips the pod: unknown is never
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tank.config import Settings
@@ -18,6 +18,7 @@ from tank.model.desired import Desired
 from tank.model.facts import ContainerFact, ImageFact, ImageState, Now, PodFacts, RuntimeFact, SandboxFact
 from tank.model.pod import Container, Network, Pod, Rootfs
 from tank.model.record import Attempt, ContainerRecord
+from tank.model.wanted import WantedImage, all_wanted
 from tank.node.drivers import Images, Net, Runtime
 from tank.node.records import Records
 from tank.plan import marks
@@ -126,23 +127,31 @@ async def _sandbox(machine: Machine, uid: str, spec: Pod, *, brief: bool) -> San
 async def _images(
     machine: Machine, desired: Desired, containers: Mapping[str, ContainerFact], flying: frozenset[str]
 ) -> dict[str, ImageFact]:
-    found = {}
-    for each in desired.spec.containers:
-        fact = await _image(machine, desired, each, containers.get(each.name))
-        if fact.state is ImageState.ABSENT and each.name in flying:
-            fact = ImageFact(state=ImageState.PULLING)
-        found[each.name] = fact
+    """Of each image that the spec asks for, by its key; a rootfs is always here."""
+    found = {
+        each.name: ImageFact(state=ImageState.READY, digest="")
+        for each in desired.spec.containers
+        if isinstance(each.image, Rootfs)
+    }
+    for key, wanted in all_wanted(desired.spec).items():
+        fact = await _image(machine, desired, wanted, containers.get(key))
+        if fact.state is ImageState.ABSENT and key in flying:
+            fact = replace(fact, state=ImageState.PULLING)
+        found[key] = fact
     return found
 
 
-async def _image(machine: Machine, desired: Desired, container: Container, fact: ContainerFact | None) -> ImageFact:
-    if isinstance(container.image, Rootfs):
-        return ImageFact(state=ImageState.READY, digest="")
-    digest = desired.pins.get(container.name)
+async def _image(machine: Machine, desired: Desired, wanted: WantedImage, fact: ContainerFact | None) -> ImageFact:
+    """READY: it is here, pinned, and let in. A container that lives has its image; nobody looks for it again."""
+    digest = desired.pins.get(wanted.key)
     attempt = fact.record.attempt if fact else None
+    runs = (wanted.reference, digest)
+    if attempt is not None and attempt.image and isinstance(attempt.spec.image, str):
+        runs = (attempt.spec.image, attempt.image)
+    trust = machine.images.verdict(runs[0], runs[1]).text if runs[1] else ""
+    if not digest or not machine.images.verdict(wanted.reference, digest).admitted:
+        return ImageFact(state=ImageState.ABSENT, trust=trust)
     alive = bool(fact and fact.runtime and fact.runtime.alive)
-    if digest and attempt and attempt.image == digest and alive:
-        return ImageFact(state=ImageState.READY, digest=digest)
-    if digest and await machine.images.find(pinned(container.image, digest)) is not None:
-        return ImageFact(state=ImageState.READY, digest=digest)
-    return ImageFact(state=ImageState.ABSENT)
+    if (attempt and attempt.image == digest and alive) or await machine.images.find(pinned(wanted.reference, digest)):
+        return ImageFact(state=ImageState.READY, digest=digest, trust=trust)
+    return ImageFact(state=ImageState.ABSENT, trust=trust)

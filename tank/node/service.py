@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tank.errors import Conflict, Failed, InvalidSpec, NotFound, Problem, Timeout, Unavailable
+from tank.errors import Conflict, Failed, InvalidSpec, NotFound, Problem, Timeout, Unavailable, Unsupported
 from tank.model.desired import Desired, Event, Revision
 from tank.model.facts import PodFacts
 from tank.model.pod import Container, Pod
 from tank.model.status import Status
+from tank.model.wanted import all_wanted, wanted_images
 from tank.node.observe import Machine, observe
 from tank.node.reconciler import Reconciler
 from tank.node.report import Report
@@ -30,6 +31,8 @@ from tank.plan.why import Why, why_of
 from tank.store.base import Contents, Put, Store
 
 if TYPE_CHECKING:
+    from tank.node.disk import Disk
+    from tank.node.images import ImageVerbs
     from tank.runtime.logs import LogLine
     from tank.runtime.session import ExecRequest, Session
 
@@ -47,10 +50,14 @@ class PlanChanged(Conflict):
 class Node:
     """One machine. Every method may be called at any time from the daemon's loop."""
 
+    images: ImageVerbs
+    disk: Disk
+
     def __init__(self, machine: Machine, store: Store, reconciler: Reconciler, report: Report) -> None:
         self._machine, self._store = machine, store
         self._loop, self._report = reconciler, report
         self.conditions: dict[str, str] = {}  # what is wrong with the machine as a whole, for `info`
+        self.relieve: Callable[[], None] = lambda: None  # makes room for a record on a full disk (R29)
 
     # Changing what is desired
 
@@ -66,10 +73,12 @@ class Node:
         """Create or replace all, or none. With `token`, only if the plan is still the one shown.
 
         Raises Conflict when an address or volume belongs to another pod, a revision is not as expected, or the
-        plan changed.
+        plan changed; Unsupported when this machine cannot do what a pod asks for.
         """
+        self.relieve()
         contents = await self._store.read()
         self._check_claims(pods, contents, prune)
+        await self._check_machine(pods)
         if token is not None:
             current = await self._plan(pods, contents, prune)
             if current.token != token:
@@ -80,6 +89,11 @@ class Node:
         for name in self._pruned(pods, contents, prune):
             await self._store.delete(name, None, at)
         return [await self.status(pod.name) for pod in pods]
+
+    async def _check_machine(self, pods: Sequence[Pod]) -> None:
+        told = [(pod.name, await self._machine.runtime.unsupported(pod)) for pod in pods]
+        if lacks := [f"pod {name}: {why}" for name, why in told if why]:
+            raise Unsupported("; ".join(lacks))
 
     def _check_claims(self, pods: Sequence[Pod], contents: Contents, prune: str | None) -> None:
         going = set(self._pruned(pods, contents, prune)) | {pod.name for pod in pods}
@@ -104,6 +118,7 @@ class Node:
         """What `apply` would do, until rest. Changes nothing."""
         contents = await self._store.read()
         self._check_claims(pods, contents, prune)
+        await self._check_machine(pods)
         return await self._plan(pods, contents, prune)
 
     async def _plan(self, pods: Sequence[Pod], contents: Contents, prune: str | None) -> Preview:
@@ -136,6 +151,7 @@ class Node:
 
     async def delete(self, name: str, *, grace: float | None = None) -> Status:
         """The pod is no longer desired. Returns when accepted. Again while it ends: a shorter grace counts (C3.5)."""
+        self.relieve()
         try:
             desired = await self._store.get(name)
         except NotFound:
@@ -237,8 +253,11 @@ class Node:
     def _progress(self, desired: Desired | None) -> dict[str, str]:
         if desired is None:
             return {}
-        each = {name: self._machine.images.progress_text(image) for name, image in _images(desired).items()}
-        return {name: text for name, text in each.items() if text}
+        told: dict[str, str] = {}
+        for container in desired.spec.containers:
+            texts = (self._machine.images.progress_text(e.reference) for e in wanted_images(desired.spec, container))
+            told[container.name] = "; ".join(text for text in texts if text)
+        return {name: text for name, text in told.items() if text}
 
     async def why(self, name: str) -> Why:
         """One causal answer. Raises NotFound."""
@@ -382,18 +401,10 @@ def _names(spec: Pod) -> list[str]:
     return [each.name for each in spec.containers]
 
 
-def _images(desired: Desired) -> dict[str, str]:
-    return {each.name: each.image for each in desired.spec.containers if isinstance(each.image, str)}
-
-
 def _proposed(pod: Pod, held: Desired | None, revision: int, at: float) -> Desired:
     """What would be desired after the apply: pins stay for containers whose image is asked for as before."""
     if held is None:
         return Desired(name=pod.name, uid="0" * 12, revision=revision, spec=pod, created_at=at)
-    same = {
-        each.name
-        for each in pod.containers
-        if (old := held.spec.container(each.name)) and (old.image, old.pull) == (each.image, each.pull)
-    }
-    pins = {name: digest for name, digest in held.pins.items() if name in same}
+    before, now = all_wanted(held.spec), all_wanted(pod)
+    pins = {key: digest for key, digest in held.pins.items() if key in now and before.get(key) == now[key]}
     return replace(held, spec=pod, revision=revision, pins=pins)

@@ -13,6 +13,7 @@ from tank.model.digest import tuning_digest
 from tank.model.facts import ContainerFact, ImageFact, ImageState, Now, PodFacts, RuntimeFact, SandboxFact
 from tank.model.pod import Backoff
 from tank.model.record import ContainerRecord
+from tank.model.wanted import wanted_images
 from tank.plan import marks
 from tank.plan.phase import Phase, phase
 from tank.plan.pod import plan_pod
@@ -67,7 +68,9 @@ def _after_container(step: Step, desired: Desired | None, seen: PodFacts, now: N
     name = step.container
     if step.action is Action.RESOLVE:
         ready = ImageFact(state=ImageState.READY, digest="sha256:" + "0" * 64)
-        return replace(seen, images={**seen.images, name: ready})
+        wanted = desired.spec.container(name) if desired else None
+        keys = {name, *(each.key for each in (wanted_images(desired.spec, wanted) if desired and wanted else ()))}
+        return replace(seen, images={**seen.images, **dict.fromkeys(keys, ready)})
     if step.action is Action.DROP:
         rest = {key: fact for key, fact in seen.containers.items() if key != name}
         return replace(seen, containers=rest)

@@ -23,7 +23,7 @@ from tank.plan.marks import has_nics
 from tank.plan.phase import Move, Phase, Wish
 from tank.plan.restart import retry_at
 from tank.plan.steps import Action, Impact, Plan, Step
-from tank.plan.wish import LIVING, Case, cases, due, image_ready, trouble_digest
+from tank.plan.wish import LIVING, Case, cases, due, image_ready, image_states, trouble_digest
 
 
 @dataclass(slots=True)
@@ -170,13 +170,15 @@ def _plan_stop(draft: _Draft, case: Case, grace: float, impact: Impact) -> None:
 def _plan_images(draft: _Draft, desired: Desired, each_case: tuple[Case, ...]) -> None:
     """Have every image here that a next attempt needs, while whatever runs, runs on."""
     for case in each_case:
-        if case.wanted is None or image_ready(draft.seen, case.name) or not _needs_image(desired, case):
+        if case.wanted is None or not _needs_image(desired, case):
+            continue
+        states = image_states(draft.seen, desired.spec, case.wanted)
+        if states == {ImageState.READY}:
             continue
         held = due(_trouble(case), trouble_digest(desired, case.wanted), draft.now)
-        fact = draft.seen.images.get(case.name)
         if held is not None:
             draft.wakes.append(held)
-        elif fact is None or fact.state is ImageState.ABSENT:
+        elif ImageState.ABSENT in states:
             draft.add(Action.RESOLVE, "its image is not here yet", container=case.name, stage=1)
 
 
@@ -206,8 +208,8 @@ def _replaceable(draft: _Draft, desired: Desired, each_case: tuple[Case, ...], c
 
     When the whole sandbox changes, all of them are replaced, or none.
     """
-    together = [each for each in each_case if each.wanted] if _stale(draft, desired) else [case]
-    ready = all(image_ready(draft.seen, each.name) for each in together)
+    together = each_case if _stale(draft, desired) else (case,)
+    ready = all(image_ready(draft.seen, desired.spec, each.wanted) for each in together if each.wanted)
     stopping = case.fact is not None and case.fact.record.attempt is not None and case.fact.record.attempt.stop
     return bool(ready or stopping) and not draft.seen.blocked
 
@@ -227,7 +229,7 @@ def _wants_attempt(draft: _Draft, desired: Desired, case: Case) -> bool:
     if held is not None:
         draft.wakes.append(held)
         return False
-    return image_ready(draft.seen, case.name)
+    return image_ready(draft.seen, desired.spec, case.wanted)
 
 
 def _plan_sandbox(draft: _Draft, desired: Desired, each_case: tuple[Case, ...], starting: list[Case]) -> bool:

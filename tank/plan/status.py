@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tank.model.desired import Desired
-from tank.model.facts import ContainerFact, ImageState, Now, PodFacts
+from tank.model.facts import ContainerFact, Now, PodFacts
 from tank.model.pod import Container, Pod, Rootfs
 from tank.model.record import Exit, Trouble
 from tank.model.status import AddressStatus, Condition, ContainerStatus, Status, Termination
 from tank.plan.phase import Phase, Wish
 from tank.plan.restart import retry_at
-from tank.plan.wish import Case, cases, due, trouble_digest
+from tank.plan.wish import Case, cases, due, image_ready, trouble_digest
 
 PULL_REASONS = ("ErrImagePull",)
 
@@ -97,8 +97,14 @@ def _container(view: _View, case: Case, wanted: Container) -> ContainerStatus:
         retry_at=_time(now.wall + retry - now.boot if retry is not None else None),
         image=wanted.image.rootfs if isinstance(wanted.image, Rootfs) else wanted.image,
         image_digest=attempt.image if attempt else "",
+        image_trust=_trust(view.seen, case.name),
         last=tuple(_termination(end) for end in reversed(record.exits)) if record else (),
     )
+
+
+def _trust(seen: PodFacts, name: str) -> str:
+    image = seen.images.get(name)
+    return image.trust if image else ""
 
 
 def _signal(end: Exit | None) -> int | None:
@@ -158,10 +164,10 @@ def _waiting(view: _View, case: Case) -> tuple[str, str, str, float | None]:
     trouble = record.trouble if record else None
     if trouble is not None and trouble.digest == digest:
         return "waiting", *_shown(trouble, due(trouble, digest, view.now))
-    image = seen.images.get(case.name)
+    ready = case.wanted is None or image_ready(seen, view.spec, case.wanted)
     if seen.blocked:
         return "waiting", "Blocked", seen.blocked, None
-    if image is None or image.state is not ImageState.READY:
+    if not ready:
         return "waiting", "ContainerCreating", view.progress.get(case.name) or "its image is being fetched", None
     return "waiting", "ContainerCreating", "", None
 

@@ -9,6 +9,7 @@ from tank.model.digest import container_digest, sandbox_digest
 from tank.model.facts import ContainerFact, ImageState, Now, PodFacts
 from tank.model.pod import Container, Pod
 from tank.model.record import Trouble
+from tank.model.wanted import wanted_images
 from tank.plan.phase import MOVES, Move, Phase, Wish, phase
 
 LIVING = (Phase.CREATED, Phase.RUNNING)
@@ -82,10 +83,16 @@ def _wish(
     return Wish.KEEP, ""
 
 
-def image_ready(seen: PodFacts, name: str) -> bool:
-    """Whether the image that the spec of `name` asks for is here, resolved."""
-    fact = seen.images.get(name)
-    return fact is not None and fact.state is ImageState.READY
+def image_states(seen: PodFacts, pod: Pod, container: Container) -> frozenset[ImageState]:
+    """How it stands with the container's own image and with those that it mounts."""
+    keys = {container.name, *(each.key for each in wanted_images(pod, container))}
+    facts = (seen.images.get(key) for key in keys)
+    return frozenset(fact.state if fact is not None else ImageState.ABSENT for fact in facts)
+
+
+def image_ready(seen: PodFacts, pod: Pod, container: Container) -> bool:
+    """Whether every image that the spec of the container asks for is here, resolved."""
+    return image_states(seen, pod, container) == {ImageState.READY}
 
 
 def due(trouble: Trouble | None, digest: str, now: Now) -> float | None:

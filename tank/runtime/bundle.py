@@ -10,17 +10,18 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tank.config import Settings
 from tank.errors import Failed, StartFailed, Waiting
-from tank.host import files, mounts
+from tank.host import files, mounts, quota
 from tank.model import etcfiles
 from tank.model.image import ImageConfig
 from tank.model.launch import Launch
-from tank.model.pod import Rootfs
+from tank.model.pod import Pod, Rootfs
 from tank.runtime import capabilities, command, ocispec, rootfs, seccomp, volumes
 from tank.runtime.ocispec import Bind, Device, Setup
 from tank.runtime.places import Attempt
@@ -58,13 +59,28 @@ def check(launch: Launch, settings: Settings, host: Host) -> None:
     _layers(launch)
     tuple(_reaper(launch, host))
     _check_capabilities(launch, host)
+    _check_size_limit(launch, settings)
+
+
+def unsupported(pod: Pod, settings: Settings) -> str:
+    """What this machine cannot do of all that the pod asks for, in words; empty when it can do everything."""
+    limited = [each.name for each in pod.containers if each.size is not None]
+    why = quota.refusal(settings.data_dir) if limited else ""
+    return f"containers {', '.join(limited)}: size cannot be limited: {why}" if why else ""
+
+
+def _check_size_limit(launch: Launch, settings: Settings) -> None:
+    if launch.container.size is not None and (why := quota.refusal(settings.data_dir)):
+        raise Waiting(_CONFIG_ERROR, f"cannot limit the size of the root: {why}")
 
 
 def make(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host) -> Made:
     """Raises Waiting, StartFailed, Failed."""
     files.make_directory(attempt.bundle)  # the mark of all that follows
+    _check_size_limit(launch, sandboxes.settings)
     try:
-        binds = volumes.binds(sandboxes.settings, launch.uid, launch.pod, launch.container)
+        volumes.mount_images(launch, attempt.images)
+        binds = volumes.binds(sandboxes.settings, launch, attempt.images)
         _mount_root(launch, attempt)
         files.make_directory(attempt.log.parent)
         setup = _setup(launch, attempt, sandboxes, host, binds)
@@ -81,6 +97,9 @@ def _mount_root(launch: Launch, attempt: Attempt) -> None:
     if mounts.is_mounted(attempt.rootfs):  # the same upper twice is undefined (R35)
         raise Failed(f"cannot mount the root of {attempt.id}: it is mounted already")
     upper, work = attempt.writable / "upper", attempt.writable / "work"
+    if launch.container.size is not None:
+        files.make_directory(attempt.writable)
+        quota.limit(attempt.writable, launch.container.size)
     for directory, mode in ((attempt.rootfs, 0o755), (upper, 0o755), (work, 0o700)):
         files.make_directory(directory.parent)
         directory.mkdir()
@@ -89,7 +108,8 @@ def _mount_root(launch: Launch, attempt: Attempt) -> None:
     files_of_top = layers[-1].stat()
     upper.chmod(stat.S_IMODE(files_of_top.st_mode))
     os.chown(upper, files_of_top.st_uid, files_of_top.st_gid)
-    mounts.overlay(layers, upper, work, attempt.rootfs, flags=("volatile",))
+    with quota.unprivileged() if launch.container.size is not None else nullcontext():
+        mounts.overlay(layers, upper, work, attempt.rootfs, flags=("volatile",))
 
 
 def _layers(launch: Launch) -> tuple[Path, ...]:

@@ -134,6 +134,10 @@ class CrunRuntime:
             fact = facts.observe(attempt, self._crun, self._groups)
         return fact
 
+    async def unsupported(self, pod: Pod) -> str:
+        """What of the pod this machine cannot do, and why; empty when it can do all."""
+        return bundle.unsupported(pod, self._settings)
+
     async def check(self, launch: Launch) -> None:
         """Whether `create` could succeed, as far as the host decides it. Changes nothing. Raises Waiting."""
         bundle.check(launch, self._settings, self._host)

@@ -46,6 +46,11 @@ class Attempt:
         return self.bundle / "rootfs"
 
     @property
+    def images(self) -> Path:
+        """Where the images that are volumes are mounted."""
+        return self.bundle / "images"
+
+    @property
     def config(self) -> Path:
         return self.bundle / "config.json"
 

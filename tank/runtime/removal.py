@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tank.errors import Failed
-from tank.host import files, mounts
-from tank.runtime import logfiles
+from tank.host import files, mounts, quota
+from tank.runtime import logfiles, volumes
 from tank.runtime.places import Attempt
 
 
@@ -14,6 +14,8 @@ def remove(attempt: Attempt) -> None:
     """Root, writable layer, runtime state, exit file of an attempt. Raises Failed."""
     try:
         mounts.unmount(attempt.rootfs)
+        volumes.unmount_images(attempt.images)
+        quota.release(attempt.writable)
         files.remove_tree(attempt.writable)
         files.remove_tree(attempt.state)
         files.remove(attempt.exit)
@@ -28,6 +30,7 @@ def clear_earlier(attempt: Attempt) -> None:
         if not Attempt(
             settings=attempt.settings, uid=attempt.uid, container=attempt.container, number=int(name)
         ).bundle.exists():
+            quota.release(top / name)
             files.remove_tree(top / name)
     logfiles.prune(attempt.log.parent)
 

@@ -11,22 +11,29 @@ from pathlib import Path
 from tank.config import Settings
 from tank.errors import Waiting
 from tank.host import files, mounts
-from tank.model.pod import Container, Empty, HostPath, Managed, Mount, Pod, Tmpfs, Volume
+from tank.model.launch import Launch
+from tank.model.pod import Empty, HostPath, ImageVolume, Managed, Mount, Tmpfs, Volume
 from tank.runtime.ocispec import Bind
 
+_NOTHING = "_nothing"  # no volume can be called that
 _REASON = "CreateContainerConfigError"
 
 
-def binds(settings: Settings, uid: str, pod: Pod, container: Container) -> tuple[Bind, ...]:
-    """What the container mounts. Makes managed and empty volumes on first use. Raises Waiting (C10)."""
-    by_name = {each.name: each for each in pod.volumes}
-    return tuple(_bind(settings, uid, by_name, mount) for mount in container.mounts)
+def binds(settings: Settings, launch: Launch, images: Path) -> tuple[Bind, ...]:
+    """What the container mounts. Makes managed and empty volumes on first use. Raises Waiting (C10).
+
+    `images`: where those that are images are mounted, each in a directory of its name.
+    """
+    by_name = {each.name: each for each in launch.pod.volumes}
+    return tuple(_bind(settings, launch.uid, by_name, mount, images) for mount in launch.container.mounts)
 
 
-def _bind(settings: Settings, uid: str, volumes: Mapping[str, Volume], mount: Mount) -> Bind:
+def _bind(settings: Settings, uid: str, volumes: Mapping[str, Volume], mount: Mount, images: Path) -> Bind:
     volume = volumes.get(mount.volume)
     if volume is None:
         raise Waiting(_REASON, f"cannot mount {mount.volume!r}: the pod has no such volume")
+    if isinstance(volume.source, ImageVolume):
+        return Bind(source=str(images / volume.name), path=mount.path, read_only=True)
     is_host = isinstance(volume.source, HostPath)
     source = find(settings, uid, volume)
     return Bind(source=str(source), path=mount.path, read_only=mount.read_only, recursive=is_host)
@@ -41,6 +48,8 @@ def find(settings: Settings, uid: str, volume: Volume) -> Path:
             return _made(settings.pod_dir(uid) / "empty" / volume.name, volume)
         case Tmpfs():
             return tmpfs_path(settings, uid, volume)
+        case ImageVolume():
+            raise Waiting(_REASON, f"cannot mount {volume.name}: an image has no directory of its own")
         case HostPath():
             return _host(settings, volume.name, volume.source)
 
@@ -52,6 +61,26 @@ def check(settings: Settings, volume: Volume) -> None:
         creates = source.kind in ("directory_or_create", "file_or_create")
         if not (creates and not Path(source.path).exists()):
             _host(settings, volume.name, source)
+
+
+def mount_images(launch: Launch, top: Path) -> None:
+    """Mount the images that are volumes below `top`, read-only. Raises Waiting, Failed, OSError."""
+    for mount in launch.container.mounts:
+        volume, target = launch.pod.volume(mount.volume), top / mount.volume
+        if volume is None or not isinstance(volume.source, ImageVolume) or mounts.is_mounted(target):
+            continue
+        image = launch.volumes.get(mount.volume)
+        if image is None or not image.layers:
+            raise Waiting(_REASON, f"cannot mount {mount.volume}: its image has no layers here")
+        files.make_directory(target)
+        files.make_directory(top / _NOTHING)
+        mounts.read_only(image.layers, top / _NOTHING, target)
+
+
+def unmount_images(top: Path) -> None:
+    """Take them off again. Raises OSError."""
+    for name in files.names(top):
+        mounts.unmount(top / name)
 
 
 def tmpfs_path(settings: Settings, uid: str, volume: Volume) -> Path:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from tank.errors import Conflict, NotFound
 from tank.model.desired import Desired, Event, Revision, Tombstone
 from tank.model.pod import Pod
+from tank.model.wanted import all_wanted, wanted_images
 from tank.store.base import Change, Contents, Put
 
 KEPT_REVISIONS = 100  # of one pod (C17)
@@ -110,7 +111,7 @@ def restart(contents: Contents, name: str, containers: Sequence[str], *, pull: b
         old,
         restarts=_raised(old.restarts, containers),
         pulls=_raised(old.pulls, containers) if pull else old.pulls,
-        pins={key: pin for key, pin in old.pins.items() if not (pull and key in containers)},
+        pins={key: pin for key, pin in old.pins.items() if not (pull and key in _images_of(old.spec, containers))},
     )
     return _same_spec(contents, new), new
 
@@ -118,7 +119,7 @@ def restart(contents: Contents, name: str, containers: Sequence[str], *, pull: b
 def pin(contents: Contents, name: str, revision: int, container: str, digest: str) -> Delta | None:
     """The delta of a resolved image; None when the revision has passed or the pin stands already."""
     old = contents.pods.get(name)
-    if old is None or old.revision != revision or old.spec.container(container) is None:
+    if old is None or old.revision != revision or all_wanted(old.spec).get(container) is None:
         return None
     if old.pins.get(container) == digest:
         return None
@@ -184,14 +185,15 @@ def _revised(old: Desired | None, put: Put, revision: int, at: float) -> Desired
 
 
 def _carried(old: Desired, spec: Pod) -> dict[str, str]:
-    """The pins that outlive the change: those of containers that ask for the same image in the same way."""
-    return {
-        new.name: old.pins[new.name]
-        for new in spec.containers
-        if new.name in old.pins
-        and (was := old.spec.container(new.name)) is not None
-        and (was.image, was.pull) == (new.image, new.pull)
-    }
+    """The pins that outlive the change: where the same image is asked for in the same way."""
+    before, now = all_wanted(old.spec), all_wanted(spec)
+    return {key: pin for key, pin in old.pins.items() if key in now and before.get(key) == now[key]}
+
+
+def _images_of(spec: Pod, containers: Iterable[str]) -> frozenset[str]:
+    """The keys of all images that these containers use."""
+    chosen = (spec.container(name) for name in containers)
+    return frozenset(each.key for container in chosen if container for each in wanted_images(spec, container))
 
 
 def _remembered(pod: Desired, origin: str, at: float) -> Revision:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tank.errors import Failed, PullFailed
 from tank.model import reference as references
 from tank.model.facts import RuntimeFact
-from tank.model.image import Image
+from tank.model.image import Image, Verdict
 from tank.model.pod import Container, Limits, Network, Pod
 from tank.model.record import Address
 from tank.node.drivers import Created, Launch
@@ -65,6 +65,9 @@ class FakeRuntime:
 
     async def observe(self, uid: str) -> Mapping[str, RuntimeFact]:
         return {name: _fact(process) for (owner, name), process in self._world.processes.items() if owner == uid}
+
+    async def unsupported(self, pod: Pod) -> str:
+        return self._world.lacks
 
     async def check(self, launch: Launch) -> None:
         if "check" in self._world.refusals:
@@ -166,6 +169,10 @@ class FakeImages:
     async def find(self, reference: str) -> Image | None:
         return self._world.here.get(_full(reference))
 
+    def verdict(self, reference: str, digest: str) -> Verdict:
+        why = self._world.distrusted.get(digest, "")
+        return Verdict(admitted=not why, text=why or "accepted", reason="SignatureValidationFailed" if why else "")
+
     def pulling(self, reference: str) -> bool:
         return False
 
@@ -177,6 +184,8 @@ class FakeImages:
         found = self._world.registry.get(_full(reference))
         if found is None:
             raise PullFailed("ErrImagePull", f"there is no {reference}")
+        if found.digest in self._world.distrusted:
+            raise PullFailed("SignatureValidationFailed", self._world.distrusted[found.digest])
         repository = _full(reference).partition("@")[0].rpartition(":")[0] or _full(reference).partition("@")[0]
         self._world.here[_full(reference)] = self._world.here[f"{repository}@{found.digest}"] = found
         self._world.did(f"pull {reference}")

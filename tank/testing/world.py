@@ -51,7 +51,9 @@ class World:
     directories: set[str] = field(default_factory=set)
     registry: dict[str, Image] = field(default_factory=dict)  # what a pull would find
     here: dict[str, Image] = field(default_factory=dict)  # by reference, and by repository@digest
+    distrusted: dict[str, str] = field(default_factory=dict)  # by digest: why the rules of trust refuse it
     refusals: dict[str, Exception] = field(default_factory=dict)  # by action: raised instead of done
+    lacks: str = ""  # what this machine cannot do
     stubborn: bool = False  # processes ignore every signal but the kill
     deeds: list[str] = field(default_factory=list)
     fuse: int | None = None

@@ -334,7 +334,7 @@ LATER = {
         "schedule",
         "place",
     ],
-    "container": ["env_from", "probes", "hooks", "devices", "size", "termination_message", "oom"],
+    "container": ["env_from", "probes", "hooks", "devices", "termination_message", "oom"],
     "limits": ["memory_high", "memory_low", "swap", "cpu_weight", "cpuset", "io_weight"],
 }
 
@@ -375,7 +375,6 @@ NOT_YET: list[tuple[dict[str, Any], str]] = [
     ),
     (volume(source={"secret": "x"}), "volumes[0].source.secret: not supported yet"),
     (volume(source={"config": "x", "keys": []}), "volumes[0].source.config: not supported yet"),
-    (volume(source={"image": "x"}), "volumes[0].source.image: not supported yet"),
     ({"apiVersion": "v1", "kind": "Pod"}, "Kubernetes documents are not supported yet"),
 ]
 
