@@ -59,7 +59,7 @@ class Blobs:
     def prepare(self) -> Sequence[Path]:
         """Make the directories; answer what a killed predecessor left unfinished. Raises OSError."""
         documents = (self.documents.parent, self.documents, self.references)
-        layers = (self.layers, self.chains, self.packed, self.parts)
+        layers = (self.layers, self.chains, self.packed, self.parts, self.trust)
         for each in (self.root, self.scratch, *documents, *layers):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
             each.chmod(0o700)
