@@ -19,8 +19,13 @@ from typing import Self
 from tank.config import Settings
 from tank.errors import Denied, TankError
 from tank.host import files, lock, systemd
+from tank.image import logins
+from tank.image.logins import Logins
 from tank.image.pull import ImageStore
 from tank.net.driver import NetDriver
+from tank.node.collector import Collector
+from tank.node.disk import Disk
+from tank.node.images import ImageVerbs
 from tank.node.observe import Machine
 from tank.node.pulse import Pulse
 from tank.node.reconciler import Reconciler
@@ -86,6 +91,7 @@ class Engine:
             machine, store, report, self.pulse, recovering=bool(recovered) or bool(records.damaged) or damaged
         )
         self.node = Node(machine, store, self.reconciler, report)
+        self._compose_images(machine, store, report)
         self._tell(report, recovered, store.damaged, records)
         for fault in await sow(self.node, store, settings):
             self.node.conditions["SeedRefused"] = fault
@@ -96,7 +102,7 @@ class Engine:
         runtime = CrunRuntime(settings, installation)
         self._stack.push_async_callback(runtime.close)
         await runtime.open()
-        images = ImageStore(settings)
+        images = self._images = ImageStore(settings)
         self._stack.push_async_callback(images.close)
         await images.open()
         net = NetDriver(settings, installation)
@@ -104,6 +110,23 @@ class Engine:
         return Machine(
             settings=settings, installation=installation, runtime=runtime, images=images, net=net, records=records
         )
+
+    def _compose_images(self, machine: Machine, store: SqliteStore, report: Report) -> None:
+        """The verbs of images, what collects them, and the watch over the disk."""
+        images = self._images
+        collector = Collector(machine, store, images)
+        images.make_room = collector.make_room
+        self.node.images = ImageVerbs(images, collector, Logins(self.settings.data_dir / logins.NAME))
+        self.node.disk = Disk(
+            machine,
+            images,
+            collector,
+            report=report,
+            nudge=self.reconciler.nudge,
+            conditions=self.node.conditions,
+        )
+        self.node.relieve = self.node.disk.relieve
+        self.node.relieve()
 
     def _tell(self, report: Report, recovered: tuple[str, ...], damaged: Path | None, records: Records) -> None:
         """What the start found is said where people look: the log, the events, `tank info`."""
@@ -125,6 +148,7 @@ class Engine:
             asyncio.create_task(report.run(), name="events"),
             asyncio.create_task(_rotate(machine), name="logs"),
             asyncio.create_task(self._check(store), name="store check"),
+            asyncio.create_task(self.node.disk.run(), name="disk"),
         ]
         self._loop = asyncio.create_task(self.reconciler.run(), name="loop")
         self._stack.push_async_callback(_end, [self._loop, *tasks])

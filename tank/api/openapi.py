@@ -11,6 +11,7 @@ from aiohttp import web
 import tank
 from tank.api.routes import Parameter, Route, answer
 from tank.client.values import Event, LogLine, Plan, Revision, Why
+from tank.model.images import DiskUsage, ImageDetail, ImageStatus, Removed
 from tank.model.schema import json_schema
 from tank.model.status import Status
 
@@ -84,7 +85,7 @@ def _ref(name: str) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     found: dict[str, Any] = {"Pod": {"$id": "tank:pod", **json_schema()}, "Error": _ERROR, "Desired": _DESIRED}
-    for cls in (Status, Why, Plan, Event, Revision, LogLine):
+    for cls in (Status, Why, Plan, Event, Revision, LogLine, ImageStatus, ImageDetail, Removed, DiskUsage):
         _add(cls, found)
     return found
 

@@ -60,6 +60,14 @@ def table(rows: Sequence[Sequence[object]], tones: Sequence[str] = (), color: bo
     return "\n".join(lines)
 
 
+def size(count: int) -> str:
+    """Bytes for a person: 0 B, 512 B, 4.1 kB, 31.4 MB."""
+    for unit, one in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= one:
+            return f"{count / one:.1f} {unit}"
+    return f"{count} B"
+
+
 def age(stamp: str | None) -> str:
     """How long ago an RFC 3339 time was, in its two largest units; empty when there is none."""
     if not stamp:

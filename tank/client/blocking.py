@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from tank.client import calls
+from tank.client import calls, image_calls
 from tank.client.calls import WAIT, Call
+from tank.client.images import Images
 from tank.client.values import Event, ExecResult, LogLine, Plan, Revision, Why
 from tank.client.wire import endpoint
 from tank.errors import TankError
@@ -14,6 +15,7 @@ from tank.errors import TankError
 if TYPE_CHECKING:
     from tank.client.calls import Spec
     from tank.client.sessions import Surroundings
+    from tank.model.images import DiskUsage
     from tank.model.pod import Pod
     from tank.model.status import Status
 
@@ -30,6 +32,7 @@ class Client:
     def __init__(self, url: str | None = None) -> None:
         self._daemon = endpoint(url)
         self.url = self._daemon.url
+        self.images = Images(self._do, self._stream)
 
     def __repr__(self) -> str:
         return f"Client({self.url!r})"
@@ -95,6 +98,10 @@ class Client:
         """About the daemon and its machine."""
         return self._do(calls.info())
 
+    def df(self) -> DiskUsage:
+        """The owner of every byte below the data directory."""
+        return self._do(image_calls.df())
+
     def logs(
         self,
         name: str,
@@ -153,4 +160,4 @@ class Client:
             raise calls.untyped(error) from None
 
     def _stream(self, call: Call[T]) -> Iterator[T]:
-        return map(call.decode, self._daemon.lines(call.path, call.query))
+        return map(call.decode, self._daemon.lines(call.path, call.query, method=call.method))

@@ -84,9 +84,9 @@ class Endpoint:
             body = answer.read()
             return json.loads(body) if body else None
 
-    def lines(self, path: str, query: Query = None, *, heartbeats: bool = False) -> Iterator[Any]:
+    def lines(self, path: str, query: Query = None, *, heartbeats: bool = False, method: str = "GET") -> Iterator[Any]:
         """Each line of a newline-delimited JSON answer, as it comes; with `heartbeats`, None for each empty one."""
-        with self.open("GET", path, query, timeout=None) as answer:
+        with self.open(method, path, query, timeout=None) as answer:
             for line in answer.lines():
                 if line.strip():
                     yield said(json.loads(line))

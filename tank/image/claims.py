@@ -21,6 +21,7 @@ class Claims:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._holds = 0
+        self.generation = 0  # rises with each claim of something that was not claimed before
         self._flights: dict[Hashable, frozenset[str]] = {}
         self._leases: dict[str, tuple[float, frozenset[str]]] = {}
 
@@ -28,10 +29,12 @@ class Claims:
     def held(self) -> Iterator[None]:
         """While the block runs, nothing at all is collected: for whoever puts layers in by hand."""
         self._holds += 1
+        self.generation += 1
         try:
             yield
         finally:
             self._holds -= 1
+            self.generation += 1
 
     @property
     def all_held(self) -> bool:
@@ -41,6 +44,7 @@ class Claims:
     def begin(self, flight: Hashable, layers: Iterable[str]) -> None:
         """A pull is under way and counts on these layers (names of directories), here or to come."""
         self._flights[flight] = frozenset(layers)
+        self.generation += 1
 
     def end(self, flight: Hashable) -> None:
         """The pull has ended. Repeatable."""
@@ -54,6 +58,7 @@ class Claims:
     def lease(self, digest: str, layers: Iterable[str]) -> None:
         """The image was looked up, by somebody who may be about to need it."""
         self._leases[digest] = self._clock() + LEASE, frozenset(layers)
+        self.generation += 1
 
     def renew(self, digest: str) -> bool:
         """The same, for an image that has a lease already; False when it has none."""

@@ -28,6 +28,8 @@ class Inventory:
     layers: Mapping[str, Weight]
     written: Mapping[Path, float]  # every document and layer that counts, and its time of wall clock
 
+    generation: int = 0  # of the claims, when the look began
+
     def image(self, digest: str) -> Kept | None:
         """The image of this manifest."""
         return next((each for each in self.images if each.digest == digest), None)

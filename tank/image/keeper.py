@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from tank.image import inventory
@@ -30,7 +31,8 @@ class Keeper:
 
     async def look(self) -> Inventory:
         """What lies here now. Raises OSError."""
-        return await asyncio.to_thread(inventory.take, self._blobs)
+        generation = self.claims.generation
+        return replace(await asyncio.to_thread(inventory.take, self._blobs), generation=generation)
 
     def touch(self, digests: Iterable[str]) -> None:
         """These are needed at the moment: their last use is now, also for the next daemon."""
@@ -64,7 +66,8 @@ class Keeper:
                 continue
             self.claims.drop(digest)
             gone.append(digest)
-            self._unname(image, keeps_config=_shares_config(seen, image, gone))
+            unsure = seen.generation != self.claims.generation  # an image that came since may share it
+            self._unname(image, keeps_config=unsure or _shares_config(seen, image, gone))
         kept = frozenset[str]().union(*(each.layers for each in seen.images if each.digest not in gone))
         lost = frozenset[str]().union(*(each.layers for each in seen.images if each.digest in gone))
         self._aside(self._blobs.layers / name for name in lost - kept - self.claims.layers())
@@ -83,9 +86,10 @@ class Keeper:
         """Take away what belongs to no image, once it is old enough to be nobody's work under way.
 
         An image that is not whole is no image, unless a pod needs it: then what is left of it makes its next pull
-        shorter. Answers how many went. One step of the loop.
+        shorter. What came since the look is not known to it: then the next one sweeps. Answers how many went. One step
+        of the loop.
         """
-        if self.claims.all_held or self.claims.flying:
+        if self.claims.all_held or self.claims.flying or seen.generation != self.claims.generation:
             return 0
         counts = [each for each in seen.images if each.whole or each.digest in needed]
         named = {self._document(each) for image in counts for each in (image.digest, image.config)}

@@ -57,7 +57,8 @@ class Login:
         realm = challenge.parameters.get("realm", "")
         target = address.origin_of(realm, f"the token service of {self.origin}")
         self._check(target, credential)
-        query = {"service": challenge.parameters.get("service", ""), "scope": f"repository:{self.repository}:pull"}
+        scope = f"repository:{self.repository}:pull" if self.repository else ""  # none: merely to be known
+        query = {"service": challenge.parameters.get("service", ""), "scope": scope}
         query = {key: value for key, value in query.items() if value}
         response = await self._ask(realm, self._kind(target), query, credential)
         try:

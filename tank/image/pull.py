@@ -13,10 +13,11 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from tank.config import Settings
-from tank.errors import PullFailed
-from tank.image import chain, credentials, platform, refusal, shelf
+from tank.errors import Denied, PullFailed
+from tank.image import chain, credentials, logins, platform, refusal, shelf
 from tank.image.blobs import Blobs
 from tank.image.claims import Claims
+from tank.image.credentials import Credential
 from tank.image.dial import Patience
 from tank.image.flights import Flights, uninterrupted
 from tank.image.gate import Gate
@@ -53,7 +54,8 @@ class ImageStore:
         """`machine` as `uname -m` has it; `environment` says where Docker's and Podman's credentials lie."""
         self._settings, self._patience = settings, patience or Patience()
         self._accepted = platform.accepted(machine or os.uname().machine)
-        self._files = credentials.files(os.environ if environment is None else environment)
+        others = credentials.files(os.environ if environment is None else environment)
+        self._files = (settings.data_dir / logins.NAME, *others)
         self._blobs = Blobs(settings.data_dir / "images")
         self.room = Room(directory=settings.data_dir, reserve=settings.image_reserve)
         self._shelf, self._layers = Shelf(self._blobs), Layers(self._blobs, self.room)
@@ -124,6 +126,16 @@ class ImageStore:
     def fallback(self, reference: str) -> str | None:
         """Why `prefer_fresh` gave the cached image the last time; None when it gave a fresh one."""
         return self._fallbacks.get(reference)
+
+    async def verify(self, host: str, credential: Credential) -> None:
+        """Try a password at its registry. Raises Denied when it is not taken; PullFailed when nobody answers."""
+        if not await self._client(host).lets_in(credential):
+            raise Denied(f"{host} does not take this user and password")
+
+    def relogin(self) -> None:
+        """The passwords have changed: nothing that was let in with the old ones counts."""
+        for client in self._clients.values():
+            client.forget()
 
     async def resolve(self, reference: str, policy: str, digest: str | None) -> Image:
         """Have the image here, whole, by the pull policy; with `digest`, exactly that manifest. Raises PullFailed."""

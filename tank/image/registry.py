@@ -21,6 +21,7 @@ from tank.config import Registry
 from tank.errors import PullFailed
 from tank.image import address, challenge, credentials, document, manifest
 from tank.image.address import Origin
+from tank.image.credentials import Credential
 from tank.image.dial import Dialer, Identity, Kind, Patience
 from tank.image.download import Blob
 from tank.image.login import Login, unexpected
@@ -60,6 +61,31 @@ class RegistryClient:
     async def close(self) -> None:
         """End every connection."""
         await self._dialer.close()
+
+    async def lets_in(self, credential: Credential) -> bool:
+        """Whether the registry takes the credential, or asks for none. Raises PullFailed when it cannot be asked."""
+        origin = await self._found()
+        url = f"{origin}/v2/"
+        response, _ = await self._follow(origin, url, {}, "")
+        try:
+            if response.status == 401:
+                challenges = challenge.parse(response.headers.getall("WWW-Authenticate", ()))
+                seconds = self._patience.document
+                login = Login(dialer=self._dialer, origin=origin, repository="", seconds=seconds)
+                header = await login.header(challenges, credential)
+                if header is None:
+                    return False
+                response.close()
+                response, _ = await self._follow(origin, url, {}, header)
+            if response.status not in (200, 401, 403):
+                raise unexpected(response, self._host)
+            return response.status == 200
+        finally:
+            response.close()
+
+    def forget(self) -> None:
+        """Let go of what we were let in with: credentials have changed. Requests under way go on."""
+        self._access.clear()
 
     async def manifest(self, reference: Reference, target: str) -> Served:
         """The manifest or index for a tag or digest. Raises PullFailed."""

@@ -1,0 +1,90 @@
+"""Collecting images that nothing needs: what is needed comes from rows, what may go is chosen, the keeper does it.
+
+Under the high mark nothing is removed but what belongs to no image; above it the least recently used goes, down to
+the low mark; for a pull that does not fit, as much as it lacks. A store or a record that cannot be read means that
+nothing is collected at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from tank.image import collect
+from tank.image.collect import Goal, Level
+from tank.image.inventory import Inventory
+from tank.image.pull import ImageStore
+from tank.node import needs
+from tank.node.needs import Needs
+from tank.node.observe import Machine
+from tank.store.base import Store
+
+NOTHING = Goal()
+REMOVAL = 30.0  # seconds that a pull waits for what is being removed for it
+
+
+class Collector:
+    """The collector of one machine."""
+
+    def __init__(self, machine: Machine, store: Store, images: ImageStore) -> None:
+        self._machine, self._store, self._images = machine, store, images
+        self._turn = asyncio.Lock()
+        settings = machine.settings
+        self._level = Level(high=settings.image_high, low=settings.image_low)
+
+    def over(self) -> bool:
+        """Whether the disk is fuller than the high mark."""
+        return not self._goal().reached
+
+    async def collect(self, lacking: Goal = NOTHING) -> int:
+        """Remove what may go, for the water marks and for what is lacking. Answers how many images went.
+
+        Raises Unavailable, OSError: then nothing was removed.
+        """
+        async with self._turn:
+            found, seen = await self.look()
+            needed = found.digests(_named(seen))
+            if self._images.keeper.blind(seen, found.running):
+                return 0
+            self._images.keeper.touch(needed)
+            self._images.keeper.sweep(seen, needed)
+            goal = self._goal(lacking)
+            chosen = collect.choose(seen.images, seen.layers, needed, self._machine.now().wall, goal)
+            gone = self._images.keeper.remove(seen, chosen)
+            if gone and not goal.reached:
+                self._images.keeper.bin.hurry()
+            return len(gone)
+
+    async def make_room(self, size: int) -> None:
+        """Collect for a pull of `size` bytes, and wait for the space. That it does not help is no failure."""
+        room = self._images.room
+        spare, _ = room.spare(room.space())
+        if await self.collect(Goal(size=max(0, size - spare))):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REMOVAL):
+                    await self._images.keeper.bin.emptied()
+
+    async def look(self) -> tuple[Needs, Inventory]:
+        """What is needed and what is here; the needs are read last, so that they are never older."""
+        seen = await self._images.keeper.look()
+        return await needs.gather(self._store, self._machine.records), seen
+
+    async def choose_and_remove(self, may_go: Callable[[Needs, Inventory], list[str]]) -> tuple[str, ...]:
+        """Remove what `may_go` names, by a person's word: age and the water marks do not count."""
+        async with self._turn:
+            found, seen = await self.look()
+            doomed = may_go(found, seen)
+            if self._images.keeper.blind(seen, found.running):
+                return ()
+            return self._images.keeper.remove(seen, doomed, asked=True)
+
+    def _goal(self, lacking: Goal = NOTHING) -> Goal:
+        space = self._images.room.space()
+        size = collect.goal(space.used, space.total, self._level)
+        entries = collect.goal(space.inodes_used, space.inodes, self._level)
+        return Goal(size=max(size, lacking.size), entries=max(entries, lacking.entries))
+
+
+def _named(seen: Inventory) -> dict[str, str]:
+    return {key: image.digest for image in seen.images for key in image.references}
