@@ -61,8 +61,7 @@ def _revision(pod: dict[str, Any]) -> str:
 def _container(each: dict[str, Any], kind: str, color: bool) -> list[str]:
     shade = {"running": "green" if each["ready"] else "yellow", "terminated": "dim"}.get(each["state"], "yellow")
     lines = [f"  {kind} {line(each['name'])}  {tone(line(each['state']), shade, color)}{_because(each)}"]
-    digest = f" ({line(each['image_digest'])[:19]})" if each.get("image_digest") else ""
-    lines.append(_field("image", line(each["image"]) + digest, 4))
+    lines.append(_field("image", line(each["image"]) + _about(each), 4))
     if each.get("pid"):
         lines.append(_field("pid", f"{each['pid']}, for {age(each['started_at'])}", 4))
     if each.get("exit_code") is not None:
@@ -78,6 +77,14 @@ def _container(each: dict[str, Any], kind: str, color: bool) -> list[str]:
         message = f": {line(end['message'])}" if end.get("message") else ""
         lines.append(_field("before", f"{line(end['reason'])}, exit code {_code(end)}{ended}{message}", 4))
     return lines
+
+
+def _about(each: dict[str, Any]) -> str:
+    """What is known of an image beside its name; that it was accepted unasked is no news."""
+    trust = each.get("image_trust", "")
+    told = [line(each.get("image_digest", ""))[:19], line(trust) if trust != "accepted" else ""]
+    shown = ", ".join(text for text in told if text)
+    return f" ({shown})" if shown else ""
 
 
 def _exit(each: dict[str, Any]) -> str:

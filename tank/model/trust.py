@@ -76,7 +76,8 @@ def rules(draft: Sequence[Any], spot: Spot) -> tuple[Trust, ...]:
     for index, each in enumerate(draft):
         if each is BAD or "match" not in each or "policy" not in each:
             continue
-        if (each["policy"] == "signed") != ("key" in each):
+        has_key = "key" in each or spot.at(index, "key").faulty
+        if (each["policy"] == "signed") != has_key:
             spot.at(index).fault("policy signed needs a key, and no other policy has one")
         key = Path(each["key"]) if "key" in each else None
         found.append(Trust(match=each["match"], policy=each["policy"], key=key))
