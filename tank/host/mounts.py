@@ -143,13 +143,20 @@ def _is_long(path: Path) -> bool:
 
 @cache
 def _has_lowerdir_plus() -> bool:
-    """Whether this kernel takes layers one by one (6.5 and later). Asked by trying, once."""
+    """Whether this kernel takes layers one by one (6.8 and later). Asked by trying, once.
+
+    A kernel before 6.5 takes whatever option it is given, and fails when it mounts.
+    """
+    return _takes("lowerdir+") and not _takes("tank_knows_no_such")
+
+
+def _takes(option: str) -> bool:
     try:
         fd = syscalls.fsopen("overlay")
     except OSError:
         return False
     try:
-        syscalls.fsconfig(fd, syscalls.FSCONFIG_SET_STRING, "lowerdir+", "/")
+        syscalls.fsconfig(fd, syscalls.FSCONFIG_SET_STRING, option, "/")
     except OSError:
         return False
     finally:
