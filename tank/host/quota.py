@@ -4,9 +4,9 @@ A project is a number on files, which new files take over from their directory; 
 number and refuses what goes beyond. The numbers belong to the whole file system, and nothing gives them out: ours come
 from a range of their own, from a place in it that follows from the directory's path, past those in use.
 
-The kernel lets root pass every limit of ext4 (CAP_SYS_RESOURCE), and an overlay writes as whoever mounted it:
-`unprivileged` is the place to mount one whose limit shall hold. A root user in a container can still take the
-number off a file of its own: the limit is a fence against running full, not against malice.
+Root passes every limit of ext4 (CAP_SYS_RESOURCE), but not through an overlay, which gives that up for all who write
+in it. A root user in a container can still take the number off files of its own: the limit is a fence against running
+full, not against malice.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ _GETQUOTA, _SETQUOTA = 0x80000702, 0x80000802  # of projects; both file systems 
 _DQBLK = struct.Struct("=8QI4x")  # hard, soft, space, inodes hard, soft, used, two times of grace, what is valid
 _LIMITS = 1  # of _DQBLK: those of space are valid
 _BLOCK = 1024  # bytes: the unit of its limits
-_SYS_RESOURCE = 24
 _giving = threading.Lock()
 
 
@@ -132,14 +131,3 @@ def _set_limit(fd: int, project: int, size: int) -> None:
     blocks = -(-size // _BLOCK)
     data = _DQBLK.pack(blocks, blocks, 0, 0, 0, 0, 0, 0, _LIMITS)
     syscalls.quotactl(fd, _SETQUOTA, project, ctypes.create_string_buffer(data, _DQBLK.size))
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """This thread cannot pass limits while the block lasts, and no overlay can that it mounts in there."""
-    before = syscalls.effective_capabilities()
-    syscalls.set_effective_capabilities(before & ~(1 << _SYS_RESOURCE))
-    try:
-        yield
-    finally:
-        syscalls.set_effective_capabilities(before)

@@ -25,7 +25,6 @@ IN_UNMOUNT, IN_OVERFLOW, IN_IGNORED, IN_ONLYDIR = 0x2000, 0x4000, 0x8000, 0x1000
 
 _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432
 _QUOTACTL_FD = 443
-_CAPABILITY_VERSION = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -112,22 +111,3 @@ def quotactl(fd: int, command: int, number: int, block: ctypes.Array[ctypes.c_ch
     """quotactl_fd(2), since Linux 5.14: of the file system that `fd` lies on."""
     wide = [ctypes.c_long(each) for each in (fd, command, number)]
     _checked(_libc.syscall(ctypes.c_long(_QUOTACTL_FD), *wide, block))
-
-
-def effective_capabilities() -> int:
-    """What this thread may do now, a bit each."""
-    data = (ctypes.c_uint32 * 6)()
-    _checked(_libc.capget(_capability_header(), data))
-    return int(data[0]) | int(data[3]) << 32
-
-
-def set_effective_capabilities(wanted: int) -> None:
-    """Of those that are permitted; for this thread alone, which may take them back."""
-    data = (ctypes.c_uint32 * 6)()
-    _checked(_libc.capget(_capability_header(), data))
-    data[0], data[3] = wanted & 0xFFFFFFFF, wanted >> 32
-    _checked(_libc.capset(_capability_header(), data))
-
-
-def _capability_header() -> ctypes.Array[ctypes.c_uint32]:
-    return (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)

@@ -10,7 +10,6 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,8 +107,7 @@ def _mount_root(launch: Launch, attempt: Attempt) -> None:
     files_of_top = layers[-1].stat()
     upper.chmod(stat.S_IMODE(files_of_top.st_mode))
     os.chown(upper, files_of_top.st_uid, files_of_top.st_gid)
-    with quota.unprivileged() if launch.container.size is not None else nullcontext():
-        mounts.overlay(layers, upper, work, attempt.rootfs, flags=("volatile",))
+    mounts.overlay(layers, upper, work, attempt.rootfs, flags=("volatile",))
 
 
 def _layers(launch: Launch) -> tuple[Path, ...]:
