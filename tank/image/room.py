@@ -1,6 +1,7 @@
 """What of the disk pulls may take (R29, R30, P8): all but a floor, which is for what runs and for Tank's own records.
 
-The floor is `[images] reserve`, and never more than a tenth of the file system; of the inodes it is one in fifty.
+The floor is `[images] reserve`, and never more than a tenth of the file system; of the inodes it is one in fifty, and
+some hundreds where there are few.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tank.host import space
+from tank.host import reserve, space
 from tank.host.space import Space
 
 _TENTH, _FIFTIETH = 10, 50
@@ -26,12 +27,12 @@ class Room:
         return space.look(self.directory)
 
     def floor(self, seen: Space) -> int:
-        """Bytes that stay free."""
-        return min(self.reserve, seen.total // _TENTH)
+        """Bytes that stay free; never so few that letting go of the reserve would look like space."""
+        return max(min(self.reserve, seen.total // _TENTH), 2 * reserve.size_for(seen.total))
 
     def inode_floor(self, seen: Space) -> int:
         """Inodes that stay free."""
-        return seen.inodes // _FIFTIETH
+        return max(seen.inodes // _FIFTIETH, min(4 * reserve.INODES, seen.inodes // _TENTH))
 
     def spare(self, seen: Space) -> tuple[int, int]:
         """Bytes and inodes above the floor; below zero when it is reached. Where none are counted, plenty."""

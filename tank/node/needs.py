@@ -14,6 +14,7 @@ from tank.errors import Unavailable
 from tank.image import shelf
 from tank.model import reference as references
 from tank.model.pod import Pod
+from tank.model.reference import DIGEST
 from tank.model.wanted import all_wanted
 from tank.node.records import Records
 from tank.store.base import Store
@@ -30,7 +31,8 @@ class Needs:
     def digests(self, named: Mapping[str, str]) -> frozenset[str]:
         """Everything that is needed, as digests; `named` says what each key means here."""
         keys = self.pods.keys() | self.previous.keys()
-        return frozenset(named.get(key, key) for key in keys) | self.running
+        found = {named.get(key) or key.rpartition("@")[2] for key in keys} | self.running
+        return frozenset(each for each in found if DIGEST.fullmatch(each))
 
     def users(self, digest: str, keys: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The pods that need the image now, and those whose previous revision does; it goes by these keys."""
