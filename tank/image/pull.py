@@ -11,10 +11,11 @@ import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 
 from tank.config import Settings
 from tank.errors import Denied, PullFailed
-from tank.image import chain, credentials, logins, platform, refusal, shelf
+from tank.image import chain, credentials, logins, parts, platform, refusal, shelf
 from tank.image.blobs import Blobs
 from tank.image.claims import Claims
 from tank.image.credentials import Credential
@@ -29,7 +30,7 @@ from tank.image.refusal import no_room, refused, shown
 from tank.image.registry import RegistryClient
 from tank.image.room import Room
 from tank.image.selection import Selected, Selection
-from tank.image.shelf import Shelf
+from tank.image.shelf import Packing, Shelf
 from tank.image.signature import unsigned
 from tank.image.source import Source
 from tank.model import reference as references
@@ -73,7 +74,7 @@ class ImageStore:
     async def open(self) -> None:
         """Make the directories, and begin to remove what a predecessor left unfinished. Raises OSError."""
         leftovers = await asyncio.to_thread(self._blobs.prepare)
-        self.keeper.bin.put(leftovers)
+        self.keeper.bin.put([*leftovers, *await asyncio.to_thread(parts.forgotten, self._blobs)])
         await asyncio.to_thread(self._gate.sweep)
 
     async def close(self) -> None:
@@ -178,9 +179,26 @@ class ImageStore:
     def _key(self, reference: str) -> str:
         return self._keys.get(reference) or shelf.key(_parsed(reference))
 
+    def stage(self) -> Path:
+        """A new empty directory for files that an image is taken from; its maker removes it. Raises OSError."""
+        return self._blobs.stage()
+
+    async def take_in(self, source: Source, wanted: Reference, names: Sequence[str]) -> Image:
+        """Have an image of files here, for these names (keys of the shelf). Raises PullFailed."""
+        key = f"load {wanted}"
+        return await self._kept(key, self._load(source, wanted, key, names))
+
+    def packed(self, reference: str) -> Packing:
+        """An image with its layers as they came, to be saved. Raises PullFailed."""
+        return self._shelf.packing(_parsed(reference))
+
     async def _pull(self, wanted: Reference, key: str) -> Image:
+        return await self._kept(key, self._bring(wanted, key))
+
+    async def _kept(self, key: str, work: Awaitable[Image]) -> Image:
+        """What keeping an image comes to. What went wrong with the disk becomes words."""
         try:
-            return await self._bring(wanted, key)
+            return await work
         except OSError as error:
             refusing = no_room if error.errno in (errno.ENOSPC, errno.EDQUOT) else refused
             raise refusing(f"cannot keep image: {error.strerror or error}") from error
@@ -195,6 +213,14 @@ class ImageStore:
         await self._gate.admit(source, wanted, selected.chain)
         image = await self._complete(source, wanted, selected, key)
         await uninterrupted(asyncio.to_thread(self._blobs.remember, key, selected.digest))
+        return image
+
+    async def _load(self, source: Source, wanted: Reference, key: str, names: Sequence[str]) -> Image:
+        selection = Selection(client=source, blobs=self._blobs, reference=wanted, accepted=self._accepted)
+        selected = await selection.run()
+        image = await self._complete(source, wanted, selected, key)
+        for each in names:
+            await uninterrupted(asyncio.to_thread(self._blobs.remember, each, selected.digest))
         return image
 
     async def _complete(self, source: Source, wanted: Reference, selected: Selected, key: str) -> Image:

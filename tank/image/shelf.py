@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tank.errors import PullFailed
 from tank.image import chain, manifest
 from tank.image.blobs import Blobs
 from tank.image.collect import Kept
-from tank.image.manifest import Configuration, Manifest
+from tank.image.manifest import Configuration, Descriptor, Manifest
+from tank.image.refusal import refused
 from tank.model.image import Image
 from tank.model.reference import DEFAULT_TAG, Reference
 
@@ -21,6 +23,26 @@ def key(reference: Reference) -> str:
     if reference.digest is not None:
         return f"{reference.name}@{reference.digest}"
     return f"{reference.name}:{reference.tag or DEFAULT_TAG}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """All that makes an image elsewhere: its two documents, and its layers as they came, lowest first."""
+
+    digest: str
+    manifest: bytes
+    config: bytes
+    layers: tuple[PackedLayer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedLayer:
+    """One of them: where it lies, what it is, and its uncompressed length in bytes."""
+
+    path: Path
+    descriptor: Descriptor
+    diff_id: str
+    length: int
 
 
 class Shelf:
@@ -63,6 +85,26 @@ class Shelf:
             whole=stack is not None,
             packed=frozenset(each.digest.removeprefix("sha256:") for each in documents[0].layers),
         )
+
+    def packing(self, reference: Reference) -> Packing:
+        """The image as it came. Raises PullFailed when it is not here, or not in that form."""
+        digest = self._blobs.recall(key(reference)) or reference.digest
+        documents = (self._known.get(digest) or self._read(digest)) if digest else None
+        if digest is None or documents is None:
+            raise refused(f"cannot save image: {reference} is not here")
+        found, configuration = documents
+        data, config = self._blobs.read(digest), self._blobs.read(found.config.digest)
+        if data is None or config is None:
+            raise refused(f"cannot save image: {reference} is damaged")
+        pairs = zip(found.layers, configuration.diff_ids, strict=True)
+        layers = tuple(self._packed(reference, descriptor, diff_id) for descriptor, diff_id in pairs)
+        return Packing(digest=digest, manifest=data, config=config, layers=layers)
+
+    def _packed(self, reference: Reference, descriptor: Descriptor, diff_id: str) -> PackedLayer:
+        path, record = self._blobs.packed_layer(descriptor.digest), self._blobs.layer_record(diff_id)
+        if not path.is_file() or record is None:
+            raise refused(f"cannot save image: {reference} is here unpacked only; pull it again after deleting it")
+        return PackedLayer(path=path, descriptor=descriptor, diff_id=diff_id, length=record.size)
 
     def _read(self, digest: str) -> tuple[Manifest, Configuration] | None:
         """The two documents, checked again against their digests: damage is absence (R39)."""

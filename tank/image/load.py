@@ -1,0 +1,123 @@
+"""Images from files: `tank image load`.
+
+An archive is unpacked by the same confined unpacker as a layer, into the scratch directory; a directory is read where
+it is. From there an image goes the way of every other: its manifest for this machine is chosen, its layers are
+unpacked side by side, its documents are kept. Names that the files give are remembered, so that a spec can use them; an
+image without a name is known by its digest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tank.host import openat
+from tank.image import shelf
+from tank.image.extract import Bounds
+from tank.image.flights import uninterrupted
+from tank.image.layout import Layout, Named
+from tank.image.refusal import refused, shown
+from tank.image.unpack import unpack
+from tank.model import reference as references
+from tank.model.reference import Reference
+
+if TYPE_CHECKING:
+    from tank.image.pull import ImageStore
+
+_SCHEMES = ("oci:", "oci-archive:", "docker-archive:")
+_PIECE = 2**20
+_MOST_FILES = 100_000
+_NOWHERE = Reference("localhost", "loaded")  # what an image without a name is called in messages
+
+
+async def load(images: ImageStore, source: Path | AsyncIterable[bytes]) -> tuple[str, ...]:
+    """Have the images of an OCI layout or a saved archive here; answers their references, or digests without one.
+
+    `source`: a directory, an archive (compressed or not), its bytes, or a path with a scheme as other tools write it:
+    `oci:PATH[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH`. Raises PullFailed, OSError.
+    """
+    if not isinstance(source, Path):
+        return await _archive(images, source, "")
+    path, tag = located(str(source))
+    if await asyncio.to_thread(path.is_dir):
+        return await _directory(images, path, tag)
+    return await _archive(images, _read(path), tag)
+
+
+def located(text: str) -> tuple[Path, str]:
+    """The path in `oci:PATH:TAG` and its like, and the tag that is wanted or ""."""
+    scheme = next((each for each in _SCHEMES if text.startswith(each)), None)
+    if scheme is None:
+        return Path(text), ""
+    path, colon, tag = text.removeprefix(scheme).partition(":")
+    return Path(path), tag if colon else ""
+
+
+async def _read(path: Path) -> AsyncIterator[bytes]:
+    try:
+        file = await asyncio.to_thread(path.open, "rb", 0)
+    except OSError as error:
+        raise refused(f"cannot load image: {shown(str(path))}: {error.strerror}") from error
+    with file:
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            yield piece
+
+
+async def _archive(images: ImageStore, pieces: AsyncIterable[bytes], tag: str) -> tuple[str, ...]:
+    """An archive may unpack to what the disk has left, whatever its own size."""
+
+    async def each() -> AsyncIterator[bytes]:
+        async for piece in pieces:
+            yield piece
+
+    stage = images.stage()
+    try:
+        spare, inodes = images.room.spare(images.room.space())
+        async with aclosing(each()) as stream:  # type: ignore[type-var]
+            await unpack(stream, stage, Bounds(max(0, spare), max(0, spare), min(_MOST_FILES, max(0, inodes))))
+        return await _directory(images, stage, tag)
+    finally:
+        await uninterrupted(asyncio.to_thread(openat.remove_tree, stage))
+
+
+async def _directory(images: ImageStore, directory: Path, tag: str) -> tuple[str, ...]:
+    layout = Layout(directory)
+    try:
+        found = await asyncio.to_thread(layout.images)
+        chosen = [
+            each for each in found if not tag or tag in each.names or any(_tag(name) == tag for name in each.names)
+        ]
+        if not chosen:
+            raise refused(f"cannot load image: there is none{f' with the tag {shown(tag)}' if tag else ''}")
+        loaded: list[str] = []
+        for each in chosen:
+            loaded.extend(await _one(images, layout, each))
+        return tuple(dict.fromkeys(loaded))
+    finally:
+        layout.close()
+
+
+async def _one(images: ImageStore, layout: Layout, found: Named) -> tuple[str, ...]:
+    named = [each for each in map(named_reference, found.names) if each is not None]
+    keys = [shelf.key(each) for each in named]
+    image = await images.take_in(layout, (named or [_NOWHERE])[0].at(found.digest), keys)
+    return tuple(map(str, named)) or (image.digest,)
+
+
+def named_reference(name: str) -> Reference | None:
+    """The reference that a name in the files is; None for a mere tag, which many tools write there."""
+    if ":" not in name and "/" not in name:
+        return None
+    try:
+        found = references.parse(name)
+    except ValueError:
+        return None
+    return found if found.digest is None else None
+
+
+def _tag(name: str) -> str | None:
+    found = named_reference(name)
+    return found.tag if found else None
