@@ -750,6 +750,46 @@ async def test_a_redirect_from_tls_to_plain_is_not_followed(
     assert thief.seen == []
 
 
+@pytest.fixture
+def mutual(authority: tuple[Path, ssl.SSLContext], tmp_path: Path) -> tuple[Registry, ssl.SSLContext]:
+    """A server that wants a certificate of another authority, and the settings of who has one."""
+    (tmp_path / "client").mkdir()
+    theirs, certificate, key = certify(tmp_path / "client")
+    authority[1].load_verify_locations(theirs)
+    authority[1].verify_mode = ssl.CERT_REQUIRED
+    return Registry(ca=authority[0], cert=certificate, key=key), authority[1]
+
+
+async def test_a_certificate_of_ours_is_shown_where_it_is_configured(mutual: tuple[Registry, ssl.SSLContext]) -> None:
+    configured, context = mutual
+    async with serving(honest, context) as server:
+        async with client_of(server, configured=configured) as client:
+            assert await fetch(client, server) == BLOB
+        async with client_of(server, configured=Registry(ca=configured.ca)) as client:
+            with pytest.raises(PullFailed):
+                await client.manifest(image(server), "1")
+
+
+async def test_a_certificate_of_ours_is_not_shown_where_a_redirect_leads(
+    mutual: tuple[Registry, ssl.SSLContext],
+) -> None:
+    configured, context = mutual
+    async with serving(honest, context) as elsewhere, serving(redirecting(f"{elsewhere.url}/blob"), context) as server:
+        async with client_of(server, configured=configured) as client:
+            with pytest.raises(PullFailed):
+                await fetch(client, server)
+        assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize("content", [None, "not a certificate"])
+async def test_a_certificate_that_cannot_be_read_is_told(content: str | None, tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    if content is not None:
+        cert.write_text(content)
+    async with serving(honest) as server, client_of(server, configured=Registry(cert=cert, key=key)) as client:
+        assert f"cannot read the client certificate {cert} with its key {key}" in await refusal(client, server)
+
+
 @pytest.mark.parametrize("content", [None, "not a certificate"])
 async def test_an_authority_that_cannot_be_read_is_told(content: str | None, tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
