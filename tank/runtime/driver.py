@@ -148,12 +148,14 @@ class CrunRuntime:
             if (parked := self._parked(attempt)) is not None:
                 return parked
             await self._discard(attempt)
-        await in_thread(removal.clear_earlier, attempt)
         made = await in_thread(bundle.make, launch, attempt, self._sandboxes, self._host)
-        pid = await self._conmon.create(self._request(launch, attempt), self._watcher)
+        try:
+            pid = await self._conmon.create(self._request(launch, attempt), self._watcher)
+        except StartFailed as error:
+            raise made.doubt or error from error
         self._archive.guard(attempt)
-        if made.filter is not None:
-            self._host.filters.learn(made.filter, self._crun.filter(attempt.id))
+        if made.unknown is not None:
+            self._host.filters.learn(made.unknown, self._crun.filter(attempt.id))
         parked = self._parked(attempt)
         if parked is None or parked.pid != pid:
             raise Failed(f"cannot create {attempt.id}: the container or its monitor died at once")
