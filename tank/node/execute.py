@@ -11,41 +11,26 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tank.errors import StartFailed, TankError, Waiting
 from tank.model.desired import Desired
 from tank.model.digest import tuning_digest
 from tank.model.image import Image
-from tank.model.pod import Backoff, Container, Pod
-from tank.model.record import ContainerRecord, PodRecord, Trouble
+from tank.model.pod import Container, Pod
+from tank.model.record import ContainerRecord, PodRecord
 from tank.node.drivers import Launch
 from tank.node.flights import Flights
 from tank.node.observe import Machine, pinned
 from tank.node.report import Report
+from tank.node.work import Troubles, Work
 from tank.plan import marks
-from tank.plan.restart import troubled
 from tank.plan.steps import Action, Plan, Step
-from tank.plan.wish import trouble_digest
 from tank.store.base import Store
 
 EXIT_WAIT = 2.0  # seconds that conmon is given to write the exit file of a process that is gone
 
 log = logging.getLogger("tank.node")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """One pod in the hands of the executor. `desired` None: it is being removed."""
-
-    uid: str
-    name: str
-    desired: Desired | None
-
-    @property
-    def backoff(self) -> Backoff:
-        """The restart curve that counts its crashes."""
-        return self.desired.spec.backoff if self.desired else Backoff()
 
 
 class Executor:
@@ -56,6 +41,7 @@ class Executor:
     ) -> None:
         self._machine, self._store, self._report = machine, store, report
         self._flights, self._nudge = flights, nudge
+        self._troubles = Troubles(machine, report)
         self._deeds: Mapping[Action, Callable[[Work, Step], Awaitable[None]]] = {
             Action.MARK: self._mark,
             Action.RESOLVE: self._resolve,
@@ -93,42 +79,9 @@ class Executor:
             try:
                 await self._deeds[step.action](work, step)
             except (TankError, OSError) as error:
-                await self._failed(work, step, error)
+                self._troubles.note(work, step, error)
                 return False
         return True
-
-    async def _failed(self, work: Work, step: Step, error: Exception) -> None:
-        what = f"cannot {step.action.value}: {error}"
-        reason = error.reason if isinstance(error, Waiting) else "Failed"
-        log.warning("pod %s%s: %s", work.name, f"/{step.container}" if step.container else "", what)
-        self._report.warning(work.name, work.uid, reason, what, step.container)
-        if isinstance(error, StartFailed):
-            return  # it is on record as an end, not as a trouble
-        now = self._machine.now()
-        asked = (error.retry_after or 0.0) if isinstance(error, Waiting) else 0.0
-        failed = Trouble(
-            reason=reason, message=str(error), failures=1, retry_at=0.0, boot_id=now.boot_id, delay=asked
-        )  # fmt: skip
-        try:
-            self._trouble(work, step, failed)
-        except OSError as second:  # a full disk: the trouble lives on in the event and in the loop's own wait
-            log.warning("pod %s: cannot write its record: %s", work.name, second)
-
-    def _trouble(self, work: Work, step: Step, failed: Trouble) -> None:
-        now = self._machine.now()
-        desired, record = work.desired, self._machine.records.pod(work.uid)
-        if desired is None or record is None:
-            return
-        if not step.container:
-            trouble = troubled(record.trouble, replace(failed, digest=str(desired.revision)), now, pull=False)
-            self._machine.records.save_pod(replace(record, trouble=trouble))
-            return
-        wanted = desired.spec.container(step.container)
-        if wanted is not None:
-            before = self._container(work, step)
-            digest = trouble_digest(desired, wanted)
-            trouble = troubled(before.trouble, replace(failed, digest=digest), now, pull=False)
-            self._machine.records.save_container(work.uid, replace(before, trouble=trouble))
 
     # What the steps work on
 

@@ -20,11 +20,12 @@ from dataclasses import replace
 
 from tank.errors import NotFound, TankError
 from tank.model.desired import Desired
-from tank.node.execute import Executor, Work
+from tank.node.execute import Executor
 from tank.node.flights import Flights
 from tank.node.observe import Machine, observe
 from tank.node.pulse import Pulse
 from tank.node.report import Report
+from tank.node.work import Work
 from tank.plan.claims import clashes
 from tank.plan.pod import plan_drain, plan_pod
 from tank.plan.steps import Action, Plan
