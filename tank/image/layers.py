@@ -16,6 +16,7 @@ from pathlib import Path
 from tank.host import openat
 from tank.image.blobs import Blobs, LayerRecord
 from tank.image.flights import Flights, together, uninterrupted
+from tank.image.inherit import inherit
 from tank.image.manifest import Descriptor
 from tank.image.progress import LayerProgress
 from tank.image.refusal import refused
@@ -58,6 +59,7 @@ class Layers:
         """Have all of them here. Raises PullFailed, OSError; the first failure ends the rest."""
         different = {layer.key: layer for layer in layers}.values()
         await together(*(self._bring(client, reference, layer) for layer in different))
+        await uninterrupted(asyncio.to_thread(inherit, self._blobs, [layer.diff_id for layer in layers]))
 
     def progress(self, layer: Layer) -> LayerProgress:
         """How far one is."""

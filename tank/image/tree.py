@@ -102,6 +102,7 @@ class Tree:
                 self.mark_opaque(path)
         else:
             os.chown(base, 0, 0, dir_fd=parent, follow_symlinks=False)
+            os.utime(base, ns=(0, 0), dir_fd=parent, follow_symlinks=False)  # the same layer, the same tree
 
     def mark_opaque(self, path: bytes) -> None:
         """Nothing of the layers below shows in the directory `path`."""
