@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tank.config import Settings
-from tank.errors import PullFailed
+from tank.errors import Failed, PullFailed
 from tank.host import openat
 from tank.image import credentials, platform, refusal, shelf
 from tank.image.blobs import Blobs
@@ -59,8 +59,9 @@ class ImageStore:
         self._sweeping: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Make the directories, and begin to remove what a predecessor left unfinished. Raises OSError."""
-        leftovers = await asyncio.to_thread(self._blobs.prepare)
+        """Make the directories, and begin to remove what a predecessor left unfinished. Raises Failed."""
+        with _disk():
+            leftovers = await asyncio.to_thread(self._blobs.prepare)
         if leftovers:
             self._sweeping = asyncio.create_task(asyncio.to_thread(_sweep, leftovers))
 
@@ -75,7 +76,8 @@ class ImageStore:
 
     async def find(self, reference: str) -> Image | None:
         """The whole image that is here for a reference or for `repository@digest`; asks no registry."""
-        return self._shelf.find(_parsed(reference))
+        with _disk():
+            return self._shelf.find(_parsed(reference))
 
     def pulling(self, reference: str) -> bool:
         """Whether a flight for this reference is under way."""
@@ -117,7 +119,8 @@ class ImageStore:
         wanted = _parsed(reference)
         if digest is not None:
             wanted = wanted.at(digest)
-        here = self._shelf.find(wanted)
+        with _disk():
+            here = self._shelf.find(wanted)
         # What a digest names cannot change: there is nothing to ask.
         if here is not None and (wanted.digest is not None or policy not in _ASKING):
             return here
@@ -175,6 +178,15 @@ class ImageStore:
             configured = self._settings.registries.get(host)
             self._clients[host] = RegistryClient(host, configured, self._files, self._patience)
         return self._clients[host]
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """A store that cannot be read is no absence of images: it is said, and the pod is tried again."""
+    try:
+        yield
+    except OSError as error:
+        raise Failed(f"cannot read the images: {error.strerror or error}") from error
 
 
 def _parsed(reference: str) -> Reference:

@@ -193,6 +193,8 @@ def test_a_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
         here = below
     os.close(here)
     (top / "link").symlink_to(tmp_path)
+    for number in range(1, 40):  # names that removal itself might want to use
+        (top / f".lifted.{number}" / "full").mkdir(parents=True)
     remove_tree(top)
     remove_tree(top)
 
