@@ -25,7 +25,7 @@ from tank.node.observe import Machine, pinned
 from tank.node.report import Report
 from tank.node.work import Troubles, Work
 from tank.plan import marks
-from tank.plan.steps import Action, Plan, Step
+from tank.plan.steps import Action, Impact, Plan, Step
 from tank.store.base import Store
 
 EXIT_WAIT = 2.0  # seconds that conmon is given to write the exit file of a process that is gone
@@ -269,7 +269,8 @@ class Executor:
                 settled = marks.lost_mark(settled, self._machine.now(), work.backoff)
         self._machine.records.save_container(work.uid, settled)
         await self._machine.runtime.discard(work.uid, step.container, number)
-        self._report.warning(work.name, work.uid, "Killed", step.why, step.container)
+        if step.impact is not Impact.NONE or not _is_known(settled):  # one that just ended by itself is no news here
+            self._report.warning(work.name, work.uid, "Killed", step.why, step.container)
 
     async def _exit_of(self, work: Work, record: ContainerRecord) -> ContainerRecord:
         """The record with the end that conmon wrote, if it lives and writes one in time."""
@@ -287,3 +288,7 @@ class Executor:
         number = record.attempt.number if record.attempt else record.last_number
         await self._machine.runtime.discard(work.uid, step.container, number)
         self._machine.records.drop_container(work.uid, step.container)
+
+
+def _is_known(record: ContainerRecord) -> bool:
+    return bool(record.exits and record.exits[-1].code is not None)
