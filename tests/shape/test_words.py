@@ -66,7 +66,9 @@ def methods(node: Definition) -> Iterator[tuple[str, ast.AST]]:
 def test_public_names_have_a_docstring(path: Path) -> None:
     tree = ast.parse(path.read_bytes())
 
-    bare = [name for name, node in public(tree) if ast.get_docstring(node) is None]  # type: ignore[arg-type]
+    described_elsewhere = path.parent.name == "testing"  # a fake's methods are those of its protocol
+    named = [each for each in public(tree) if not (described_elsewhere and "." in each[0])]
+    bare = [name for name, node in named if ast.get_docstring(node) is None]  # type: ignore[arg-type]
 
     assert (bare if tree.body else []) == []
 
