@@ -87,6 +87,13 @@ def test_every_rule_that_is_cited_is_written_down() -> None:
     assert lost == []
 
 
+def test_every_link_between_pages_leads_somewhere() -> None:
+    pages = [path for path in tracked() if path.suffix == ".md"]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text())]
+
+    assert [f"{page.relative_to(ROOT)}: {link}" for page, link in links if not (page.parent / link).exists()] == []
+
+
 def test_the_tree_names_nothing_but_the_product() -> None:
     assert [f"{where}: {line.strip()[:80]}" for where, line in lines(tracked()) if FOREIGN.search(line)] == []
 
