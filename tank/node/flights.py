@@ -35,14 +35,22 @@ class Flights:
         """Have the image here and pinned: at once when no registry is needed, else by a flight that nudges."""
         assert isinstance(container.image, str)
         digest = desired.pins.get(container.name)
-        if digest is None and container.pull in ("if_missing", "never"):
+        policy = self._policy(desired, container)
+        if digest is None and policy in ("if_missing", "never"):
             here = await self._machine.images.find(container.image)
             if here is not None:
                 await self._store.pin(desired.name, desired.revision, container.name, here.digest)
                 return
-        self._begin(desired, container, digest)
+        self._begin(desired, container, digest, policy)
 
-    def _begin(self, desired: Desired, container: Container, digest: str | None) -> None:
+    def _policy(self, desired: Desired, container: Container) -> str:
+        """The spec's pull policy; `tank restart --pull` asks the registry once more where that is allowed (C6)."""
+        record = self._machine.records.containers(desired.uid).get(container.name)
+        resolved = record.attempt.pulls if record and record.attempt else 0
+        forced = desired.pulls.get(container.name, 0) > resolved and container.pull == "if_missing"
+        return "always" if forced else container.pull
+
+    def _begin(self, desired: Desired, container: Container, digest: str | None, policy: str) -> None:
         key = (desired.uid, container.name)
         aim = f"{desired.revision} {container.image} {digest}"
         held = self._tasks.get(key)
@@ -50,7 +58,9 @@ class Flights:
             if held[0] == aim:
                 return
             held[1].cancel()
-        task = asyncio.create_task(self._fly(desired, container, digest), name=f"pull {desired.name}/{container.name}")
+        task = asyncio.create_task(
+            self._fly(desired, container, digest, policy), name=f"pull {desired.name}/{container.name}"
+        )
         self._tasks[key] = (aim, task)
         task.add_done_callback(lambda done: self._ended(key, done))
 
@@ -61,13 +71,13 @@ class Flights:
         if not task.cancelled() and task.exception() is not None:
             log.error("a pull for %s failed inside", key, exc_info=task.exception())
 
-    async def _fly(self, desired: Desired, container: Container, digest: str | None) -> None:
+    async def _fly(self, desired: Desired, container: Container, digest: str | None, policy: str) -> None:
         assert isinstance(container.image, str)
         wanted = pinned(container.image, digest) if digest else container.image
         tell = (desired.name, desired.uid)
         self._report.normal(*tell, "Pulling", f"pulling {wanted}", container.name)
         try:
-            image = await self._machine.images.resolve(wanted, container.pull, digest)
+            image = await self._machine.images.resolve(wanted, policy, digest)
             await self._store.pin(desired.name, desired.revision, container.name, image.digest)
             self._report.normal(*tell, "Pulled", f"{container.image} is {image.digest}", container.name)
         except TankError as error:

@@ -134,6 +134,18 @@ async def test_c6_a_restart_asks_no_registry(daemon: Daemon) -> None:
     assert (await daemon.node.status("web")).ready
 
 
+async def test_c6_a_restart_with_pull_resolves_the_tag_anew_and_a_plain_one_does_not(daemon: Daemon) -> None:
+    await daemon.node.apply([pod()])
+    await daemon.settle()
+    daemon.world.registry[IMAGE] = daemon.world.registry["registry.example/app:2"]
+    digests = []
+    for pull in (False, True):
+        await daemon.node.restart("web", pull=pull)
+        await daemon.settle()
+        digests.append((await daemon.node.status("web")).containers[0].image_digest[7])
+    assert digests == ["1", "2"]
+
+
 async def test_an_update_that_cannot_be_pulled_leaves_the_old_one_running(daemon: Daemon) -> None:
     await daemon.node.apply([pod()])
     await daemon.settle()
