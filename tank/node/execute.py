@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from tank.errors import StartFailed, TankError, Waiting
+from tank.host.threads import in_thread
 from tank.model.desired import Desired
 from tank.model.digest import tuning_digest
 from tank.model.image import Image
@@ -68,8 +69,9 @@ class Executor:
             for step in stage:
                 if step.container not in failed:
                     chains.setdefault(step.container, []).append(step)
-            results = await asyncio.gather(*(self._chain(work, steps) for steps in chains.values()))
-            failed |= {subject for subject, done in zip(chains, results, strict=True) if not done}
+            async with asyncio.TaskGroup() as tasks:
+                running = {name: tasks.create_task(self._chain(work, steps)) for name, steps in chains.items()}
+            failed |= {name for name, task in running.items() if not task.result()}
             if "" in failed:
                 return False
         return not failed
@@ -104,6 +106,13 @@ class Executor:
         assert record is not None
         return record
 
+    async def _save_pod(self, record: PodRecord) -> None:
+        """Durable writes wait for the disk, so the loop does not wait for them."""
+        await in_thread(self._machine.records.save_pod, record)
+
+    async def _save_container(self, uid: str, record: ContainerRecord) -> None:
+        await in_thread(self._machine.records.save_container, uid, record)
+
     async def _image(self, desired: Desired, container: Container) -> Image | None:
         digest = desired.pins.get(container.name)
         if not isinstance(container.image, str) or digest is None:
@@ -116,13 +125,12 @@ class Executor:
     # The pod
 
     async def _mark(self, work: Work, step: Step) -> None:
-        records = self._machine.records
-        record = records.pod(work.uid)
+        record = self._machine.records.pod(work.uid)
         if work.desired is None:
             if record is not None:
-                records.save_pod(replace(record, deleting=True))
+                await self._save_pod(replace(record, deleting=True))
             return
-        records.save_pod(marks.pod_mark(record, work.desired, self._machine.installation, self._machine.now()))
+        await self._save_pod(marks.pod_mark(record, work.desired, self._machine.installation, self._machine.now()))
 
     async def _resolve(self, work: Work, step: Step) -> None:
         await self._flights.resolve(*self._wanted(work, step))
@@ -130,7 +138,7 @@ class Executor:
     async def _sandbox(self, work: Work, step: Step) -> None:
         assert work.desired is not None
         record = marks.sandbox_mark(self._record(work), work.desired, self._machine.now())
-        self._machine.records.save_pod(record)
+        await self._save_pod(record)
         await self._machine.runtime.make_sandbox(work.uid, work.desired.spec)
 
     async def _repin(self, work: Work, step: Step) -> None:
@@ -150,7 +158,7 @@ class Executor:
         self._machine.net.watch(work.uid, namespace, lambda: self._nudge(work.name))
         if record.network_ready:
             self._report.warning(work.name, work.uid, "NetworkRepaired", step.why)
-        self._machine.records.save_pod(replace(record, addresses=addresses, network_ready=True, trouble=None))
+        await self._save_pod(replace(record, addresses=addresses, network_ready=True, trouble=None))
 
     async def _release(self, work: Work, step: Step) -> None:
         self._machine.net.unwatch(work.uid)
@@ -165,7 +173,7 @@ class Executor:
     async def _forget(self, work: Work, step: Step) -> None:
         self._flights.cancel(work.uid)
         await self._machine.runtime.forget(work.uid)
-        self._machine.records.forget(work.uid)
+        await in_thread(self._machine.records.forget, work.uid)
         await self._store.bury(work.uid)
         self._report.normal(work.name, work.uid, "Deleted", "the pod is gone")
 
@@ -173,13 +181,13 @@ class Executor:
 
     async def _create(self, work: Work, step: Step) -> None:
         desired, container = self._wanted(work, step)
-        runtime, records = self._machine.runtime, self._machine.records
+        runtime = self._machine.runtime
         before = self._container(work, step)
         if before.attempt is not None:
             await runtime.discard(work.uid, container.name, before.attempt.number)
         image = await self._image(desired, container)
         record = marks.attempt_mark(before, desired, container, image.digest if image else "", self._machine.now())
-        records.save_container(work.uid, record)
+        await self._save_container(work.uid, record)
         launch = Launch(
             uid=work.uid, pod=desired.spec, container=container, attempt=record.last_number, image=image,
             addresses=self._record(work).addresses,
@@ -190,7 +198,7 @@ class Executor:
             await self._start_failed(work, record, error)
             raise
         except (TankError, OSError):
-            records.save_container(work.uid, marks.unstarted_mark(record))
+            await self._save_container(work.uid, marks.unstarted_mark(record))
             await runtime.discard(work.uid, container.name, record.last_number)
             raise
 
@@ -198,7 +206,7 @@ class Executor:
         """A program that cannot be started has ended, under the restart policy (C5); it is no trouble."""
         now = self._machine.now()
         ended = marks.failed_start_mark(record, error.code, str(error), now, work.backoff)
-        self._machine.records.save_container(work.uid, ended)
+        await self._save_container(work.uid, ended)
         await self._machine.runtime.discard(work.uid, record.name, record.last_number)
 
     async def _start(self, work: Work, step: Step) -> None:
@@ -210,7 +218,7 @@ class Executor:
             await self._start_failed(work, record, error)
             raise
         now = self._machine.now()
-        self._machine.records.save_container(work.uid, marks.started_mark(record, now.boot, now.wall))
+        await self._save_container(work.uid, marks.started_mark(record, now.boot, now.wall))
         self._report.normal(work.name, work.uid, "Started", step.why, step.container)
 
     async def _tune(self, work: Work, step: Step) -> None:
@@ -219,7 +227,7 @@ class Executor:
         assert record.attempt is not None
         await self._machine.runtime.tune(work.uid, container.name, record.attempt.number, container.limits)
         attempt = replace(record.attempt, tuning=tuning_digest(container))
-        self._machine.records.save_container(work.uid, replace(record, attempt=attempt))
+        await self._save_container(work.uid, replace(record, attempt=attempt))
         self._report.normal(work.name, work.uid, "Resized", step.why, step.container)
 
     async def _stop(self, work: Work, step: Step) -> None:
@@ -229,14 +237,12 @@ class Executor:
         if not again:
             await self._check_successor(work, step)
         record = marks.stop_mark(record, step.grace, self._machine.now(), signalled=False)
-        self._machine.records.save_container(work.uid, record)
+        await self._save_container(work.uid, record)
         if again or record.attempt is None:
             return
         signal = await self._stop_signal(work, record)
         await self._machine.runtime.signal(work.uid, step.container, record.attempt.number, signal)
-        self._machine.records.save_container(
-            work.uid, marks.stop_mark(record, step.grace, self._machine.now(), signalled=True)
-        )
+        await self._save_container(work.uid, marks.stop_mark(record, step.grace, self._machine.now(), signalled=True))
         self._report.normal(work.name, work.uid, "Killing", f"{step.why}; {signal} was sent", step.container)
 
     async def _check_successor(self, work: Work, step: Step) -> None:
@@ -267,7 +273,7 @@ class Executor:
                 settled = marks.unstarted_mark(settled)
             else:
                 settled = marks.lost_mark(settled, self._machine.now(), work.backoff)
-        self._machine.records.save_container(work.uid, settled)
+        await self._save_container(work.uid, settled)
         await self._machine.runtime.discard(work.uid, step.container, number)
         if step.impact is not Impact.NONE or not _is_known(settled):  # one that just ended by itself is no news here
             self._report.warning(work.name, work.uid, "Killed", step.why, step.container)
@@ -287,7 +293,7 @@ class Executor:
         record = self._container(work, step)
         number = record.attempt.number if record.attempt else record.last_number
         await self._machine.runtime.discard(work.uid, step.container, number)
-        self._machine.records.drop_container(work.uid, step.container)
+        await in_thread(self._machine.records.drop_container, work.uid, step.container)
 
 
 def _is_known(record: ContainerRecord) -> bool:

@@ -335,3 +335,16 @@ async def test_when_the_machine_goes_down_the_pods_stop_and_stay_desired(daemon:
     daemon = harness.again(daemon)
     await daemon.settle()
     assert (await daemon.node.status("web")).ready
+
+
+async def test_p9_a_defect_met_by_one_pod_hinders_no_other(daemon: Daemon) -> None:
+    daemon.world.refusals["tune"] = ZeroDivisionError("a defect")
+    await daemon.node.apply([pod(), pod("db")])
+    await daemon.settle()
+    limited = [{"name": "app", "image": IMAGE, "limits": {"pids": 9}}]
+    await daemon.node.apply([pod(containers=limited), pod("db", labels={"a": "b"})])
+    await daemon.settle()
+    assert (await daemon.node.status("db")).observed_revision == (await daemon.node.get("db")).revision
+    del daemon.world.refusals["tune"]
+    await daemon.pass_time(60)
+    assert "tune" in {deed.split()[0] for deed in daemon.world.deeds}
