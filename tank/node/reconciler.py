@@ -154,7 +154,7 @@ class Reconciler:
     def _retry(self, name: str) -> float:
         """Look again after a while that grows; in how many seconds."""
         count = self._failures[name] = self._failures.get(name, 0) + 1
-        wait = min(RETRY_FIRST * 2 ** min(count - 1, 10), RETRY_MOST)
+        wait = min(RETRY_FIRST * 2.0 ** min(count - 1, 10), RETRY_MOST)
         self.nudge(name, at=self.machine.now().boot + wait)
         return wait
 
