@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 import yaml as pyyaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tank.cli.durations import duration, since, whole
@@ -94,6 +94,8 @@ def test_colours_pass_where_programs_speak_and_end_there() -> None:
 
 
 @given(PLAIN)
+@example(1e-05)
+@example(1e300)
 def test_yaml_is_read_back_as_it_was(value: object) -> None:
     assert pyyaml.safe_load(yaml(value)) == value
 
