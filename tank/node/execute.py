@@ -241,9 +241,12 @@ class Executor:
         if again or record.attempt is None:
             return
         signal = await self._stop_signal(work, record)
-        await self._machine.runtime.signal(work.uid, step.container, record.attempt.number, signal)
+        heard = await self._machine.runtime.signal(work.uid, step.container, record.attempt.number, signal)
         await self._save_container(work.uid, marks.stop_mark(record, step.grace, self._machine.now(), signalled=True))
         self._report.normal(work.name, work.uid, "Killing", f"{step.why}; {signal} was sent", step.container)
+        if not heard:
+            text = f"its program neither catches nor blocks {signal}, so it runs until its grace is over (see `reaper`)"
+            self._report.warning(work.name, work.uid, "StopSignalIgnored", text, step.container)
 
     async def _check_successor(self, work: Work, step: Step) -> None:
         """All that can fail is looked at before the old container is stopped."""
@@ -275,7 +278,8 @@ class Executor:
                 settled = marks.lost_mark(settled, self._machine.now(), work.backoff)
         await self._save_container(work.uid, settled)
         await self._machine.runtime.discard(work.uid, step.container, number)
-        if step.impact is not Impact.NONE or not _is_known(settled):  # one that just ended by itself is no news here
+        ended_by_itself = bool(settled.exits and settled.exits[-1].code is not None) and step.impact is Impact.NONE
+        if not ended_by_itself:
             self._report.warning(work.name, work.uid, "Killed", step.why, step.container)
 
     async def _exit_of(self, work: Work, record: ContainerRecord) -> ContainerRecord:
@@ -294,7 +298,3 @@ class Executor:
         number = record.attempt.number if record.attempt else record.last_number
         await self._machine.runtime.discard(work.uid, step.container, number)
         await in_thread(self._machine.records.drop_container, work.uid, step.container)
-
-
-def _is_known(record: ContainerRecord) -> bool:
-    return bool(record.exits and record.exits[-1].code is not None)

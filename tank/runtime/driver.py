@@ -199,14 +199,20 @@ class CrunRuntime:
         except ToolFailed as error:
             raise StartFailed(conmon.RUNTIME_FAILED, f"cannot start {found.id}: {error}") from error
 
-    async def signal(self, uid: str, container: str, attempt: int, signal: str) -> None:
-        """Send `signal` to the first process. Gone already is success. Raises Failed for an unknown signal."""
+    async def signal(self, uid: str, container: str, attempt: int, signal: str) -> bool:
+        """Send `signal` to the first process; false when that can never see it (C3.10). Gone already is success.
+
+        Raises Failed for an unknown signal.
+        """
         number = signals.number(signal)
         state = self._crun.state(self._attempt(uid, container, attempt).id)
         process = Process.identified(state.pid, state.start_time) if state else None
-        if process is not None:
-            with process:
-                process.signal(number)
+        if process is None:
+            return True
+        with process:
+            heard = process.hears(number)
+            process.signal(number)
+        return heard
 
     async def kill(self, uid: str, container: str, attempt: int) -> None:
         """SIGKILL all of it, wait until its group is empty and its exit is written down. Raises Failed (R18)."""

@@ -105,7 +105,7 @@ class FakeRuntime:
         self._world.processes[uid, container].started = True
         self._world.did(deed)
 
-    async def signal(self, uid: str, container: str, attempt: int, signal: str) -> None:
+    async def signal(self, uid: str, container: str, attempt: int, signal: str) -> bool:
         """It ends with 143, unless the world is stubborn."""
         self._world.spark(f"signal {uid} {container}")
         process = self._world.processes.get((uid, container))
@@ -114,6 +114,7 @@ class FakeRuntime:
             if not self._world.stubborn:
                 self._world.exit(uid, container, 143)
         self._world.did(f"signal {uid} {container}")
+        return not self._world.stubborn
 
     async def kill(self, uid: str, container: str, attempt: int) -> None:
         """It ends with 137."""
