@@ -5,6 +5,7 @@ The helpers of the system tests make them; here too everything is taken away at 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -41,6 +42,8 @@ def world() -> Iterator[World]:
     directory = sweeping.begin()
     os.environ[leaks.MARK] = directory.name
     with ExitStack() as stack:
+        turn = stack.enter_context((sweeping.ROOT / "turn").open("a"))
+        fcntl.flock(turn, fcntl.LOCK_EX)  # a system test would take our pods for its leaks
         stack.callback(sweeping.clear, directory)
         running = stack.enter_context(registry.plain(directory / "registry"))
         image = running.push(images.busybox(directory / "busybox"), "busybox:1")

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # true for a type checker; `typing` costs the command line 4 ms
 if TYPE_CHECKING:
+    from typing import Any
+
     from tank import aio as aio
     from tank.client.blocking import Client as Client
     from tank.client.default import apply as apply

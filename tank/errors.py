@@ -21,23 +21,32 @@ This module imports nothing heavy: the command line loads it on every start.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+
+TYPE_CHECKING = False  # true for a type checker; `typing` costs the command line 4 ms
+if TYPE_CHECKING:
+    from typing import Any, ClassVar, NamedTuple
+
+    class _Problem(NamedTuple):
+        path: str
+        message: str
+        suggestion: str = ""
+        line: int | None = None
+        column: int | None = None
+        source: str = ""
+else:
+    _Problem = namedtuple("_Problem", "path message suggestion line column source", defaults=("", None, None, ""))
 
 
-class Problem(NamedTuple):
+class Problem(_Problem):
     """One fault of a document: where, what, and how to mend it.
 
     `path` reads like `containers[1].mounts[0].volume` (empty for the whole document); `line` and `column`
     count from 1 and are None where the format gives none; `source` names the file or document.
     """
 
-    path: str
-    message: str
-    suggestion: str = ""
-    line: int | None = None
-    column: int | None = None
-    source: str = ""
+    __slots__ = ()
 
     def __str__(self) -> str:
         where = f"{self.line}:{self.column}: " if self.line is not None else ""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import images, leaks, sweeping
 from tests import registry as registries
@@ -19,6 +21,11 @@ RUN = pytest.StashKey[Path]()
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Sweep, then put all temporary directories of this run below its own."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background of a script: children would inherit it, and tests of Ctrl-C press it in vain.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    settings.register_profile("ci", derandomize=True)
+    settings.load_profile("ci" if os.environ.get("CI") == "true" else "default")
     if os.geteuid() == 0:
         sweeping.sweep()
         run = sweeping.begin()

@@ -10,15 +10,19 @@ from typing import Any
 from tank.model.dump import dump_pod
 from tank.model.pod import Pod
 
+_FIELDS: dict[type, tuple[str, ...] | None] = {}  # looked up once for each class
+_READY = frozenset({str, int, bool, float})
 _TIMES = frozenset({"at", "created_at", "first", "last", "time"})  # seconds, where they are numbers
 
 
 def plain(value: Any) -> Any:
     """`value` as what JSON knows."""
+    if value is None or type(value) in _READY:
+        return value
+    if (names := _names(type(value))) is not None:
+        return {name: _field(name, getattr(value, name)) for name in names}
     if isinstance(value, Pod):
         return dump_pod(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _field(each.name, getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -26,6 +30,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")
     return value
+
+
+def _names(kind: type) -> tuple[str, ...] | None:
+    """The fields of a dataclass; None for another type."""
+    if kind not in _FIELDS:
+        _FIELDS[kind] = tuple(each.name for each in fields(kind)) if is_dataclass(kind) else None
+    return _FIELDS[kind]
 
 
 def rfc3339(seconds: float) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tank.cli.text import line, print_as
 from tank.client.wire import endpoint, quote
 
+TYPE_CHECKING = False  # true for a type checker
 if TYPE_CHECKING:
     import argparse
 

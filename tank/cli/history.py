@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
 
 from tank.cli.text import age, print_as, table
 from tank.client.wire import endpoint, quote
 
+TYPE_CHECKING = False  # true for a type checker
 if TYPE_CHECKING:
     import argparse
+    from typing import Any
 
 
 def add(parser: argparse.ArgumentParser) -> None:

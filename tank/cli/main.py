@@ -10,13 +10,14 @@ import argparse
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
 
 from tank.errors import InvalidSpec, TankError
 
+TYPE_CHECKING = False  # true for a type checker
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
+    from typing import NoReturn
 
 VERBS = {
     "apply": "create or replace pods from files",
@@ -53,6 +54,9 @@ _VALUED = ("--host", "-o", "--output")
 
 class Parser(argparse.ArgumentParser):
     """Argument errors on one line, like every other error."""
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        return argparse.HelpFormatter(self.prog, width=_width())
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is, and leave with 2."""
@@ -91,6 +95,14 @@ def report(error: TankError) -> None:
     else:
         lines = [f"tank: {error.message}"]
     print("\n".join(plain(line) for line in lines), file=sys.stderr)
+
+
+def _width() -> int:
+    """Columns for help. Asked here, since argparse would import `shutil` and three compressors for it."""
+    try:
+        return max(40, os.get_terminal_size().columns - 2)
+    except OSError:
+        return 100
 
 
 def parser_of(verb: str, module: ModuleType, *, command: bool = False) -> Parser:

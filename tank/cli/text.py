@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+import time
 
+TYPE_CHECKING = False  # true for a type checker
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _COLOR = re.compile(r"(\x1b\[[0-9;]{0,30}m)")
@@ -69,16 +71,23 @@ def size(count: int) -> str:
 
 
 def age(stamp: str | None) -> str:
-    """How long ago an RFC 3339 time was, in its two largest units; empty when there is none."""
+    """How long ago an RFC 3339 time in UTC was; empty when there is none, or it cannot be read."""
     if not stamp:
         return ""
-    from datetime import UTC, datetime
-
     try:
-        then = datetime.fromisoformat(stamp)
+        return span(time.time() - _seconds(stamp))
     except ValueError:
         return ""
-    return span((datetime.now(UTC) - then).total_seconds())
+
+
+def _seconds(stamp: str) -> float:
+    """RFC 3339 in UTC as seconds: by hand, since `datetime` costs the command line 3 ms. Raises ValueError."""
+    year, month, day = int(stamp[0:4]), int(stamp[5:7]), int(stamp[8:10])
+    clock = int(stamp[11:13]) * 3600 + int(stamp[14:16]) * 60 + int(stamp[17:19])
+    year -= month <= 2  # years that begin in March have their leap day at the end
+    in_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
+    days = year * 365 + year // 4 - year // 100 + year // 400 + in_year - 719_468
+    return days * 86_400 + clock
 
 
 def span(seconds: float) -> str:

@@ -29,9 +29,10 @@ def run(options: argparse.Namespace) -> int:
 
     if os.geteuid() != 0:
         raise Denied("cannot uninstall: only root may")
-    data_dir = load(options.config, os.environ).data_dir
+    settings = load(options.config, os.environ)
+    data_dir = settings.data_dir
     uninstall.refuse_while(_pods(options.host, data_dir), data_dir)
-    done = asyncio.run(uninstall.uninstall(install.this_machine(), data_dir))
+    done = asyncio.run(uninstall.uninstall(install.this_machine(), data_dir, settings.run_dir))
     print("\n".join(done), file=sys.stderr)
     return 0
 

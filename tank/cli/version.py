@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import tank
 from tank.cli.text import print_as
 from tank.client.wire import endpoint
 from tank.errors import TankError
 
+TYPE_CHECKING = False  # true for a type checker
 if TYPE_CHECKING:
     import argparse
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from tank.cli.text import line, print_as
 from tank.client.wire import endpoint, quote
 
+TYPE_CHECKING = False  # true for a type checker
 if TYPE_CHECKING:
     import argparse
+    from typing import Any
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -46,6 +46,8 @@ def _scalar(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return f"{value:.1f}"
     text = json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float) and "." not in text:
+        return text.replace("e", ".0e")  # YAML 1.1's readers take 1e-05 for a string
     return text if text.isprintable() else "".join(each if each.isprintable() else _escaped(each) for each in text)
 
 

@@ -14,9 +14,10 @@ The command line starts with these, so they import nothing heavy: no asyncio, py
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # true for a type checker
 if TYPE_CHECKING:
+    from typing import Any
+
     from tank.client.blocking import Client as Client
     from tank.client.values import ExecResult as ExecResult
 

@@ -172,9 +172,14 @@ def _unknown(value: Any) -> Any:
 
 
 def untyped(error: TankError) -> TankError:
-    """An error about values that the caller never wrote as text: without lines and columns of it."""
+    """An error about values that the caller never wrote as text: without lines and columns of it.
+
+    The plan that comes with a conflict becomes a `Plan`.
+    """
     if isinstance(error, InvalidSpec):
         return InvalidSpec([each._replace(line=None, column=None, source="") for each in error.problems])
+    if isinstance(preview := getattr(error, "preview", None), Mapping):
+        error.preview = _plan(preview)  # type: ignore[attr-defined]
     return error
 
 

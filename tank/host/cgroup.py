@@ -53,6 +53,8 @@ def find_hierarchies() -> Hierarchies:
     v1: dict[str, Path] = {}
     v2: Path | None = None
     for each in mounts.mounts():
+        if not _is_visible(each):
+            continue
         if each.kind == "cgroup2" and v2 is None:
             v2 = Path(each.target)
         elif each.kind == "cgroup":
@@ -62,6 +64,15 @@ def find_hierarchies() -> Hierarchies:
         raise Unsupported("cannot find control groups: nothing is mounted at /sys/fs/cgroup")
     enabled = (files.read(v2 / "cgroup.controllers") or b"").decode().split() if v2 else []
     return Hierarchies(v2=v2, v1=v1, controllers=frozenset(enabled))
+
+
+def _is_visible(mount: mounts.Mount) -> bool:
+    """Whether it is what one sees at its path: another may be mounted over it."""
+    try:
+        device = Path(mount.target).stat().st_dev
+    except OSError:
+        return False
+    return mount.device == f"{os.major(device)}:{os.minor(device)}"
 
 
 _OPTIONS = frozenset({"rw", "ro", "xattr", "clone_children", "noprefix", "release_agent"})
@@ -105,8 +116,7 @@ class Groups:
 
         Only in the hierarchies that matter for it: version 2, systemd's, and those that charge or freeze.
         """
-        trees = [self.hierarchies.v2, *(self.hierarchies.v1.get(each) for each in _MONITORED)]
-        directories = [tree / self.path(name).lstrip("/") for tree in dict.fromkeys(trees) if tree]
+        directories = [tree / self.path(name).lstrip("/") for tree in self._of_monitors()]
         for directory in directories:
             directory.mkdir(parents=True, exist_ok=True)
         return tuple(directory / "cgroup.procs" for directory in directories)
@@ -116,10 +126,13 @@ class Groups:
         directories = (each for top in self._everywhere(name) for each in _tree(top))
         return frozenset(pid for directory in directories for pid in _pids(directory))
 
+    def _of_monitors(self) -> tuple[Path, ...]:
+        trees = [self.hierarchies.v2, *(self.hierarchies.v1.get(each) for each in _MONITORED)]
+        return tuple(dict.fromkeys(tree for tree in trees if tree))
+
     def holds(self, name: str, pid: int) -> bool:
-        """Whether a process is a direct member of a group."""
-        tree = self.hierarchies.all[0]
-        return pid in _pids(tree / self.path(name).lstrip("/"))
+        """Whether a process is a direct member of a group made for a monitor."""
+        return pid in _pids(self._of_monitors()[0] / self.path(name).lstrip("/"))
 
     def populated(self, name: str) -> bool:
         """Whether a process lives in a group or below it. Where there is a version 2 tree, it alone is asked."""

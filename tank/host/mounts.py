@@ -41,7 +41,7 @@ def overlay(layers: Sequence[Path], upper: Path, work: Path, target: Path, *, fl
     an upper directory that is fresh and thrown away afterwards (R36).
     """
     try:
-        if _has_lowerdir_plus():
+        if takes_layers_one_by_one():
             _overlay_by_configuration(layers, upper, work, target, flags)
         else:
             _overlay_by_options(layers, upper, work, target, flags)
@@ -70,7 +70,7 @@ def read_only(layers: Sequence[Path], empty: Path, target: Path) -> None:
     `empty` is an empty directory: an overlay of one layer alone, without a place to write, is none.
     """
     try:
-        if _has_lowerdir_plus():
+        if takes_layers_one_by_one():
             with _descriptors([each for each in (*layers, empty) if _is_long(each)]) as short, _context() as fd:
                 syscalls.fsconfig(fd, syscalls.FSCONFIG_SET_STRING, "source", "tank")
                 for layer in (*reversed(layers), empty):
@@ -142,25 +142,24 @@ def _is_long(path: Path) -> bool:
 
 
 @cache
-def _has_lowerdir_plus() -> bool:
-    """Whether this kernel takes layers one by one (6.8 and later). Asked by trying, once.
+def takes_layers_one_by_one() -> bool:
+    """Whether this kernel does (6.8 and later; 6.1 does not). Asked by trying, once. Raises OSError: no overlayfs.
 
-    A kernel before 6.5 takes whatever option it is given, and fails when it mounts.
+    Before 6.5 every option is taken as it comes, and refused when all are there: one that takes nonsense
+    has not said anything by taking `lowerdir+`.
     """
-    return _takes("lowerdir+") and not _takes("tank_knows_no_such")
-
-
-def _takes(option: str) -> bool:
+    fd = syscalls.fsopen("overlay")
     try:
-        fd = syscalls.fsopen("overlay")
-    except OSError:
-        return False
+        return _takes(fd, "lowerdir+") and not _takes(fd, "no-such-option")
+    finally:
+        os.close(fd)
+
+
+def _takes(fd: int, option: str) -> bool:
     try:
         syscalls.fsconfig(fd, syscalls.FSCONFIG_SET_STRING, option, "/")
     except OSError:
         return False
-    finally:
-        os.close(fd)
     return True
 
 

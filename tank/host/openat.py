@@ -8,6 +8,7 @@ bounded whatever the tree looks like. This module imports nothing heavy: the unp
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -20,6 +21,7 @@ BENEATH = 0x08
 IN_ROOT = 0x10
 
 _OPENAT2 = 437  # the same number on every architecture since Linux 5.6
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 _DEEPEST = 64  # levels that removal descends before it moves a directory up
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -36,8 +38,8 @@ def openat2(directory: int, path: bytes, flags: int, *, mode: int = 0, resolve: 
     how = _How(flags | os.O_CLOEXEC, mode, resolve)
     found = _syscall(_OPENAT2, directory, path, ctypes.byref(how), ctypes.sizeof(how))
     if found < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error), os.fsdecode(path))
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), os.fsdecode(path))
     return int(found)
 
 
@@ -119,9 +121,11 @@ def empty(top: int, pace: Callable[[], None] = _at_once) -> None:
             count += 1
             try:
                 os.rename(name, f".lifted.{count}", src_dir_fd=directory, dst_dir_fd=top)
-            except (FileExistsError, NotADirectoryError, IsADirectoryError):
-                continue
-            return
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    raise
+            else:
+                return
 
     while names := os.listdir(top):
         for name in names:
@@ -130,18 +134,18 @@ def empty(top: int, pace: Callable[[], None] = _at_once) -> None:
 
 def _remove(directory: int, name: str, depth: int, lift: Callable[[int, str], None], pace: Callable[[], None]) -> None:
     pace()
-    try:
-        os.unlink(name, dir_fd=directory)
-        return
-    except FileNotFoundError:
-        return
-    except (IsADirectoryError, PermissionError):
-        # Linux answers EISDIR for a directory; EPERM is what other file systems may say.
+    with suppress(FileNotFoundError):
         if not stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-            raise
-    if depth >= _DEEPEST:
-        lift(directory, name)
-        return
+            os.unlink(name, dir_fd=directory)
+        elif depth >= _DEEPEST:
+            lift(directory, name)
+        else:
+            _remove_directory(directory, name, depth, lift, pace)
+
+
+def _remove_directory(
+    directory: int, name: str, depth: int, lift: Callable[[int, str], None], pace: Callable[[], None]
+) -> None:
     inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
         for each in os.listdir(inner):

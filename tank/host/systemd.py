@@ -9,6 +9,8 @@ from pathlib import Path
 from tank.errors import TankError
 from tank.host import process
 
+_SYSTEMD = Path("/run/systemd/system")
+
 
 def notify(state: str) -> None:
     """Send `state` (READY=1, STOPPING=1, STATUS=…) to the service manager (sd_notify(3))."""
@@ -21,9 +23,14 @@ def notify(state: str) -> None:
         sender.send(state.encode())
 
 
+def _is_here() -> bool:
+    """As sd_booted(3) has it."""
+    return _SYSTEMD.is_dir()
+
+
 async def is_stopping() -> bool:
     """Whether the whole system is going down; false where there is no systemd."""
-    if not Path("/run/systemd/system").is_dir():
+    if not _is_here():
         return False
     try:
         # The command ends with 1 for every state but "running", so the word counts and not the code.

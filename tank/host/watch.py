@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tank.host import syscalls
+from tank.host import files, syscalls
 
 Callback = Callable[[str], None]
 
@@ -116,6 +116,12 @@ class Process:
         """Send a signal. Gone already is success."""
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.fd, number)
+
+    def hears(self, number: int) -> bool:
+        """Whether it catches or blocks the signal: the first of a namespace never sees any other (C3.10)."""
+        status = files.read(f"/proc/{self.pid}/status") or b""
+        masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith((b"SigCgt", b"SigBlk"))]
+        return not masks or any(mask >> (number - 1) & 1 for mask in masks)
 
     async def ended(self) -> None:
         """Wait until it has ended."""

@@ -17,6 +17,7 @@ block; long ones belong in a thread.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -37,13 +38,14 @@ class LayerRecord:
     """What is known of an unpacked layer.
 
     `opaque_root`: it hides all layers below. `implicit`: directories that had no entry of their own, which is where
-    a link of a lower layer would have been followed.
+    a link of a lower layer would have been followed. `inherited`: they were given the looks of those below.
     """
 
     size: int  # bytes of the uncompressed tar
     entries: int
     opaque_root: bool = False
     implicit: tuple[str, ...] = ()
+    inherited: bool = False
 
 
 class Blobs:
@@ -100,14 +102,15 @@ class Blobs:
         return self.scratch / secrets.token_hex(8)
 
     def layer(self, diff_id: str) -> Path | None:
-        """The directory of an unpacked layer, None when it is not here whole. A stat, no more."""
+        """The directory of an unpacked layer, None when it is not here whole. Two stats, no more."""
         path = self.layers / _hex(diff_id)
-        return path if path.is_dir() else None
+        return path if path.is_dir() and self._record(diff_id).exists() else None
 
     def layer_record(self, diff_id: str) -> LayerRecord | None:
         """What is known of it; None when the layer is not here, or its record is damaged."""
+        path = self._record(diff_id)
         try:
-            body = json.loads(self._record(diff_id).read_bytes())
+            body = json.loads(path.read_bytes())
             return LayerRecord(**{**body, "implicit": tuple(body["implicit"])})
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
@@ -124,9 +127,13 @@ class Blobs:
     def keep_layer(self, stage: Path, diff_id: str, record: LayerRecord, opaque: Sequence[str]) -> None:
         """Make a finished stage durable and give it its name: from then on it counts. Raises OSError.
 
-        The record goes first, so that there is no layer without one. Another flight may have brought the same
-        layer meanwhile: then the stage is left for its owner to remove.
+        One sync covers the tree and its record. Another flight may have brought the same layer meanwhile: then the
+        stage is left for its owner to remove.
         """
+        if self.layer(diff_id) is not None:
+            return
+        unfinished = self.unfinished()
+        unfinished.write_bytes(_encoded(record))
         root = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for path in opaque:
@@ -134,11 +141,23 @@ class Blobs:
             openat.syncfs(root)
         finally:
             os.close(root)
-        body = {name: getattr(record, name) for name in LayerRecord.__slots__}
-        openat.write_durably(self._record(diff_id), json.dumps(body).encode(), self.unfinished())
-        if self.layer(diff_id) is None:
+        os.rename(unfinished, self._record(diff_id))
+        try:
             os.rename(stage, self.layers / _hex(diff_id))
-            openat.sync_directory(self.layers)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # it is there already
+                raise
+        openat.sync_directory(self.layers)
+
+    def renew_record(self, diff_id: str, record: LayerRecord) -> None:
+        """Replace what is known of a layer, and make durable what was changed in it. Raises OSError."""
+        unfinished = self.unfinished()
+        root = os.open(self.layers, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            openat.syncfs(root)
+        finally:
+            os.close(root)
+        openat.write_durably(self._record(diff_id), _encoded(record), unfinished)
 
     def remember(self, reference: str, digest: str) -> None:
         """`reference` means the image of this manifest from now on, durably. Raises OSError."""
@@ -179,6 +198,10 @@ class Blobs:
 
     def _reference(self, reference: str) -> Path:
         return self.references / _hex(manifest.digest_of(reference.encode()))
+
+
+def _encoded(record: LayerRecord) -> bytes:
+    return json.dumps({name: getattr(record, name) for name in LayerRecord.__slots__}).encode()
 
 
 def _remembered(body: object, reference: str) -> str | None:

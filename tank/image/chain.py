@@ -84,14 +84,14 @@ def skeleton(blobs: Blobs, diff_id: str, below: Sequence[Path]) -> Skeleton:
         raise refused(f"cannot keep image: the layer {diff_id} was removed meanwhile")
     if record.opaque_root:
         return ()
-    found = _Search(layer, frozenset(map(os.fsencode, record.implicit)), _visible(blobs, below))
+    found = _Search(layer, frozenset(map(os.fsencode, record.implicit)), visible(blobs, below))
     for path in sorted(found.implicit):
         found.trace(path)
     return tuple(found.nodes.values()) if found.counts else ()
 
 
-def _visible(blobs: Blobs, below: Sequence[Path]) -> tuple[Path, ...]:
-    """Topmost first, down to one that hides all that is under it."""
+def visible(blobs: Blobs, below: Sequence[Path]) -> tuple[Path, ...]:
+    """Of layers, lowest first, those that show: topmost first, down to one that hides all that is under it."""
     shown = []
     for path in reversed(below):
         shown.append(path)
@@ -127,12 +127,12 @@ class _Search:
 
     def _step(self, path: bytes) -> bytes | None:
         """b"" past a directory, the target of a link, None where nothing below matters any more."""
-        own = _look((self._layer,), path)
+        own = look((self._layer,), path)
         if own.hides:
             return None
         if own.node is not None and own.node.target is not None:
             return own.node.target
-        found = _look(self._below, path).node
+        found = look(self._below, path).node
         explicit = own.node is not None and path not in self.implicit
         if found is None or (explicit and found.target is not None):
             return None
@@ -148,64 +148,64 @@ class _Search:
             raise refused("cannot unpack layer: it has too many directories without entry")
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
     """What layers have at a path. `hides`: it is opaque, or in something opaque, or no directory nor link."""
 
     node: Node | None
     hides: bool = False
 
 
-def _look(layers: Sequence[Path], path: bytes) -> _Seen:
+def look(layers: Sequence[Path], path: bytes) -> Seen:
     """What shows at `path` in layers, topmost first, as the overlay would have it."""
     for layer in layers:
         seen = _inside(layer, path)
         if seen.node is not None or seen.hides:
             return seen
-    return _Seen(None)
+    return Seen(None)
 
 
-def _inside(layer: Path, path: bytes) -> _Seen:
+def _inside(layer: Path, path: bytes) -> Seen:
     *above, base = path.split(b"/")
     opaque = False
     directory = os.open(layer, _FLAGS)
     try:
         for part in above:
             inner = _entered(directory, part)
-            if isinstance(inner, _Seen):
-                return _Seen(None, hides=inner.hides or opaque)
+            if isinstance(inner, Seen):
+                return Seen(None, hides=inner.hides or opaque)
             os.close(directory)
             directory = inner
             opaque = opaque or _is_opaque(directory)
         seen = _at(directory, base, path)
-        return _Seen(seen.node, hides=seen.hides or opaque)
+        return Seen(seen.node, hides=seen.hides or opaque)
     finally:
         os.close(directory)
 
 
-def _entered(directory: int, part: bytes) -> int | _Seen:
+def _entered(directory: int, part: bytes) -> int | Seen:
     try:
         return os.open(part, _FLAGS, dir_fd=directory)
     except FileNotFoundError:
-        return _Seen(None)
+        return Seen(None)
     except OSError:  # a file, a link, a whiteout: what is under it below does not show
-        return _Seen(None, hides=True)
+        return Seen(None, hides=True)
 
 
-def _at(directory: int, base: bytes, path: bytes) -> _Seen:
+def _at(directory: int, base: bytes, path: bytes) -> Seen:
     try:
         info = os.stat(base, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
-        return _Seen(None)
+        return Seen(None)
     what = (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_mtime_ns)
     if stat.S_ISLNK(info.st_mode):
-        return _Seen(Node(path, os.readlink(base, dir_fd=directory), *what))
+        return Seen(Node(path, os.readlink(base, dir_fd=directory), *what))
     if not stat.S_ISDIR(info.st_mode):
-        return _Seen(None, hides=True)
+        return Seen(None, hides=True)
     inner = os.open(base, _FLAGS, dir_fd=directory)
     try:
         names = [name for name in os.listxattr(inner) if not name.startswith("trusted.")]
         attributes = tuple((os.fsencode(name), os.getxattr(inner, name)) for name in names)
-        return _Seen(Node(path, None, *what, attributes), hides=_is_opaque(inner))
+        return Seen(Node(path, None, *what, attributes), hides=_is_opaque(inner))
     finally:
         os.close(inner)
 

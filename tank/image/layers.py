@@ -20,6 +20,7 @@ from tank.image.blobs import Blobs, LayerRecord
 from tank.image.chain import Skeleton
 from tank.image.download import Wrong
 from tank.image.flights import Flights, together, uninterrupted
+from tank.image.inherit import inherit
 from tank.image.manifest import Descriptor
 from tank.image.packed import Packed
 from tank.image.parts import Part, Parts
@@ -109,12 +110,13 @@ class Layers:
             await self._flights.join((layer.key, layer.name), lambda: self._fetch(source, reference, layer))
 
     async def _settle(self, source: Source, reference: Reference, layers: tuple[Layer, ...]) -> None:
-        """Rewrite the layers that mean something else on top of those below, from the bottom up."""
+        """Have each layer mean and look what it does on top of those below, from the bottom up: the next sees it."""
         below: list[Path] = []
         for layer, chain_id in _chained(layers):
             place = chain.settled(self._blobs, layer.diff_id, chain_id)
             if place is None:
                 place = await self._rewritten(source, reference, replace(layer, chain_id=chain_id), below)
+            await uninterrupted(asyncio.to_thread(inherit, self._blobs, f"sha256:{place.name}", tuple(below)))
             below.append(place)
 
     async def _rewritten(self, source: Source, reference: Reference, layer: Layer, below: Sequence[Path]) -> Path:

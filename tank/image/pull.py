@@ -26,7 +26,7 @@ from tank.image.keeper import Keeper
 from tank.image.layers import Layer, Layers, layers_of
 from tank.image.mirror import Mirror, Mirrored
 from tank.image.progress import Progress
-from tank.image.refusal import no_room, refused, shown
+from tank.image.refusal import disk, no_room, refused, shown
 from tank.image.registry import RegistryClient
 from tank.image.room import Room
 from tank.image.selection import Selected, Selection
@@ -72,10 +72,11 @@ class ImageStore:
         self.make_room: Callable[[int], Awaitable[None]] = _nothing  # called when that many bytes do not fit
 
     async def open(self) -> None:
-        """Make the directories, and begin to remove what a predecessor left unfinished. Raises OSError."""
-        leftovers = await asyncio.to_thread(self._blobs.prepare)
-        self.keeper.bin.put([*leftovers, *await asyncio.to_thread(parts.forgotten, self._blobs)])
-        await asyncio.to_thread(self._gate.sweep)
+        """Make the directories, and begin to remove what a predecessor left unfinished. Raises Failed."""
+        with disk():
+            leftovers = await asyncio.to_thread(self._blobs.prepare)
+            self.keeper.bin.put([*leftovers, *await asyncio.to_thread(parts.forgotten, self._blobs)])
+            await asyncio.to_thread(self._gate.sweep)
 
     async def close(self) -> None:
         """End every pull and connection."""
@@ -87,7 +88,8 @@ class ImageStore:
 
     async def find(self, reference: str) -> Image | None:
         """The whole image that is here for a reference or for `repository@digest`; asks no registry."""
-        return self._claimed(self._shelf.find(_parsed(reference)))
+        with disk():
+            return self._claimed(self._shelf.find(_parsed(reference)))
 
     def verdict(self, reference: str, digest: str) -> Verdict:
         """What the rules of trust say of an image that is here under this reference; asks no registry."""
@@ -144,7 +146,8 @@ class ImageStore:
         if digest is not None:
             wanted = wanted.at(digest)
         self._gate.check_rejected(wanted)
-        here = self._claimed(self._shelf.find(wanted))
+        with disk():
+            here = self._claimed(self._shelf.find(wanted))
         trusted = here is not None and self._gate.verdict(wanted, here.digest).admitted
         # What a digest names cannot change: there is nothing to ask.
         if here is not None and (wanted.digest is not None or policy not in _ASKING):
@@ -190,7 +193,8 @@ class ImageStore:
 
     def packed(self, reference: str) -> Packing:
         """An image with its layers as they came, to be saved. Raises PullFailed."""
-        return self._shelf.packing(_parsed(reference))
+        with disk():
+            return self._shelf.packing(_parsed(reference))
 
     async def _pull(self, wanted: Reference, key: str) -> Image:
         return await self._kept(key, self._bring(wanted, key))

@@ -6,7 +6,10 @@ enter a message. Imports nothing heavy: the unpacker loads it.
 
 from __future__ import annotations
 
-from tank.errors import PullFailed
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tank.errors import Failed, PullFailed
 
 FAILED = "ErrImagePull"
 NEVER = "ErrImageNeverPull"
@@ -36,3 +39,12 @@ def shown(text: bytes | str) -> str:
     plain = text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text
     cut = plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST - 1]}…"
     return "'" + "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cut) + "'"
+
+
+@contextmanager
+def disk() -> Iterator[None]:
+    """A store that cannot be read is no absence of images: it is said, and the pod is tried again."""
+    try:
+        yield
+    except OSError as error:
+        raise Failed(f"cannot read the images: {error.strerror or error}") from error

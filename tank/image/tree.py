@@ -134,6 +134,7 @@ class Tree:
                 self.hide(path, parent, base)
         else:
             os.chown(base, 0, 0, dir_fd=parent, follow_symlinks=False)
+            os.utime(base, ns=(0, 0), dir_fd=parent, follow_symlinks=False)  # the same layer, the same tree
 
     def mark_opaque(self, path: bytes) -> None:
         """Nothing of the layers below shows in the directory `path`."""

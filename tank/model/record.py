@@ -67,6 +67,7 @@ class Attempt:
     tuning: str  # of the part that can change live
     revision: int
     restarts: int = 0  # the restart counter it was made for
+    pulls: int = 0  # and the pull counter
     image: str = ""  # manifest digest; empty for a rootfs
     created_at: float  # wall clock
     pid: int | None = None

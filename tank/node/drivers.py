@@ -62,8 +62,8 @@ class Runtime(Protocol):
     async def start(self, uid: str, container: str, attempt: int) -> None:
         """Let it run its first instruction. Raises StartFailed."""
 
-    async def signal(self, uid: str, container: str, attempt: int, signal: str) -> None:
-        """Send `signal` (SIGTERM …) to the first process. Gone already is success."""
+    async def signal(self, uid: str, container: str, attempt: int, signal: str) -> bool:
+        """Send `signal` (SIGTERM …) to the first process; false when that can never see it. Gone is success."""
 
     async def kill(self, uid: str, container: str, attempt: int) -> None:
         """SIGKILL everything in its control group and wait until it is empty. Raises Failed when it will not die."""

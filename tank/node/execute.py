@@ -11,42 +11,26 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from tank.errors import StartFailed, TankError, Waiting
+from tank.errors import StartFailed, TankError
+from tank.host.threads import in_thread
 from tank.model.desired import Desired
 from tank.model.digest import tuning_digest
-from tank.model.image import Image
-from tank.model.pod import Backoff, Container, Pod
-from tank.model.record import ContainerRecord, PodRecord, Trouble
-from tank.model.wanted import volume_key, wanted_images
-from tank.node.drivers import Launch
+from tank.model.pod import Container, Pod
+from tank.model.record import ContainerRecord, PodRecord
 from tank.node.flights import Flights
+from tank.node.launching import launch_for
 from tank.node.observe import Machine, pinned
 from tank.node.report import Report
+from tank.node.work import Troubles, Work
 from tank.plan import marks
-from tank.plan.restart import troubled
-from tank.plan.steps import Action, Plan, Step
-from tank.plan.wish import trouble_digest
+from tank.plan.steps import Action, Impact, Plan, Step
 from tank.store.base import Store
 
 EXIT_WAIT = 2.0  # seconds that conmon is given to write the exit file of a process that is gone
 
 log = logging.getLogger("tank.node")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """One pod in the hands of the executor. `desired` None: it is being removed."""
-
-    uid: str
-    name: str
-    desired: Desired | None
-
-    @property
-    def backoff(self) -> Backoff:
-        """The restart curve that counts its crashes."""
-        return self.desired.spec.backoff if self.desired else Backoff()
 
 
 class Executor:
@@ -57,6 +41,7 @@ class Executor:
     ) -> None:
         self._machine, self._store, self._report = machine, store, report
         self._flights, self._nudge = flights, nudge
+        self._troubles = Troubles(machine, report)
         self._deeds: Mapping[Action, Callable[[Work, Step], Awaitable[None]]] = {
             Action.MARK: self._mark,
             Action.RESOLVE: self._resolve,
@@ -83,8 +68,9 @@ class Executor:
             for step in stage:
                 if step.container not in failed:
                     chains.setdefault(step.container, []).append(step)
-            results = await asyncio.gather(*(self._chain(work, steps) for steps in chains.values()))
-            failed |= {subject for subject, done in zip(chains, results, strict=True) if not done}
+            async with asyncio.TaskGroup() as tasks:
+                running = {name: tasks.create_task(self._chain(work, steps)) for name, steps in chains.items()}
+            failed |= {name for name, task in running.items() if not task.result()}
             if "" in failed:
                 return False
         return not failed
@@ -94,42 +80,9 @@ class Executor:
             try:
                 await self._deeds[step.action](work, step)
             except (TankError, OSError) as error:
-                await self._failed(work, step, error)
+                self._troubles.note(work, step, error)
                 return False
         return True
-
-    async def _failed(self, work: Work, step: Step, error: Exception) -> None:
-        what = f"cannot {step.action.value}: {error}"
-        reason = error.reason if isinstance(error, Waiting) else "Failed"
-        log.warning("pod %s%s: %s", work.name, f"/{step.container}" if step.container else "", what)
-        self._report.warning(work.name, work.uid, reason, what, step.container)
-        if isinstance(error, StartFailed):
-            return  # it is on record as an end, not as a trouble
-        now = self._machine.now()
-        asked = (error.retry_after or 0.0) if isinstance(error, Waiting) else 0.0
-        failed = Trouble(
-            reason=reason, message=str(error), failures=1, retry_at=0.0, boot_id=now.boot_id, delay=asked
-        )  # fmt: skip
-        try:
-            self._trouble(work, step, failed)
-        except OSError as second:  # a full disk: the trouble lives on in the event and in the loop's own wait
-            log.warning("pod %s: cannot write its record: %s", work.name, second)
-
-    def _trouble(self, work: Work, step: Step, failed: Trouble) -> None:
-        now = self._machine.now()
-        desired, record = work.desired, self._machine.records.pod(work.uid)
-        if desired is None or record is None:
-            return
-        if not step.container:
-            trouble = troubled(record.trouble, replace(failed, digest=str(desired.revision)), now, pull=False)
-            self._machine.records.save_pod(replace(record, trouble=trouble))
-            return
-        wanted = desired.spec.container(step.container)
-        if wanted is not None:
-            before = self._container(work, step)
-            digest = trouble_digest(desired, wanted)
-            trouble = troubled(before.trouble, replace(failed, digest=digest), now, pull=False)
-            self._machine.records.save_container(work.uid, replace(before, trouble=trouble))
 
     # What the steps work on
 
@@ -152,40 +105,22 @@ class Executor:
         assert record is not None
         return record
 
-    async def _images(self, desired: Desired, container: Container) -> dict[str, Image]:
-        """The images that the container needs, by their keys; those not pinned left out. Raises Waiting."""
-        images, found = self._machine.images, {}
-        for wanted in wanted_images(desired.spec, container):
-            digest = desired.pins.get(wanted.key)
-            if digest is None:
-                continue
-            verdict = images.verdict(wanted.reference, digest)
-            if not verdict.admitted:
-                raise Waiting(verdict.reason, f"cannot use image {digest}: {verdict.text}")
-            image = await images.find(pinned(wanted.reference, digest))
-            if image is None:
-                raise Waiting("ErrImagePull", f"image {digest} is not here any more")
-            found[wanted.key] = image
-        return found
+    async def _save_pod(self, record: PodRecord) -> None:
+        """Durable writes wait for the disk, so the loop does not wait for them."""
+        await in_thread(self._machine.records.save_pod, record)
 
-    async def _launch(self, work: Work, desired: Desired, container: Container, attempt: int) -> Launch:
-        images, record = await self._images(desired, container), self._machine.records.pod(work.uid)
-        volumes = {each.volume: images[key] for each in container.mounts if (key := volume_key(each.volume)) in images}
-        return Launch(
-            uid=work.uid, pod=desired.spec, container=container, attempt=attempt, image=images.get(container.name),
-            addresses=record.addresses if record else (), volumes=volumes,
-        )  # fmt: skip
+    async def _save_container(self, uid: str, record: ContainerRecord) -> None:
+        await in_thread(self._machine.records.save_container, uid, record)
 
     # The pod
 
     async def _mark(self, work: Work, step: Step) -> None:
-        records = self._machine.records
-        record = records.pod(work.uid)
+        record = self._machine.records.pod(work.uid)
         if work.desired is None:
             if record is not None:
-                records.save_pod(replace(record, deleting=True))
+                await self._save_pod(replace(record, deleting=True))
             return
-        records.save_pod(marks.pod_mark(record, work.desired, self._machine.installation, self._machine.now()))
+        await self._save_pod(marks.pod_mark(record, work.desired, self._machine.installation, self._machine.now()))
 
     async def _resolve(self, work: Work, step: Step) -> None:
         await self._flights.resolve(*self._wanted(work, step))
@@ -193,7 +128,7 @@ class Executor:
     async def _sandbox(self, work: Work, step: Step) -> None:
         assert work.desired is not None
         record = marks.sandbox_mark(self._record(work), work.desired, self._machine.now())
-        self._machine.records.save_pod(record)
+        await self._save_pod(record)
         await self._machine.runtime.make_sandbox(work.uid, work.desired.spec)
 
     async def _repin(self, work: Work, step: Step) -> None:
@@ -213,7 +148,7 @@ class Executor:
         self._machine.net.watch(work.uid, namespace, lambda: self._nudge(work.name))
         if record.network_ready:
             self._report.warning(work.name, work.uid, "NetworkRepaired", step.why)
-        self._machine.records.save_pod(replace(record, addresses=addresses, network_ready=True, trouble=None))
+        await self._save_pod(replace(record, addresses=addresses, network_ready=True, trouble=None))
 
     async def _release(self, work: Work, step: Step) -> None:
         self._machine.net.unwatch(work.uid)
@@ -228,7 +163,7 @@ class Executor:
     async def _forget(self, work: Work, step: Step) -> None:
         self._flights.cancel(work.uid)
         await self._machine.runtime.forget(work.uid)
-        self._machine.records.forget(work.uid)
+        await in_thread(self._machine.records.forget, work.uid)
         await self._store.bury(work.uid)
         self._report.normal(work.name, work.uid, "Deleted", "the pod is gone")
 
@@ -236,21 +171,21 @@ class Executor:
 
     async def _create(self, work: Work, step: Step) -> None:
         desired, container = self._wanted(work, step)
-        runtime, records = self._machine.runtime, self._machine.records
+        runtime = self._machine.runtime
         before = self._container(work, step)
         if before.attempt is not None:
             await runtime.discard(work.uid, container.name, before.attempt.number)
-        launch = await self._launch(work, desired, container, before.last_number + 1)
+        launch = await launch_for(self._machine, desired, container, before.last_number + 1)
         digest = launch.image.digest if launch.image else ""
         record = marks.attempt_mark(before, desired, container, digest, self._machine.now())
-        records.save_container(work.uid, record)
+        await self._save_container(work.uid, record)
         try:
             await runtime.create(launch)
         except StartFailed as error:
             await self._start_failed(work, record, error)
             raise
         except (TankError, OSError):
-            records.save_container(work.uid, marks.unstarted_mark(record))
+            await self._save_container(work.uid, marks.unstarted_mark(record))
             await runtime.discard(work.uid, container.name, record.last_number)
             raise
 
@@ -258,7 +193,7 @@ class Executor:
         """A program that cannot be started has ended, under the restart policy (C5); it is no trouble."""
         now = self._machine.now()
         ended = marks.failed_start_mark(record, error.code, str(error), now, work.backoff)
-        self._machine.records.save_container(work.uid, ended)
+        await self._save_container(work.uid, ended)
         await self._machine.runtime.discard(work.uid, record.name, record.last_number)
 
     async def _start(self, work: Work, step: Step) -> None:
@@ -270,7 +205,7 @@ class Executor:
             await self._start_failed(work, record, error)
             raise
         now = self._machine.now()
-        self._machine.records.save_container(work.uid, marks.started_mark(record, now.boot, now.wall))
+        await self._save_container(work.uid, marks.started_mark(record, now.boot, now.wall))
         self._report.normal(work.name, work.uid, "Started", step.why, step.container)
 
     async def _tune(self, work: Work, step: Step) -> None:
@@ -279,7 +214,7 @@ class Executor:
         assert record.attempt is not None
         await self._machine.runtime.tune(work.uid, container.name, record.attempt.number, container.limits)
         attempt = replace(record.attempt, tuning=tuning_digest(container))
-        self._machine.records.save_container(work.uid, replace(record, attempt=attempt))
+        await self._save_container(work.uid, replace(record, attempt=attempt))
         self._report.normal(work.name, work.uid, "Resized", step.why, step.container)
 
     async def _stop(self, work: Work, step: Step) -> None:
@@ -289,21 +224,22 @@ class Executor:
         if not again:
             await self._check_successor(work, step)
         record = marks.stop_mark(record, step.grace, self._machine.now(), signalled=False)
-        self._machine.records.save_container(work.uid, record)
+        await self._save_container(work.uid, record)
         if again or record.attempt is None:
             return
         signal = await self._stop_signal(work, record)
-        await self._machine.runtime.signal(work.uid, step.container, record.attempt.number, signal)
-        self._machine.records.save_container(
-            work.uid, marks.stop_mark(record, step.grace, self._machine.now(), signalled=True)
-        )
+        heard = await self._machine.runtime.signal(work.uid, step.container, record.attempt.number, signal)
+        await self._save_container(work.uid, marks.stop_mark(record, step.grace, self._machine.now(), signalled=True))
         self._report.normal(work.name, work.uid, "Killing", f"{step.why}; {signal} was sent", step.container)
+        if not heard:
+            text = f"its program neither catches nor blocks {signal}, so it runs until its grace is over (see `reaper`)"
+            self._report.warning(work.name, work.uid, "StopSignalIgnored", text, step.container)
 
     async def _check_successor(self, work: Work, step: Step) -> None:
         """All that can fail is looked at before the old container is stopped."""
         container = work.desired.spec.container(step.container) if work.desired else None
         if work.desired is not None and container is not None:
-            await self._machine.runtime.check(await self._launch(work, work.desired, container, 0))
+            await self._machine.runtime.check(await launch_for(self._machine, work.desired, container, 0))
 
     async def _stop_signal(self, work: Work, record: ContainerRecord) -> str:
         """From the spec wanted now (it changes live), else from the one the attempt was made from."""
@@ -325,9 +261,11 @@ class Executor:
                 settled = marks.unstarted_mark(settled)
             else:
                 settled = marks.lost_mark(settled, self._machine.now(), work.backoff)
-        self._machine.records.save_container(work.uid, settled)
+        await self._save_container(work.uid, settled)
         await self._machine.runtime.discard(work.uid, step.container, number)
-        self._report.warning(work.name, work.uid, "Killed", step.why, step.container)
+        ended_by_itself = bool(settled.exits and settled.exits[-1].code is not None) and step.impact is Impact.NONE
+        if not ended_by_itself:
+            self._report.warning(work.name, work.uid, "Killed", step.why, step.container)
 
     async def _exit_of(self, work: Work, record: ContainerRecord) -> ContainerRecord:
         """The record with the end that conmon wrote, if it lives and writes one in time."""
@@ -344,4 +282,4 @@ class Executor:
         record = self._container(work, step)
         number = record.attempt.number if record.attempt else record.last_number
         await self._machine.runtime.discard(work.uid, step.container, number)
-        self._machine.records.drop_container(work.uid, step.container)
+        await in_thread(self._machine.records.drop_container, work.uid, step.container)

@@ -37,7 +37,14 @@ class Flights:
     async def resolve(self, desired: Desired, container: Container) -> None:
         """Have its images here and pinned: at once when no registry is needed, else by flights that nudge."""
         for wanted in wanted_images(desired.spec, container):
-            await self._resolve(desired, wanted)
+            await self._resolve(desired, replace(wanted, pull=self._policy(desired, container, wanted.pull)))
+
+    def _policy(self, desired: Desired, container: Container, pull: str) -> str:
+        """The spec's pull policy; `tank restart --pull` asks the registry once more where that is allowed (C6)."""
+        record = self._machine.records.containers(desired.uid).get(container.name)
+        resolved = record.attempt.pulls if record and record.attempt else 0
+        forced = desired.pulls.get(container.name, 0) > resolved and pull == "if_missing"
+        return "always" if forced else pull
 
     async def _resolve(self, desired: Desired, wanted: WantedImage) -> None:
         digest, images = desired.pins.get(wanted.key), self._machine.images

@@ -20,11 +20,12 @@ from dataclasses import replace
 
 from tank.errors import NotFound, TankError
 from tank.model.desired import Desired
-from tank.node.execute import Executor, Work
+from tank.node.execute import Executor
 from tank.node.flights import Flights
 from tank.node.observe import Machine, observe
 from tank.node.pulse import Pulse
 from tank.node.report import Report
+from tank.node.work import Work
 from tank.plan.claims import clashes
 from tank.plan.pod import plan_drain, plan_pod
 from tank.plan.steps import Action, Plan
@@ -142,14 +143,20 @@ class Reconciler:
                 await self._pass(name)
             self._failures.pop(name, None)
         except (TankError, OSError) as error:
-            count = self._failures[name] = self._failures.get(name, 0) + 1
-            wait = min(RETRY_FIRST * 2 ** min(count - 1, 10), RETRY_MOST)
-            log.warning("pod %s cannot be looked at, tried again in %.1f s: %s", name, wait, error)
-            self.nudge(name, at=self.machine.now().boot + wait)
+            log.warning("pod %s cannot be looked at, tried again in %.1f s: %s", name, self._retry(name), error)
+        except Exception:  # a defect met by one pod must not end the loop of all others (P9)
+            log.exception("pod %s cannot be looked at, tried again in %.1f s", name, self._retry(name))
         finally:
             self._active.discard(name)
             self._wake.set()
             self.pulse.publish(name)
+
+    def _retry(self, name: str) -> float:
+        """Look again after a while that grows; in how many seconds."""
+        count = self._failures[name] = self._failures.get(name, 0) + 1
+        wait = min(RETRY_FIRST * 2.0 ** min(count - 1, 10), RETRY_MOST)
+        self.nudge(name, at=self.machine.now().boot + wait)
+        return wait
 
     async def _pass(self, name: str) -> None:
         """Every uid that goes by this name: the former ones are removed, the present one is kept as wanted."""

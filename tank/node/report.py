@@ -33,13 +33,13 @@ class Report:
 
     def normal(self, pod: str, uid: str, reason: str, message: str, container: str = "") -> None:
         """Something went as it should."""
-        self._add(pod, uid, container, "Normal", reason, message)
+        self._add(pod, uid, reason, message, container=container, kind="Normal")
 
     def warning(self, pod: str, uid: str, reason: str, message: str, container: str = "") -> None:
         """Something that a person may have to look at."""
-        self._add(pod, uid, container, "Warning", reason, message)
+        self._add(pod, uid, reason, message, container=container, kind="Warning")
 
-    def _add(self, pod: str, uid: str, container: str, kind: str, reason: str, message: str) -> None:
+    def _add(self, pod: str, uid: str, reason: str, message: str, *, container: str, kind: str) -> None:
         wall = self._now().wall
         text = message[:1000]
         event = Event(

@@ -10,25 +10,25 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from tank.errors import Conflict, Failed, InvalidSpec, NotFound, Problem, Timeout, Unavailable, Unsupported
+from tank.errors import Conflict, Failed, NotFound, Timeout, Unavailable
 from tank.model.desired import Desired, Event, Revision
 from tank.model.facts import PodFacts
-from tank.model.pod import Container, Pod
+from tank.model.pod import Pod
 from tank.model.status import Status
-from tank.model.wanted import all_wanted, wanted_images
+from tank.model.wanted import wanted_images
+from tank.node.admission import PlanChanged, check_claims, check_machine, foresee_apply, pruned
+from tank.node.joining import Joining, LogOptions, choose, names
 from tank.node.observe import Machine, observe
 from tank.node.reconciler import Reconciler
 from tank.node.report import Report
 from tank.plan.claims import clashes
-from tank.plan.foresee import foresee
-from tank.plan.preview import Preview, PreviewStep, preview, shown
+from tank.plan.preview import Preview
 from tank.plan.selector import matches
 from tank.plan.status import status_of
 from tank.plan.why import Why, why_of
-from tank.store.base import Contents, Put, Store
+from tank.store.base import Put, Store
 
 if TYPE_CHECKING:
     from tank.node.disk import Disk
@@ -37,14 +37,6 @@ if TYPE_CHECKING:
     from tank.runtime.session import ExecRequest, Session
 
 LOOK = 1.0  # seconds between two looks while waiting, though nothing was heard
-
-
-class PlanChanged(Conflict):
-    """The plan is no longer the one that was shown; `preview` is the present one."""
-
-    def __init__(self, now: Preview) -> None:
-        self.preview = now
-        super().__init__(f"the plan changed since it was shown; it is now {now.token}")
 
 
 class Node:
@@ -56,6 +48,7 @@ class Node:
     def __init__(self, machine: Machine, store: Store, reconciler: Reconciler, report: Report) -> None:
         self._machine, self._store = machine, store
         self._loop, self._report = reconciler, report
+        self._joining = Joining(machine, store)
         self.conditions: dict[str, str] = {}  # what is wrong with the machine as a whole, for `info`
         self.relieve: Callable[[], None] = lambda: None  # makes room for a record on a full disk (R29)
 
@@ -77,77 +70,28 @@ class Node:
         """
         self.relieve()
         contents = await self._store.read()
-        self._check_claims(pods, contents, prune)
-        await self._check_machine(pods)
+        check_claims(pods, contents, prune)
+        await check_machine(self._machine, pods)
         if token is not None:
-            current = await self._plan(pods, contents, prune)
+            current = await foresee_apply(self._machine, pods, contents, prune)
             if current.token != token:
                 raise PlanChanged(current)
         at = self._machine.now().wall
-        puts = [Put(spec=pod, uid=_new_uid(), origin=origin, expected=(expected or {}).get(pod.name)) for pod in pods]
+        puts = [
+            Put(spec=pod, uid=secrets.token_hex(6), origin=origin, expected=(expected or {}).get(pod.name))
+            for pod in pods
+        ]
         await self._store.put(puts, at)
-        for name in self._pruned(pods, contents, prune):
+        for name in pruned(pods, contents, prune):
             await self._store.delete(name, None, at)
         return [await self.status(pod.name) for pod in pods]
-
-    async def _check_machine(self, pods: Sequence[Pod]) -> None:
-        told = [(pod.name, await self._machine.runtime.unsupported(pod)) for pod in pods]
-        if lacks := [f"pod {name}: {why}" for name, why in told if why]:
-            raise Unsupported("; ".join(lacks))
-
-    def _check_claims(self, pods: Sequence[Pod], contents: Contents, prune: str | None) -> None:
-        going = set(self._pruned(pods, contents, prune)) | {pod.name for pod in pods}
-        staying = [desired.spec for name, desired in contents.pods.items() if name not in going]
-        problems = [
-            f"pod {pod.name}: {what} belongs to pod {holder}"
-            for index, pod in enumerate(pods)
-            for what, holder in clashes(pod, [*staying, *pods[:index]])
-        ]
-        if problems:
-            raise Conflict("; ".join(problems))
-
-    def _pruned(self, pods: Sequence[Pod], contents: Contents, prune: str | None) -> list[str]:
-        if prune is None:
-            return []
-        if not prune.strip():
-            raise InvalidSpec([Problem("", "prune needs a selector", "say -l app=web")])
-        kept = {pod.name for pod in pods}
-        return [name for name, each in contents.pods.items() if name not in kept and matches(prune, each.spec.labels)]
 
     async def plan(self, pods: Sequence[Pod], *, prune: str | None = None) -> Preview:
         """What `apply` would do, until rest. Changes nothing."""
         contents = await self._store.read()
-        self._check_claims(pods, contents, prune)
-        await self._check_machine(pods)
-        return await self._plan(pods, contents, prune)
-
-    async def _plan(self, pods: Sequence[Pod], contents: Contents, prune: str | None) -> Preview:
-        steps: list[PreviewStep] = []
-        names = [pod.name for pod in pods] + self._pruned(pods, contents, prune)
-        for pod in pods:
-            held = contents.pods.get(pod.name)
-            if held is None or held.spec != pod:
-                steps += await self._foreseen(
-                    pod.name, _proposed(pod, held, contents.revision + 1, self._machine.now().wall)
-                )
-            else:
-                steps += await self._foreseen(pod.name, held)
-        for name in names[len(pods) :]:
-            steps += await self._foreseen_removal(contents.pods[name])
-        revisions = [(name, contents.pods[name].revision if name in contents.pods else 0) for name in names]
-        return preview(revisions, steps)
-
-    async def _foreseen(self, name: str, desired: Desired) -> tuple[PreviewStep, ...]:
-        now = self._machine.now()
-        seen = await observe(self._machine, desired.uid, desired, now)
-        steps, _ = foresee(desired, seen, now)
-        return shown(name, steps)
-
-    async def _foreseen_removal(self, desired: Desired) -> tuple[PreviewStep, ...]:
-        now = self._machine.now()
-        seen = await observe(self._machine, desired.uid, None, now)
-        steps, _ = foresee(None, seen, now)
-        return shown(desired.name, steps)
+        check_claims(pods, contents, prune)
+        await check_machine(self._machine, pods)
+        return await foresee_apply(self._machine, pods, contents, prune)
 
     async def delete(self, name: str, *, grace: float | None = None) -> Status:
         """The pod is no longer desired. Returns when accepted. Again while it ends: a shorter grace counts (C3.5)."""
@@ -176,7 +120,7 @@ class Node:
     async def restart(self, name: str, *, container: str | None = None, pull: bool = False) -> Status:
         """Ask for a new attempt of one or all containers, also of one that waits or has run its course (C17)."""
         desired = await self._store.get(name)
-        chosen = [self._choose(desired.spec, container).name] if container else _names(desired.spec)
+        chosen = [choose(desired.spec, container).name] if container else names(desired.spec)
         await self._store.restart(name, chosen, pull=pull)
         self._loop.nudge(name)
         return await self.status(name)
@@ -328,56 +272,17 @@ class Node:
         """What happened, oldest first; with `follow`, then what happens."""
         return self._report.follow(name, follow=follow)
 
-    async def logs(
-        self,
-        name: str,
-        *,
-        container: str | None = None,
-        tail: int | None = None,
-        since: float | None = None,
-        previous: bool = False,
-        follow: bool = False,
-    ) -> AsyncIterator[LogLine]:
-        """The container's output over its attempts. Raises NotFound."""
-        desired, uid = await self._find(name)
-        record = self._machine.records.pod(uid)
-        spec = desired.spec if desired else (record.spec if record else None)
-        if spec is None:
-            raise NotFound(f"no pod is called {name}")
-        chosen = self._choose(spec, container)
-        lines = self._machine.runtime.logs(uid, chosen.name, tail=tail, since=since, previous=previous, follow=follow)
-        async for line in lines:
-            yield line
-
-    # Joining a container
+    def logs(self, name: str, **options: Unpack[LogOptions]) -> AsyncIterator[LogLine]:
+        """The container's output over its attempts, oldest first. Raises NotFound."""
+        return self._joining.logs(name, **options)
 
     async def exec(self, name: str, container: str | None, request: ExecRequest) -> Session:
         """Run a program beside the container's own. Raises NotFound, Failed when it does not run."""
-        uid, desired, chosen, attempt = await self._running(name, container)
-        return await self._machine.runtime.exec(uid, chosen, desired.spec, attempt, request)
+        return await self._joining.exec(name, container, request)
 
     async def attach(self, name: str, container: str | None) -> Session:
-        """Join the container's own streams."""
-        uid, _, chosen, attempt = await self._running(name, container)
-        return await self._machine.runtime.attach(uid, chosen.name, attempt)
-
-    async def _running(self, name: str, container: str | None) -> tuple[str, Desired, Container, int]:
-        desired = await self._store.get(name)
-        chosen = self._choose(desired.spec, container)
-        seen = (await self._machine.runtime.observe(desired.uid)).get(chosen.name)
-        if seen is None or not seen.alive or not seen.started:
-            raise Failed(f"container {chosen.name} of pod {name} does not run")
-        record = self._machine.records.containers(desired.uid).get(chosen.name)
-        made_from = record.attempt.spec if record and record.attempt else chosen
-        return desired.uid, desired, made_from, seen.attempt
-
-    def _choose(self, spec: Pod, container: str | None) -> Container:
-        if container is None:
-            return spec.containers[0]
-        found = spec.container(container)
-        if found is None:
-            raise NotFound(f"pod {spec.name} has no container {container}; it has: {', '.join(_names(spec))}")
-        return found
+        """Join the container's own streams. Raises as `exec`."""
+        return await self._joining.attach(name, container)
 
     async def info(self) -> dict[str, Any]:
         """The machine and its daemon, in short."""
@@ -391,20 +296,3 @@ class Node:
             "revision": contents.revision,
             "conditions": [{"type": kind, "message": text} for kind, text in self.conditions.items()],
         }
-
-
-def _new_uid() -> str:
-    return secrets.token_hex(6)
-
-
-def _names(spec: Pod) -> list[str]:
-    return [each.name for each in spec.containers]
-
-
-def _proposed(pod: Pod, held: Desired | None, revision: int, at: float) -> Desired:
-    """What would be desired after the apply: pins stay for containers whose image is asked for as before."""
-    if held is None:
-        return Desired(name=pod.name, uid="0" * 12, revision=revision, spec=pod, created_at=at)
-    before, now = all_wanted(held.spec), all_wanted(pod)
-    pins = {key: digest for key, digest in held.pins.items() if key in now and before.get(key) == now[key]}
-    return replace(held, spec=pod, revision=revision, pins=pins)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tank.errors import Denied
-from tank.host import cgroup, files, process
+from tank.host import cgroup, files, mounts, process
 from tank.ops import units
 from tank.ops.install import Machine
 
@@ -31,7 +31,16 @@ def refuse_while(pods: Sequence[str], data_dir: Path) -> None:
         )
 
 
-async def uninstall(machine: Machine, data_dir: Path) -> list[str]:
+def _without(run_dir: Path) -> list[Path]:
+    """Take the volatile directory away, unless a daemon that was started by hand still works in it."""
+    if not run_dir.is_dir() or (run_dir / "tank.sock").exists():
+        return []
+    mounts.unmount_below(run_dir)
+    files.remove_tree(run_dir)
+    return [run_dir]
+
+
+async def uninstall(machine: Machine, data_dir: Path, run_dir: Path) -> list[str]:
     """Do it; answers with what was done and what was kept, a line each. Raises ToolFailed, OSError."""
     present = [machine.units / name for name in (units.DAEMON, units.PODS) if (machine.units / name).exists()]
     if present and machine.systemd:
@@ -41,6 +50,7 @@ async def uninstall(machine: Machine, data_dir: Path) -> list[str]:
         path.unlink()
     if machine.systemd:
         await process.run(["systemctl", "daemon-reload"])
+    present += _without(run_dir)
     done = [f"removed {path}" for path in present] or ["nothing was installed"]
     kept = [path for path in (data_dir, machine.root / "etc/tank") if path.exists()]
     return done + [f"kept {path}: remove it by hand when nothing in it is needed" for path in kept]

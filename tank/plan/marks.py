@@ -77,6 +77,7 @@ def attempt_mark(
         tuning=tuning_digest(container),
         revision=desired.revision,
         restarts=asked,
+        pulls=desired.pulls.get(container.name, 0),
         image=image,
         created_at=now.wall,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
+from typing import Any
 
 from tank.model.desired import Desired
 from tank.model.digest import container_digest, sandbox_digest
@@ -43,7 +45,25 @@ def attempt_digest(pod: Pod, container: Container) -> str:
 
     One of a changed sandbox therefore is to be replaced like any other that changed.
     """
-    return f"{sandbox_digest(pod)[:16]}{container_digest(pod, container)[:48]}"
+    return _attempt_digest(_Same(pod), _Same(container))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """A frozen value, compared by identity: cheap to look up, and kept alive so that its id is not used again."""
+
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+@functools.lru_cache(maxsize=4096)
+def _attempt_digest(pod: _Same, container: _Same) -> str:
+    return f"{sandbox_digest(pod.value)[:16]}{container_digest(pod.value, container.value)[:48]}"
 
 
 def trouble_digest(desired: Desired, container: Container) -> str:

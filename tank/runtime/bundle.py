@@ -10,9 +10,8 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from tank.config import Settings
 from tank.errors import Failed, StartFailed, Waiting
@@ -21,7 +20,7 @@ from tank.model import etcfiles
 from tank.model.image import ImageConfig
 from tank.model.launch import Launch
 from tank.model.pod import Pod, Rootfs
-from tank.runtime import capabilities, command, ocispec, rootfs, seccomp, volumes
+from tank.runtime import capabilities, command, ocispec, removal, rootfs, seccomp, volumes
 from tank.runtime.ocispec import Bind, Device, Setup
 from tank.runtime.places import Attempt
 from tank.runtime.sandbox import Sandboxes
@@ -37,16 +36,20 @@ class Host:
     capabilities: tuple[str, ...]
     reaper: Path | None
     swap_accounting: bool
+    kills_groups: bool  # the kernel can kill a whole group that runs out of memory (C5)
     most_files: int
     filters: seccomp.Compiled
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A bundle, ready for the runtime. `filter` is to be learned after the creation, when it was not known yet."""
+    """A bundle that is ready. `unknown`: the filter that the runtime is going to compile, to be learned from it.
 
-    config: dict[str, Any]
-    filter: dict[str, Any] | None
+    `doubt`: why the program probably cannot be run; it may still lie in a volume, which is not mounted yet.
+    """
+
+    unknown: seccomp.Filter | None
+    doubt: StartFailed | None
 
 
 def check(launch: Launch, settings: Settings, host: Host) -> None:
@@ -74,7 +77,8 @@ def _check_size_limit(launch: Launch, settings: Settings) -> None:
 
 
 def make(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host) -> Made:
-    """Raises Waiting, StartFailed, Failed."""
+    """Make it. Raises Waiting, StartFailed, Failed."""
+    removal.clear_earlier(attempt)
     files.make_directory(attempt.bundle)  # the mark of all that follows
     _check_size_limit(launch, sandboxes.settings)
     try:
@@ -82,13 +86,18 @@ def make(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host) -> 
         binds = volumes.binds(sandboxes.settings, launch, attempt.images)
         _mount_root(launch, attempt)
         files.make_directory(attempt.log.parent)
-        setup = _setup(launch, attempt, sandboxes, host, binds)
-        made = _with_filter(setup, host)
-        text = json.dumps(made.config, ensure_ascii=True).encode()
-        files.write(attempt.config, text)
+        wanted = _filter(launch, host)
+        compiled = host.filters.find(wanted) if wanted is not None else None
+        setup, doubt = _setup(launch, attempt, sandboxes, host, binds)
+        setup = replace(
+            setup,
+            seccomp=wanted.profile if wanted is not None else None,
+            annotations={seccomp.ANNOTATION: compiled} if compiled is not None else {},
+        )
+        files.write(attempt.config, json.dumps(ocispec.config(setup)).encode())
     except OSError as error:
         raise Failed(f"cannot prepare {attempt.id}: {error.filename or ''}: {error.strerror}") from error
-    return made
+    return Made(wanted if compiled is None else None, doubt)
 
 
 def _mount_root(launch: Launch, attempt: Attempt) -> None:
@@ -122,7 +131,9 @@ def _layers(launch: Launch) -> tuple[Path, ...]:
     return launch.image.layers
 
 
-def _setup(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host, binds: tuple[Bind, ...]) -> Setup:
+def _setup(
+    launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host, binds: tuple[Bind, ...]
+) -> tuple[Setup, StartFailed | None]:
     container, image = launch.container, launch.image.config if launch.image else ImageConfig()
     cwd = rootfs.working_directory(container.working_dir or image.working_dir or "/")
     arguments = command.arguments(container, image)
@@ -135,12 +146,14 @@ def _setup(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host, b
             container, image, hostname=etcfiles.pod_hostname(launch.pod), home=identity.home
         )
         _check_size(arguments, environment)
-        _check_program(root, arguments[0], environment, cwd, binds)
+        doubt = _doubt(root, arguments[0], environment, cwd)
+        if doubt is not None and not binds:
+            raise doubt
         if not _covered(cwd, binds):
             root.make_directory(cwd, identity)
     _check_capabilities(launch, host)
     security = container.security
-    return Setup(
+    setup = Setup(
         root=str(attempt.rootfs),
         arguments=arguments,
         environment=environment,
@@ -159,12 +172,13 @@ def _setup(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host, b
         no_new_privileges=security.no_new_privileges,
         privileged=security.privileged,
         unmask=security.unmask,
-        seccomp=_filter(launch, host),
         devices=tuple(_host_devices()) if security.privileged else (),
         reaper=container.reaper,
         swap_accounting=host.swap_accounting,
+        kills_groups=host.kills_groups,
         most_files=host.most_files,
     )
+    return setup, doubt
 
 
 def _check_capabilities(launch: Launch, host: Host) -> None:
@@ -177,15 +191,12 @@ def _check_size(arguments: tuple[str, ...], environment: Mapping[str, str]) -> N
         raise Waiting(_CONFIG_ERROR, "cannot start: arguments and environment exceed 1 MiB together")
 
 
-def _check_program(
-    root: rootfs.Root, program: str, environment: Mapping[str, str], cwd: str, binds: tuple[Bind, ...]
-) -> None:
-    """Volumes are not mounted yet: where there are some, a program that is not found may lie in one."""
+def _doubt(root: rootfs.Root, program: str, environment: Mapping[str, str], cwd: str) -> StartFailed | None:
     try:
         root.program(program, environment, cwd)
-    except StartFailed:
-        if not binds:
-            raise
+    except StartFailed as error:
+        return error
+    return None
 
 
 def _covered(path: str, binds: tuple[Bind, ...]) -> bool:
@@ -208,23 +219,11 @@ def _reaper(launch: Launch, host: Host) -> Iterator[Bind]:
     yield Bind(source=str(host.reaper), path=ocispec.INIT, read_only=True)
 
 
-def _filter(launch: Launch, host: Host) -> dict[str, Any] | None:
+def _filter(launch: Launch, host: Host) -> seccomp.Filter | None:
     security = launch.container.security
     if security.privileged or security.seccomp == "unconfined":
         return None
-    return seccomp.profile(capabilities.held(security, host.capabilities))
-
-
-def _with_filter(setup: Setup, host: Host) -> Made:
-    config = ocispec.config(setup)
-    if setup.seccomp is None:
-        return Made(config, None)
-    profile = dict(setup.seccomp)
-    compiled = host.filters.find(profile)
-    if compiled is None:
-        return Made(config, profile)
-    config["annotations"][seccomp.ANNOTATION] = compiled
-    return Made(config, None)
+    return seccomp.default(capabilities.held(security, host.capabilities))
 
 
 _CONTAINERS_OWN = frozenset({"console", "full", "null", "ptmx", "random", "tty", "urandom", "zero"})

@@ -152,12 +152,14 @@ class CrunRuntime:
             if (parked := self._parked(attempt)) is not None:
                 return parked
             await self._discard(attempt)
-        await in_thread(removal.clear_earlier, attempt)
         made = await in_thread(bundle.make, launch, attempt, self._sandboxes, self._host)
-        pid = await self._conmon.create(self._request(launch, attempt), self._watcher)
+        try:
+            pid = await self._conmon.create(self._request(launch, attempt), self._watcher)
+        except StartFailed as error:
+            raise made.doubt or error from error
         self._archive.guard(attempt)
-        if made.filter is not None:
-            self._host.filters.learn(made.filter, self._crun.filter(attempt.id))
+        if made.unknown is not None:
+            self._host.filters.learn(made.unknown, self._crun.filter(attempt.id))
         parked = self._parked(attempt)
         if parked is None or parked.pid != pid:
             raise Failed(f"cannot create {attempt.id}: the container or its monitor died at once")
@@ -201,14 +203,20 @@ class CrunRuntime:
         except ToolFailed as error:
             raise StartFailed(conmon.RUNTIME_FAILED, f"cannot start {found.id}: {error}") from error
 
-    async def signal(self, uid: str, container: str, attempt: int, signal: str) -> None:
-        """Send `signal` to the first process. Gone already is success. Raises Failed for an unknown signal."""
+    async def signal(self, uid: str, container: str, attempt: int, signal: str) -> bool:
+        """Send `signal` to the first process; false when that can never see it (C3.10). Gone already is success.
+
+        Raises Failed for an unknown signal.
+        """
         number = signals.number(signal)
         state = self._crun.state(self._attempt(uid, container, attempt).id)
         process = Process.identified(state.pid, state.start_time) if state else None
-        if process is not None:
-            with process:
-                process.signal(number)
+        if process is None:
+            return True
+        with process:
+            heard = process.hears(number)
+            process.signal(number)
+        return heard
 
     async def kill(self, uid: str, container: str, attempt: int) -> None:
         """SIGKILL all of it, wait until its group is empty and its exit is written down. Raises Failed (R18)."""

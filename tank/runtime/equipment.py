@@ -60,6 +60,7 @@ def _host(programs: Programs, hierarchies: cgroup.Hierarchies, filters: seccomp.
         capabilities=_capabilities(),
         reaper=Path(reaper).resolve() if reaper else None,
         swap_accounting=_accounts_for_swap(hierarchies),
+        kills_groups=hierarchies.is_v2("memory"),
         most_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         filters=filters,
     )

@@ -91,6 +91,7 @@ class Setup:
     devices: Sequence[Device] = ()
     reaper: bool = False
     swap_accounting: bool = True
+    kills_groups: bool = False
     most_files: int = _NOFILE[1]  # that the machine allows
 
 
@@ -169,7 +170,7 @@ def _linux(setup: Setup) -> dict[str, Any]:
     linux: dict[str, Any] = {
         "cgroupsPath": setup.cgroup,
         "namespaces": _namespaces(setup),
-        "resources": {**resources(setup.limits, swap_accounting=setup.swap_accounting), **_device_rules(setup)},
+        "resources": _resources(setup),
         "maskedPaths": _hidden(MASKED, setup),
         "readonlyPaths": _hidden(READ_ONLY, setup),
         "rootfsPropagation": "private",
@@ -195,8 +196,12 @@ def _hidden(paths: Sequence[str], setup: Setup) -> list[str]:
     return [path for path in paths if path not in setup.unmask]
 
 
-def _device_rules(setup: Setup) -> dict[str, Any]:
-    return {"devices": [{"allow": setup.privileged, "access": "rwm"}]}
+def _resources(setup: Setup) -> dict[str, Any]:
+    found = resources(setup.limits, swap_accounting=setup.swap_accounting)
+    found["devices"] = [{"allow": setup.privileged, "access": "rwm"}]
+    if setup.kills_groups:
+        found["unified"] = {"memory.oom.group": "1"}
+    return found
 
 
 def _device(device: Device) -> dict[str, Any]:

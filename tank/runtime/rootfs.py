@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tank.errors import StartFailed, Waiting
 from tank.host import openat
-from tank.runtime import command, users
+from tank.runtime import command, executable, users
 
 _RESERVED = ("dev", "proc", "sys", "etc")
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
@@ -97,29 +97,28 @@ class Root:
                     refused = candidate
                 continue
             if stat.S_ISREG(mode) and mode & 0o111:
-                self._check_interpreter(candidate)
+                self._check_head(candidate)
                 return candidate
             refused = candidate
         if refused:
             raise StartFailed(_NOT_EXECUTABLE, f"cannot run {argument!r}: {refused} is not an executable file")
         raise StartFailed(_NOT_FOUND, f"cannot run {argument!r}: no such program in the container")
 
-    def _check_interpreter(self, script: str) -> None:
-        head = self._head(script)
-        if not head.startswith(b"#!"):
-            return
-        words = head[2:].split(b"\n", 1)[0].split()
-        if words and words[0].startswith(b"/"):
-            try:
-                self._stat(os.fsdecode(words[0]))
-            except OSError as error:
-                name = words[0].decode(errors="replace")
-                raise StartFailed(_NOT_FOUND, f"cannot run {script}: its interpreter {name} is missing") from error
+    def _check_head(self, path: str) -> None:
+        head = self._head(path)
+        if not executable.is_executable(head):
+            raise StartFailed(_NOT_EXECUTABLE, f"cannot run {path}: it is neither a program nor a script with #!")
+        interpreter = executable.interpreter(head)
+        try:
+            if interpreter is not None:
+                self._stat(interpreter)
+        except OSError as error:
+            raise StartFailed(_NOT_FOUND, f"cannot run {path}: it needs {interpreter}, which is missing") from error
 
     def _head(self, path: str) -> bytes:
         fd = openat.openat2(self._fd, os.fsencode(path), os.O_RDONLY | os.O_NONBLOCK, resolve=_INSIDE)
         try:
-            return os.read(fd, 256)
+            return os.read(fd, executable.HEAD)
         finally:
             os.close(fd)
 

@@ -16,8 +16,9 @@ import base64
 import hashlib
 import json
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -149,25 +150,40 @@ def _rule(names: list[str], condition: tuple[int, str, int, int] | None = None) 
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """A profile, as `linux.seccomp` of the OCI configuration, and the digest that tells it from others."""
+
+    profile: Mapping[str, Any]
+    digest: str
+
+
+@lru_cache(maxsize=64)
+def default(capabilities: tuple[str, ...]) -> Filter:
+    """The default filter for a container that holds `capabilities`."""
+    made = profile(capabilities)
+    return Filter(made, hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """Filters that the runtime compiled earlier, under `directory`. `versions` names runtime and library."""
 
     directory: Path
     versions: str
 
-    def find(self, filter: dict[str, Any]) -> str | None:  # noqa: A002
+    def find(self, wanted: Filter) -> str | None:
         """The annotation's value for a filter, or None when it was not compiled yet."""
-        data = files.read(self._path(filter))
+        data = files.read(self._path(wanted))
         return base64.b64encode(data).decode() if data else None
 
-    def learn(self, filter: dict[str, Any], made: Path) -> None:  # noqa: A002
+    def learn(self, wanted: Filter, made: Path) -> None:
         """Keep what the runtime left at `made` when it compiled this filter."""
         data = files.read(made)
-        path = self._path(filter)
+        path = self._path(wanted)
         if data and len(data) % 8 == 0 and not path.exists():
             files.make_directory(self.directory)
             files.write_durably(path, data)
 
-    def _path(self, filter: dict[str, Any]) -> Path:  # noqa: A002
-        text = json.dumps([filter, platform.machine(), self.versions], sort_keys=True)
+    def _path(self, wanted: Filter) -> Path:
+        text = "\n".join((wanted.digest, platform.machine(), self.versions))
         return self.directory / f"{hashlib.sha256(text.encode()).hexdigest()}.bpf"

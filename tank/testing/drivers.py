@@ -29,29 +29,35 @@ class FakeRuntime:
         self._world = world
 
     async def uids(self) -> frozenset[str]:
+        """Every uid of which anything is left."""
         owners = {uid for uid, _ in self._world.processes}
         return frozenset(owners | self._world.sandboxes.keys() | self._world.directories)
 
     async def make_sandbox(self, uid: str, pod: Pod) -> None:
+        """The pod has its namespaces."""
         self._world.spark(f"sandbox {uid}")
         self._world.directories.add(uid)
         self._world.sandboxes.setdefault(uid, Sandbox(pins=dict.fromkeys(PINS, True), wanted=_nics(pod)))
         self._world.did(f"sandbox {uid}")
 
     async def refresh_sandbox(self, uid: str, pod: Pod) -> None:
+        """Noted, nothing else."""
         self._world.spark(f"refresh {uid}")
         self._world.did(f"refresh {uid}")
 
     async def repin_sandbox(self, uid: str, pid: int) -> None:
+        """Every pin stands again."""
         self._world.spark(f"repin {uid}")
         self._world.sandboxes[uid].pins = dict.fromkeys(PINS, True)
         self._world.did(f"repin {uid}")
 
     async def observe_sandbox(self, uid: str, pod: Pod) -> Mapping[str, bool] | None:
+        """The pins, or None."""
         sandbox = self._world.sandboxes.get(uid)
         return dict(sandbox.pins) if sandbox else None
 
     async def remove_sandbox(self, uid: str) -> None:
+        """Sandbox and processes are gone."""
         self._world.spark(f"remove {uid}")
         self._world.sandboxes.pop(uid, None)
         for key in [key for key in self._world.processes if key[0] == uid]:
@@ -59,21 +65,25 @@ class FakeRuntime:
         self._world.did(f"remove {uid}")
 
     async def forget(self, uid: str) -> None:
+        """The directory is gone."""
         self._world.spark(f"forget {uid}")
         self._world.directories.discard(uid)
         self._world.did(f"forget {uid}")
 
     async def observe(self, uid: str) -> Mapping[str, RuntimeFact]:
+        """Each process of the pod."""
         return {name: _fact(process) for (owner, name), process in self._world.processes.items() if owner == uid}
 
     async def unsupported(self, pod: Pod) -> str:
         return self._world.lacks
 
     async def check(self, launch: Launch) -> None:
+        """Raises what the test wants refused."""
         if "check" in self._world.refusals:
             raise self._world.refusals["check"]
 
     async def create(self, launch: Launch) -> Created:
+        """A parked process. A second living copy is an AssertionError."""
         deed = f"create {launch.uid} {launch.container.name} {launch.attempt}"
         self._world.spark(deed)
         if launch.uid not in self._world.sandboxes:
@@ -89,6 +99,7 @@ class FakeRuntime:
         return Created(pid=made.pid, start_time=made.start_time)
 
     async def start(self, uid: str, container: str, attempt: int) -> None:
+        """It runs; before its network is configured that is an AssertionError."""
         deed = f"start {uid} {container} {attempt}"
         self._world.spark(deed)
         sandbox = self._world.sandboxes.get(uid)
@@ -97,7 +108,8 @@ class FakeRuntime:
         self._world.processes[uid, container].started = True
         self._world.did(deed)
 
-    async def signal(self, uid: str, container: str, attempt: int, signal: str) -> None:
+    async def signal(self, uid: str, container: str, attempt: int, signal: str) -> bool:
+        """It ends with 143, unless the world is stubborn."""
         self._world.spark(f"signal {uid} {container}")
         process = self._world.processes.get((uid, container))
         if process is not None and process.alive:
@@ -105,8 +117,10 @@ class FakeRuntime:
             if not self._world.stubborn:
                 self._world.exit(uid, container, 143)
         self._world.did(f"signal {uid} {container}")
+        return not self._world.stubborn
 
     async def kill(self, uid: str, container: str, attempt: int) -> None:
+        """It ends with 137."""
         self._world.spark(f"kill {uid} {container}")
         process = self._world.processes.get((uid, container))
         if process is not None and process.alive:
@@ -114,36 +128,42 @@ class FakeRuntime:
         self._world.did(f"kill {uid} {container}")
 
     async def discard(self, uid: str, container: str, attempt: int) -> None:
+        """The process is forgotten."""
         self._world.spark(f"discard {uid} {container}")
         self._world.processes.pop((uid, container), None)
         self._world.did(f"discard {uid} {container}")
 
     async def tune(self, uid: str, container: str, attempt: int, limits: Limits) -> None:
+        """Noted, nothing else."""
         self._world.spark(f"tune {uid} {container}")
         self._world.did(f"tune {uid} {container}")
 
     def stop_signal(self, container: Container, image: Image | None) -> str:
+        """The spec's, the image's, or SIGTERM."""
         return container.stop_signal or (image.config.stop_signal if image else "") or "SIGTERM"
 
     def logs(
         self, uid: str, container: str, *, tail: int | None, since: float | None, previous: bool, follow: bool
     ) -> AsyncIterator[LogLine]:
+        """Always refused."""
         raise Failed("the containers of this world say nothing")
 
     async def rotate_logs(self) -> None:
-        return None
+        """There is nothing to rotate."""
 
     async def exec(self, uid: str, container: Container, pod: Pod, attempt: int, request: ExecRequest) -> Session:
+        """Always refused."""
         raise Failed("the containers of this world cannot be joined")
 
     async def attach(self, uid: str, container: str, attempt: int) -> Session:
+        """Always refused."""
         raise Failed("the containers of this world cannot be joined")
 
     def watch(self, nudge: Callable[[str], None]) -> None:
-        return None
+        """Nothing is told: tests nudge."""
 
     async def close(self) -> None:
-        return None
+        """Nothing to let go of."""
 
 
 def _fact(process: Process) -> RuntimeFact:
@@ -167,6 +187,7 @@ class FakeImages:
         self._world = world
 
     async def find(self, reference: str) -> Image | None:
+        """What was pulled."""
         return self._world.here.get(_full(reference))
 
     def verdict(self, reference: str, digest: str) -> Verdict:
@@ -174,12 +195,15 @@ class FakeImages:
         return Verdict(admitted=not why, text=why or "accepted", reason="SignatureValidationFailed" if why else "")
 
     def pulling(self, reference: str) -> bool:
+        """Never: a pull is done at once."""
         return False
 
     def progress_text(self, reference: str) -> str:
+        """Always empty."""
         return ""
 
     async def resolve(self, reference: str, policy: str, digest: str | None) -> Image:
+        """From the registry of the world, at once. Raises PullFailed."""
         self._world.spark(f"pull {reference}")
         found = self._world.registry.get(_full(reference))
         if found is None:
@@ -203,6 +227,7 @@ class FakeNet:
         self._world = world
 
     async def configure(self, uid: str, pod: Pod, namespace: Path) -> tuple[Address, ...]:
+        """The interfaces are there."""
         self._world.spark(f"network {uid}")
         wanted = _nics(pod)
         self._world.sandboxes[uid].nics = wanted
@@ -210,22 +235,24 @@ class FakeNet:
         return tuple(Address(nic=each.partition(" ")[0], ip=each.partition(" ")[2], mac="") for each in wanted)
 
     async def observe(self, uid: str, pod: Pod, namespace: Path) -> Sequence[str]:
+        """Each process of the pod."""
         sandbox = self._world.sandboxes.get(uid)
         held = set(sandbox.nics or ()) if sandbox else set()
         return tuple(f"{each} is missing" for each in _nics(pod) if each not in held)
 
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
+        """Noted, nothing else."""
         self._world.spark(f"release {uid}")
         self._world.did(f"release {uid}")
 
     def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
-        return None
+        """Nothing is told: tests nudge."""
 
     def unwatch(self, uid: str) -> None:
-        return None
+        """Nothing to let go of."""
 
     async def close(self) -> None:
-        return None
+        """Nothing to let go of."""
 
 
 def _nics(pod: Pod) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import pytest
 from tests.cli.conftest import Tank
 
 HEAVY = ["aiohttp", "asyncio", "dataclasses", "http.client", "importlib.metadata", "inspect", "pydantic", "rich"]
+HEAVY += ["datetime", "shutil", "typing"]
 HEAVY += ["tank.model", "tank.node", "tank.plan", "tank.store", "tomllib", "urllib.request", "yaml"]
 
 

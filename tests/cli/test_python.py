@@ -117,7 +117,7 @@ def test_a_conflict_over_a_plan_brings_the_new_one(client: package.Client) -> No
     with pytest.raises(package.Conflict) as caught:
         client.apply(WEB, plan="stale")
 
-    assert caught.value.preview["token"] == "token1"  # type: ignore[attr-defined]
+    assert caught.value.preview.token == "token1"  # type: ignore[attr-defined]
 
 
 def test_the_rest_of_the_methods(client: package.Client, web: FakeNode) -> None:

@@ -134,6 +134,18 @@ async def test_c6_a_restart_asks_no_registry(daemon: Daemon) -> None:
     assert (await daemon.node.status("web")).ready
 
 
+async def test_c6_a_restart_with_pull_resolves_the_tag_anew_and_a_plain_one_does_not(daemon: Daemon) -> None:
+    await daemon.node.apply([pod()])
+    await daemon.settle()
+    daemon.world.registry[IMAGE] = daemon.world.registry["registry.example/app:2"]
+    digests = []
+    for pull in (False, True):
+        await daemon.node.restart("web", pull=pull)
+        await daemon.settle()
+        digests.append((await daemon.node.status("web")).containers[0].image_digest[7])
+    assert digests == ["1", "2"]
+
+
 async def test_an_update_that_cannot_be_pulled_leaves_the_old_one_running(daemon: Daemon) -> None:
     await daemon.node.apply([pod()])
     await daemon.settle()
@@ -323,3 +335,16 @@ async def test_when_the_machine_goes_down_the_pods_stop_and_stay_desired(daemon:
     daemon = harness.again(daemon)
     await daemon.settle()
     assert (await daemon.node.status("web")).ready
+
+
+async def test_p9_a_defect_met_by_one_pod_hinders_no_other(daemon: Daemon) -> None:
+    daemon.world.refusals["tune"] = ZeroDivisionError("a defect")
+    await daemon.node.apply([pod(), pod("db")])
+    await daemon.settle()
+    limited = [{"name": "app", "image": IMAGE, "limits": {"pids": 9}}]
+    await daemon.node.apply([pod(containers=limited), pod("db", labels={"a": "b"})])
+    await daemon.settle()
+    assert (await daemon.node.status("db")).observed_revision == (await daemon.node.get("db")).revision
+    del daemon.world.refusals["tune"]
+    await daemon.pass_time(60)
+    assert "tune" in {deed.split()[0] for deed in daemon.world.deeds}

@@ -159,3 +159,18 @@ def test_a_stop_is_a_signal_and_a_grace(daemon: Daemon, busybox: str) -> None:
     end = daemon.client.status("web").containers[0].last[0]
     assert end.exit_code == 0
     assert b"caught" in daemon.tank("logs", "web").stdout
+
+
+def test_c3_10_a_program_that_cannot_see_its_stop_signal_is_named(daemon: Daemon, busybox: str) -> None:
+    apply(daemon, busybox, grace=0.2)
+    daemon.client.delete("web")
+    daemon.client.wait("web", "gone", timeout=20)
+    wait_for(lambda: "StopSignalIgnored" in {each.reason for each in daemon.client.events()})
+
+
+def test_with_a_reaper_it_sees_it(daemon: Daemon, busybox: str) -> None:
+    container = {"name": "app", "image": busybox, "command": ["sleep", "999"], "reaper": True}
+    apply(daemon, busybox, grace=60, containers=[container])
+    daemon.client.delete("web")
+    daemon.client.wait("web", "gone", timeout=20)
+    assert "StopSignalIgnored" not in {each.reason for each in daemon.client.events()}

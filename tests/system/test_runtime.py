@@ -118,6 +118,23 @@ async def test_a_program_that_cannot_be_run_is_told_before_create(rig: Rig, prog
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(("program", "code"), [("/data/tool", 0), ("/data/missing", 127)])
+async def test_a_program_may_lie_in_a_volume(rig: Rig, program: str, code: int) -> None:
+    tools = rig.settings.data_dir / "volumes/v"
+    tools.mkdir()
+    (tools / "tool").write_text("#!/bin/sh\n")
+    (tools / "tool").chmod(0o755)
+    container = rig.container(program, mounts=(Mount(volume="v", path="/data"),))
+    await rig.sandbox(container, volumes=(Volume(name="v"),))
+    if code:
+        with pytest.raises(StartFailed) as caught:
+            await rig.run()
+        assert caught.value.code == code
+    else:
+        await rig.run()
+        assert (await rig.ended()).exit_code == 0
+
+
 async def test_a_script_without_its_interpreter_is_not_found(rig: Rig) -> None:
     (rig.root / "bin/script").write_text("#!/bin/missing\n")
     (rig.root / "bin/script").chmod(0o755)

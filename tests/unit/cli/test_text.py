@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 
 import pytest
 import yaml as pyyaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tank.cli.durations import duration, since, whole
-from tank.cli.text import colored, line, plain, span, table
+from tank.cli.text import _seconds, age, colored, line, plain, span, table
 from tank.cli.yamltext import yaml
 
 SAFE = st.text(st.characters(exclude_categories=["Cs", "Cc", "Co", "Cn"], exclude_characters="\u2028\u2029\ufeff"))
@@ -63,6 +64,17 @@ def test_moments_and_numbers() -> None:
             whole(wrong)
 
 
+@given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)))  # noqa: DTZ001
+def test_a_time_is_read_as_the_calendar_has_it(moment: datetime) -> None:
+    stamp = moment.replace(tzinfo=UTC)
+
+    assert _seconds(stamp.isoformat().replace("+00:00", "Z")) == int(stamp.timestamp() // 1)
+
+
+def test_a_time_that_is_none_has_no_age() -> None:
+    assert [age(each) for each in (None, "", "soon", "2026-xx-02T03:04:05Z")] == ["", "", "", ""]
+
+
 def test_a_table_lines_up_and_holds_no_line_ends() -> None:
     assert table([["A", "BB"], ["x\ny", "1"], ["\x1b[2J", ""]]) == "A    BB\nx y  1\n[2J"
 
@@ -82,6 +94,8 @@ def test_colours_pass_where_programs_speak_and_end_there() -> None:
 
 
 @given(PLAIN)
+@example(1e-05)
+@example(1e300)
 def test_yaml_is_read_back_as_it_was(value: object) -> None:
     assert pyyaml.safe_load(yaml(value)) == value
 

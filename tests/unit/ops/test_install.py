@@ -59,9 +59,12 @@ async def test_removing_takes_the_service_and_keeps_the_data(tmp_path: Path) -> 
     data = tmp_path / "var/lib/tank"
     (data / "store.db").touch()
 
-    done = await uninstall(machine, data)
+    (tmp_path / "run/pods").mkdir(parents=True)
+
+    done = await uninstall(machine, data, tmp_path / "run")
 
     assert not machine.script.exists()
+    assert not (tmp_path / "run").exists()
     assert (data / "store.db").exists()
     assert f"kept {data}: remove it by hand when nothing in it is needed" in done
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from tank.errors import StartFailed, Waiting
+from tank.runtime import executable
 from tank.runtime.rootfs import Root, working_directory
 
 
@@ -16,7 +19,7 @@ def top(tmp_path: Path) -> Path:
     for name in ("bin", "etc", "usr/bin", "dev"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "bin/tool").write_text("#!/bin/sh\n")
-    (tmp_path / "bin/sh").touch()
+    (tmp_path / "bin/sh").write_bytes(b"\x7fELF")
     (tmp_path / "bin/plain").touch()
     for name in ("tool", "sh"):
         (tmp_path / "bin" / name).chmod(0o755)
@@ -78,3 +81,31 @@ def test_a_working_directory_is_clean_and_absolute(wanted: str, clean: str) -> N
 def test_a_working_directory_in_proc_is_refused(wanted: str) -> None:
     with pytest.raises(Waiting):
         working_directory(wanted)
+
+
+def test_what_the_kernel_would_not_know_what_to_do_with_is_not_executable(top: Path) -> None:
+    (top / "bin/text").write_text("echo hi")
+    (top / "bin/text").chmod(0o755)
+    with Root(top) as root, pytest.raises(StartFailed) as caught:
+        root.program("text", {"PATH": "/bin"}, "/")
+    assert caught.value.code == 126
+
+
+def test_a_program_without_its_loader_is_not_found(top: Path) -> None:
+    shutil.copy(sys.executable, top / "bin/dynamic")
+    needed = executable.interpreter(Path(sys.executable).read_bytes()[: executable.HEAD])
+    assert needed is not None
+    with Root(top) as root:
+        with pytest.raises(StartFailed, match="missing") as caught:
+            root.program("dynamic", {"PATH": "/bin"}, "/")
+        assert caught.value.code == 127
+        (top / needed[1:]).parent.mkdir(parents=True)
+        (top / needed[1:]).touch()
+        assert root.program("dynamic", {"PATH": "/bin"}, "/") == "/bin/dynamic"
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"\x7fELF", b"\x7fELF\x02\x01" + b"\xff" * 100, b"#!", b"#!\n/bin/sh", b"#! relative"]
+)
+def test_a_head_that_names_nobody_names_nobody(head: bytes) -> None:
+    assert executable.interpreter(head) is None

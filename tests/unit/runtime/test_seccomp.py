@@ -86,7 +86,7 @@ def test_every_ioctl_but_tiocsti_passes_whatever_the_high_bits(number: int, pass
 
 def test_what_was_learned_is_found_and_nothing_else(tmp_path: Path) -> None:
     compiled = seccomp.Compiled(tmp_path / "cache", "crun 1.8.1")
-    profile = seccomp.profile(DEFAULT)
+    profile = seccomp.default(DEFAULT)
     made = tmp_path / "seccomp.bpf"
     assert compiled.find(profile) is None
     compiled.learn(profile, made)
@@ -94,12 +94,12 @@ def test_what_was_learned_is_found_and_nothing_else(tmp_path: Path) -> None:
     made.write_bytes(b"12345678" * 3)
     compiled.learn(profile, made)
     assert compiled.find(profile) == base64.b64encode(b"12345678" * 3).decode()
-    assert compiled.find(seccomp.profile(ALL)) is None
+    assert compiled.find(seccomp.default(ALL)) is None
     assert seccomp.Compiled(tmp_path / "cache", "crun 1.9").find(profile) is None
 
 
 def test_what_is_no_program_is_not_learned(tmp_path: Path) -> None:
     compiled = seccomp.Compiled(tmp_path / "cache", "crun 1.8.1")
     (tmp_path / "seccomp.bpf").write_bytes(b"123")
-    compiled.learn(seccomp.profile(()), tmp_path / "seccomp.bpf")
-    assert compiled.find(seccomp.profile(())) is None
+    compiled.learn(seccomp.default(()), tmp_path / "seccomp.bpf")
+    assert compiled.find(seccomp.default(())) is None

@@ -1,0 +1,43 @@
+"""What one attempt is made with: the images that its container needs, as they are pinned, and the pod's addresses."""
+
+from __future__ import annotations
+
+from tank.errors import Waiting
+from tank.model.desired import Desired
+from tank.model.image import Image
+from tank.model.launch import Launch
+from tank.model.pod import Container
+from tank.model.wanted import volume_key, wanted_images
+from tank.node.observe import Machine, pinned
+
+
+async def launch_for(machine: Machine, desired: Desired, container: Container, attempt: int) -> Launch:
+    """Everything that `create` and `check` are given. Raises Waiting when an image is not here or not admitted."""
+    images, record = await _images(machine, desired, container), machine.records.pod(desired.uid)
+    volumes = {each.volume: images[key] for each in container.mounts if (key := volume_key(each.volume)) in images}
+    return Launch(
+        uid=desired.uid,
+        pod=desired.spec,
+        container=container,
+        attempt=attempt,
+        image=images.get(container.name),
+        addresses=record.addresses if record else (),
+        volumes=volumes,
+    )
+
+
+async def _images(machine: Machine, desired: Desired, container: Container) -> dict[str, Image]:
+    """The images that the container needs, by their keys; those not pinned left out."""
+    images, found = machine.images, {}
+    for wanted in wanted_images(desired.spec, container):
+        digest = desired.pins.get(wanted.key)
+        if digest is None:
+            continue
+        verdict = images.verdict(wanted.reference, digest)
+        if not verdict.admitted:
+            raise Waiting(verdict.reason, f"cannot use image {digest}: {verdict.text}")
+        image = await images.find(pinned(wanted.reference, digest))
+        if image is None:
+            raise Waiting("ErrImagePull", f"image {digest} is not here any more")
+        found[wanted.key] = image
+    return found

@@ -1,0 +1,163 @@
+"""A daemon that is killed in the middle of a pull: no half layer counts, and the next start clears the rest away."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tank.config import Settings
+from tank.image.pull import ImageStore
+from tests import images
+from tests.registry import Registry
+from tests.trees import Node, tree
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.system
+
+ROOT = Path(__file__).parents[2]
+
+
+def begin(data: Path, reference: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.system.pulling", str(data), reference]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def whole(data: Path, reference: str) -> tuple[dict[str, dict[str, Node]], float]:
+    """What a complete pull leaves, by layer, and how long it takes."""
+    start = time.monotonic()
+    process = begin(data, reference)
+    out, err = process.communicate(timeout=60)
+    assert "done" in out, err
+    return layers(data), time.monotonic() - start
+
+
+def layers(data: Path) -> dict[str, dict[str, Node]]:
+    root = data / "images" / "layers"
+    return {path.name: tree(path) for path in root.iterdir() if path.is_dir()} if root.exists() else {}
+
+
+def unpackers(data: Path) -> list[str]:
+    """Unpackers that work for this store."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes()
+        except OSError:
+            continue
+        if b"tank.image.untar" in words and bytes(data) in words:
+            found.append(path.parent.name)
+    return found
+
+
+def unpackers_end(data: Path) -> None:
+    """They end with their input, which the killed puller was."""
+    wait_for(lambda: not unpackers(data), what="the unpackers to end")
+
+
+async def test_a_puller_killed_at_any_moment_leaves_no_half_layer(debian: str, tmp_path: Path) -> None:
+    expected, seconds = whole(tmp_path / "whole", debian)
+    chance = random.Random(7)
+    kills = 0
+    while kills < 12:
+        data = tmp_path / "killed"
+        process = begin(data, debian)
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            process.wait(timeout=chance.uniform(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            kills += 1
+        process.kill()
+        process.communicate()
+        unpackers_end(data)
+
+        await check_next_start(data, debian, expected)
+        shutil.rmtree(data)
+
+
+async def check_next_start(data: Path, reference: str, expected: dict[str, dict[str, Node]]) -> None:
+    """Leftovers go, each layer is whole, and the reference means an image only when all of it is done."""
+    store = ImageStore(Settings(data_dir=data), environment={"HOME": "/nonexistent"})
+    await store.open()
+    image = await store.find(reference)
+    await store.close()
+
+    assert list((data / "images" / "scratch").iterdir()) == []
+    for name, found in layers(data).items():
+        record = json.loads((data / "images/layers" / f"{name}.json").read_text())
+        # What a directory has from the layer below comes when both are there, before the image counts.
+        implicit = record["implicit"] if image is None and not record["inherited"] else []
+        assert unlooked(found, implicit) == unlooked(expected[name], implicit)
+    assert image is None or all(path.is_dir() for path in image.layers)
+
+
+def unlooked(found: dict[str, Node], implicit: list[str]) -> dict[str, Node]:
+    """The tree without owner, mode and time of the directories that have no entry of their own."""
+    return {
+        name: node._replace(mode=0, uid=0, gid=0, mtime=0) if name in implicit else node for name, node in found.items()
+    }
+
+
+async def test_a_pull_after_a_kill_takes_up_the_layers_that_are_whole(registry: Registry, tmp_path: Path) -> None:
+    small, large = (
+        images.layer({"small": b"s"}, ()),
+        images.layer({"large": random.Random(1).randbytes(60_000_000)}, ()),
+    )
+    reference = registry.push(images.layout(tmp_path / "layout", [small, large], {}), "uneven:1")
+    data = tmp_path / "data"
+    process = begin(data, reference)
+    wait_for(lambda: len(layers(data)) == 1, what="the small layer")
+    [path] = [path for path in (data / "images/layers").iterdir() if path.is_dir()]
+    before = path.stat().st_ino
+    process.kill()
+    process.communicate()
+    unpackers_end(data)
+    whole(data, reference)
+
+    assert path.stat().st_ino == before
+    assert len(layers(data)) == 2
+
+
+@pytest.mark.parametrize("scene", range(3))
+async def test_after_a_power_cut_a_layer_is_whole_or_absent(scene: int, debian: str, tmp_path: Path) -> None:
+    """The file system is shut down without its journal's last pages, while a pull runs on it (R23)."""
+    disk = tmp_path / "disk"
+    disk.touch()
+    subprocess.run(["truncate", "-s", "2G", disk], check=True)
+    subprocess.run(["mkfs.ext4", "-qF", disk], check=True)
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    subprocess.run(["mount", "-o", "loop", disk, mount], check=True)
+    try:
+        expected, seconds = whole(tmp_path / "whole", debian)
+        cut_in_the_middle(mount, debian, random.Random(scene).uniform(0.2, 1.0) * seconds)
+        subprocess.run(["umount", mount], check=True)
+        subprocess.run(["mount", "-o", "loop", disk, mount], check=True)
+        if (mount / "data").exists():
+            await check_next_start(mount / "data", debian, expected)
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+def cut_in_the_middle(mount: Path, reference: str, seconds: float) -> None:
+    """Pull onto `mount` and cut its power after some time; the puller is killed, as it would be."""
+    process = begin(mount / "data", reference)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=seconds)
+    root = os.open(mount, os.O_RDONLY)
+    fcntl.ioctl(root, 0x8004587D, struct.pack("I", 2))  # FS_IOC_SHUTDOWN, without flushing the log
+    os.close(root)
+    process.kill()
+    process.communicate()
+    unpackers_end(mount / "data")
