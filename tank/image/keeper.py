@@ -47,6 +47,10 @@ class Keeper:
         """One more name for an image. Raises OSError."""
         self._blobs.remember(reference, digest)
 
+    def unfinished(self) -> Path:
+        """A path for a file that is nobody's yet; what is left there by a kill goes at the next start."""
+        return self._blobs.unfinished()
+
     def document(self, digest: str) -> bytes | None:
         """A manifest or configuration as it lies here."""
         return self._blobs.read(digest)
