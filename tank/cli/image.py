@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WHO = "REFERENCE"
+INTERMIXED = True  # flags may stand between the verb and the names
 _PIECE = 256 * 1024
 
 

@@ -133,6 +133,7 @@ def test_an_image_goes_into_a_file_and_comes_back(daemon: Daemon, busybox: str, 
     digest = client.images.pull(busybox).digest
     client.images.save([busybox], short_tmp / "image.tar", format=kind)
     printed = daemon.tank("image", "save", "--format", kind, busybox)
+    assert printed.returncode == 0, printed.stderr.decode()
     assert printed.stdout == (short_tmp / "image.tar").read_bytes()
     client.images.delete(busybox)
     done = daemon.tank("image", "load", "-f", str(short_tmp / "image.tar"))
