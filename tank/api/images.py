@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -56,8 +57,8 @@ async def tag(request: web.Request) -> web.StreamResponse:
 async def login(request: web.Request) -> web.StreamResponse:
     """Keep a password of a registry, if the registry takes it. The body is never logged."""
     try:
-        body = await request.json()
-    except ValueError as error:
+        body = json.loads(await request.read())
+    except (ValueError, RecursionError) as error:
         raise InvalidSpec([Problem("", "the body is not JSON")]) from error
     said = [body.get(key) if isinstance(body, dict) else None for key in ("registry", "username", "password")]
     registry, username, password = (each if isinstance(each, str) else "" for each in said)

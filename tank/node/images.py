@@ -126,8 +126,8 @@ class ImageVerbs:
     async def login(self, registry: str, username: str, password: str) -> None:
         """Try the password at the registry, and keep it if it is good. Raises Denied, PullFailed, InvalidSpec."""
         host = _registry(registry)
-        if not username or not password or ":" in username:
-            raise InvalidSpec([Problem("username", "a user without ':' and a password are needed")])
+        if not username or not password or ":" in username or not (username + password).isprintable():
+            raise InvalidSpec([Problem("username", "a user without ':' and a password are needed, both printable")])
         await self._images.verify(host, Credential(username=username, password=password))
         await asyncio.to_thread(self._logins.keep, host, username, password)
         self._images.relogin()
