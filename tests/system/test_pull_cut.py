@@ -1,8 +1,8 @@
 """Pulls on a disk that loses power, and pulls that are killed: a layer is whole or absent (R23, R24).
 
-The next pull heals what is missing. The cut is the one of test_store_cut: the shutdown ioctl of ext4, and a look at a copy of the disk. What a layer must
-be is taken from an undisturbed pull: names, modes, owners, times, links, attributes and contents of all files.
-TANK_CUTS sets how many cuts and kills there are.
+The next pull heals what is missing. The cut is the one of test_store_cut: the shutdown ioctl of ext4, and a look at a
+copy of the disk. What a layer must be is taken from an undisturbed pull: names, modes, owners, times, links, attributes
+and contents of all files. TANK_CUTS sets how many cuts and kills there are.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,8 +24,9 @@ from tank.config import Settings
 from tank.image.pull import ImageStore
 from tests import images
 from tests.registry import Registry
-from tests.system.test_store_cut import cut_power, mounted, survivor
+from tests.system.test_store_cut import cut_power, survivor
 from tests.trees import Node, tree
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.system
 
@@ -98,6 +101,18 @@ async def here(directory: Path, references: list[str]) -> dict[str, dict[str, No
         return {path.name: tree(path) for path in (directory / "images/layers").iterdir() if path.is_dir()}
     finally:
         await opened.close()
+
+
+@contextmanager
+def mounted(disk: Path, point: Path) -> Iterator[None]:
+    """Unpackers of a pull that was killed end a moment after it, and hold the disk until then."""
+    point.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-o", "loop", str(disk), str(point)], check=True)
+    try:
+        yield
+    finally:
+        umount = ["umount", str(point)]
+        wait_for(lambda: subprocess.run(umount, check=False, capture_output=True).returncode == 0, what="the unpackers")
 
 
 def start(directory: Path, references: list[str]) -> subprocess.Popen[bytes]:
