@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import aiohttp
 
 from tank.client import calls, image_calls
+from tank.client.awaited import Images
 from tank.client.calls import WAIT, Call
 from tank.client.sessions import NOT_EXECUTABLE, NOT_FOUND, Surroundings, request
 from tank.client.values import Event, ExecResult, LogLine, Plan, Revision, Why
@@ -27,7 +28,7 @@ from tank.errors import Failed, TankError, Timeout, Unavailable, from_json
 
 if TYPE_CHECKING:
     from tank.client.calls import Spec
-    from tank.model.images import DiskUsage, ImageDetail, ImageStatus, Removed
+    from tank.model.images import DiskUsage
     from tank.model.pod import Pod
     from tank.model.status import Status
 
@@ -211,57 +212,6 @@ class Client:
             if answer.status == error.status:
                 return refusal(answer.status, await answer.read())
         return Failed(f"the daemon refused the stream with {error.status}")
-
-
-class Images:
-    """`client.images`: as `tank.Client`'s, awaited."""
-
-    def __init__(
-        self, do: Callable[[Call[Any]], Awaitable[Any]], stream: Callable[[Call[Any]], AsyncIterator[Any]]
-    ) -> None:
-        """`do` sends a call and reads its answer; `stream` one that is answered in lines."""
-        self._do, self._stream = do, stream
-
-    async def list(self) -> list[ImageStatus]:
-        """Every image, with the pods that use it."""
-        found: list[ImageStatus] = await self._do(image_calls.list_())
-        return found
-
-    async def inspect(self, reference: str) -> ImageDetail:
-        """All of one image. Raises NotFound."""
-        found: ImageDetail = await self._do(image_calls.inspect(reference))
-        return found
-
-    async def pull(self, reference: str, *, policy: str = "always") -> ImageStatus:
-        """Bring an image. Raises Failed."""
-        async for line in self._stream(image_calls.pull(reference, policy)):
-            found = image_calls.pulled(line)
-            if found is not None:
-                return found
-        raise Unavailable("the daemon closed the connection before the image was here")
-
-    async def delete(self, reference: str) -> Removed:
-        """Remove a name, and the image with its last one. Raises NotFound; Conflict when a pod needs it."""
-        found: Removed = await self._do(image_calls.delete(reference))
-        return found
-
-    async def prune(self, *, everything: bool = False) -> Removed:
-        """Remove what no pod needs."""
-        found: Removed = await self._do(image_calls.prune(everything))
-        return found
-
-    async def tag(self, reference: str, target: str) -> ImageStatus:
-        """Give an image one more name. Raises NotFound."""
-        found: ImageStatus = await self._do(image_calls.tag(reference, target))
-        return found
-
-    async def login(self, registry: str, username: str, password: str) -> None:
-        """Keep a password of a registry, once the registry has taken it. Raises Denied."""
-        await self._do(image_calls.login(registry, username, password))
-
-    async def logout(self, registry: str) -> None:
-        """Forget it. Raises NotFound."""
-        await self._do(image_calls.logout(registry))
 
 
 async def _collect(stream: aiohttp.ClientWebSocketResponse, stdin: bytes | None) -> ExecResult:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from aiohttp import web
@@ -11,6 +14,8 @@ from tank.api.routes import Parameter, Route, answer, deed, node
 from tank.api.streaming import MEDIA, stream
 from tank.errors import InvalidSpec, Problem
 
+_PIECE = 256 * 1024
+FORMATS = ("oci", "docker")
 POLICIES = ("always", "if_missing", "prefer_fresh")
 
 
@@ -52,8 +57,8 @@ async def tag(request: web.Request) -> web.StreamResponse:
 async def login(request: web.Request) -> web.StreamResponse:
     """Keep a password of a registry, if the registry takes it. The body is never logged."""
     try:
-        body = await request.json()
-    except ValueError as error:
+        body = json.loads(await request.read())
+    except (ValueError, RecursionError) as error:
         raise InvalidSpec([Problem("", "the body is not JSON")]) from error
     said = [body.get(key) if isinstance(body, dict) else None for key in ("registry", "username", "password")]
     registry, username, password = (each if isinstance(each, str) else "" for each in said)
@@ -68,6 +73,32 @@ async def logout(request: web.Request) -> web.StreamResponse:
     registry = _said(request, "registry")
     await deed(request, node(request).images.logout(registry))
     return answer({"registry": registry})
+
+
+async def load(request: web.Request) -> web.StreamResponse:
+    """Take the images of an archive in, as it comes."""
+    return answer(await node(request).images.load(_pieces(request)))
+
+
+async def save(request: web.Request) -> web.StreamResponse:
+    """An archive of images. What fails before its first byte is an ordinary error answer."""
+    names, format_ = request.query.getall("reference", []), request.query.get("format", FORMATS[0])
+    if not names or format_ not in FORMATS:
+        raise InvalidSpec([Problem("reference", f"is needed, and a format of {', '.join(FORMATS)}")])
+    pieces = node(request).images.save(names, "docker" if format_ == "docker" else "oci")
+    response = web.StreamResponse(headers={"Content-Type": "application/x-tar", "Cache-Control": "no-store"})
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if not response.prepared:
+                await response.prepare(request)
+            await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
+    async for piece in request.content.iter_chunked(_PIECE):
+        yield piece
 
 
 async def df(request: web.Request) -> web.StreamResponse:
@@ -131,6 +162,24 @@ ROUTES = (
         about="Give an image one more name",
         parameters=(_REFERENCE, Parameter(name="target", about="the new name")),
         answers="ImageStatus",
+    ),
+    Route(
+        method="POST",
+        path="/v1/images/load",
+        handler=load,
+        about="Take in the images of an archive, which is the body",
+        answers="ImageStatus[]",
+    ),
+    Route(
+        method="GET",
+        path="/v1/images/save",
+        handler=save,
+        about="An archive of images",
+        parameters=(
+            Parameter(name="reference", about="an image; may stand several times"),
+            Parameter(name="format", about="oci (the default) or docker"),
+        ),
+        answers="object application/x-tar",
     ),
     Route(
         method="POST",

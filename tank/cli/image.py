@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from tank.cli.text import age, line, print_as, size, table, tell
 from tank.client.wire import Endpoint, endpoint
-from tank.errors import InvalidSpec
+from tank.errors import Failed, InvalidSpec, NotFound
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
 WHO = "REFERENCE"
+INTERMIXED = True  # flags may stand between the verb and the names
+_PIECE = 256 * 1024
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +25,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", metavar=WHO, nargs="*", help="images, or a registry; see 'tank help image'")
     parser.add_argument("--all", action="store_true", help="prune: all that no pod needs, also with a name")
     parser.add_argument("--policy", choices=("always", "if_missing", "prefer_fresh"), default="always", help="pull")
+    parser.add_argument("-f", "--file", metavar="FILE", help="load, save: the archive; else a standard stream")
+    parser.add_argument("--format", choices=("oci", "docker"), default="oci", help="save: of the archive")
     parser.add_argument("-u", "--username", metavar="USER", help="login: who; asked for otherwise")
     parser.add_argument("--password-stdin", action="store_true", help="login: read the password from standard input")
 
@@ -99,6 +103,40 @@ def _tell_removed(found: dict[str, Any]) -> None:
         tell(f"{size(found['freed'])} become free")
 
 
+def _load(daemon: Endpoint, options: argparse.Namespace) -> int:
+    _take(options, 0)
+    with _opened(options.file, "rb") as file:
+        found = daemon.upload("/v1/images/load", {}, iter(lambda: file.read(_PIECE), b""))
+    for each in found:
+        print(f"loaded {line(_name(each))}")
+    return 0
+
+
+def _save(daemon: Endpoint, options: argparse.Namespace) -> int:
+    names = _take(options, 1, most=100)
+    if not options.file and sys.stdout.isatty():
+        raise InvalidSpec((), "tank image save: an archive is nothing for a terminal; say -f FILE")
+    query = {"reference": names, "format": options.format}
+    with daemon.open("GET", "/v1/images/save", query, timeout=None) as answer, _opened(options.file, "wb") as file:
+        for piece in answer.chunks():
+            file.write(piece)
+    return 0
+
+
+def _opened(path: str | None, mode: str) -> Any:
+    """The file, or a standard stream, which stays open. Raises NotFound, Failed."""
+    from contextlib import nullcontext
+
+    if path in (None, "-"):
+        return nullcontext(sys.stdin.buffer if mode == "rb" else sys.stdout.buffer)
+    try:
+        return open(str(path), mode)
+    except OSError as error:
+        raise (NotFound if isinstance(error, FileNotFoundError) else Failed)(
+            f"cannot open {path}: {error.strerror}"
+        ) from error
+
+
 def _tag(daemon: Endpoint, options: argparse.Namespace) -> int:
     name, target = _take(options, 2)
     daemon.json("POST", "/v1/images/tag", {**_of(name), "target": target})
@@ -152,6 +190,8 @@ _VERBS: dict[str, Callable[[Endpoint, argparse.Namespace], int]] = {
     "inspect": _inspect,
     "delete": _delete,
     "prune": _prune,
+    "load": _load,
+    "save": _save,
     "tag": _tag,
     "login": _login,
     "logout": _logout,

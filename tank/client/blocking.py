@@ -32,7 +32,7 @@ class Client:
     def __init__(self, url: str | None = None) -> None:
         self._daemon = endpoint(url)
         self.url = self._daemon.url
-        self.images = Images(self._do, self._stream)
+        self.images = Images(self._daemon, self._do, self._stream)
 
     def __repr__(self) -> str:
         return f"Client({self.url!r})"

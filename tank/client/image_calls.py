@@ -13,7 +13,12 @@ from tank.model.images import DiskUsage, ImageDetail, ImageStatus, LayerStatus, 
 
 def list_() -> Call[list[ImageStatus]]:
     """Every image."""
-    return Call(path="/v1/images", decode=lambda body: [_status(each) for each in body])
+    return Call(path="/v1/images", decode=statuses)
+
+
+def statuses(body: Any) -> list[ImageStatus]:
+    """A list of images."""
+    return [_status(each) for each in body]
 
 
 def inspect(reference: str) -> Call[ImageDetail]:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tank.client import image_calls
+from tank.client.wire import Endpoint
 from tank.errors import Unavailable
 
 if TYPE_CHECKING:
     from tank.model.images import ImageDetail, ImageStatus, Removed
 
+_PIECE = 256 * 1024
+
 
 class Images:
     """The images of one daemon. References are as in a spec; a digest, or its first six digits or more, do as well."""
 
-    def __init__(self, do: Callable[[Any], Any], stream: Callable[[Any], Iterator[Any]]) -> None:
+    def __init__(self, daemon: Endpoint, do: Callable[[Any], Any], stream: Callable[[Any], Iterator[Any]]) -> None:
         """`do` sends a call and reads its answer; `stream` one that is answered in lines."""
-        self._do, self._stream = do, stream
+        self._daemon, self._do, self._stream = daemon, do, stream
 
     def list(self) -> list[ImageStatus]:
         """Every image, with the pods that use it."""
@@ -51,6 +55,19 @@ class Images:
         """Give an image one more name. Raises NotFound."""
         found: ImageStatus = self._do(image_calls.tag(reference, target))
         return found
+
+    def load(self, path: str | Path) -> Sequence[ImageStatus]:
+        """Take in the images of an archive: OCI, `docker save` or `podman save`, compressed or not. Raises Failed."""
+        with Path(path).open("rb") as file:
+            pieces = iter(lambda: file.read(_PIECE), b"")
+            return image_calls.statuses(self._daemon.upload("/v1/images/load", {}, pieces))
+
+    def save(self, references: Sequence[str], path: str | Path, *, format: str = "oci") -> None:  # noqa: A002
+        """Write an archive of images, `oci` or `docker`. Raises NotFound, Failed."""
+        query = {"reference": [*references], "format": format}
+        with self._daemon.open("GET", "/v1/images/save", query, timeout=None) as answer, Path(path).open("wb") as file:
+            for piece in answer.chunks():
+                file.write(piece)
 
     def login(self, registry: str, username: str, password: str) -> None:
         """Keep a password of a registry, once the registry has taken it. Raises Denied."""

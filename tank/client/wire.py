@@ -11,7 +11,7 @@ import errno
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from tank.errors import Denied, Failed, TankError, Timeout, Unavailable, Unsupported, from_json
@@ -96,6 +96,21 @@ class Endpoint:
                 elif heartbeats:
                     yield None
 
+    def upload(self, path: str, query: Query, pieces: Iterable[bytes]) -> Any:
+        """Send a body as it comes; the answer's JSON. Raises what the daemon answered."""
+        head = {"Host": "tank", "Connection": "close", "Accept": "application/json"}
+        head |= {"Transfer-Encoding": "chunked", "Content-Type": "application/x-tar"}
+        connection = self.connect(None)
+        try:
+            answer = send(connection, f"POST {target(path, query)}", head, _chunks(pieces))
+        except BaseException:
+            connection.close()
+            raise
+        with answer:
+            if answer.status >= 400:
+                raise refusal(answer.status, answer.read())
+            return json.loads(answer.read())
+
     def open(self, method: str, path: str, query: Query = None, **options: Any) -> Answer:
         """Send a request and read the head of the answer. Raises what the daemon answered."""
         head = {"Host": "tank", "Connection": "close", "Accept": "application/json", **options.get("headers", {})}
@@ -134,12 +149,23 @@ class Endpoint:
         return Unavailable(f"cannot reach {self.url}: {error.strerror or error}")
 
 
-def send(connection: socket.socket, line: str, head: Mapping[str, str], body: bytes) -> Answer:
+def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """A body of unknown length, as HTTP sends it."""
+    for piece in pieces:
+        if piece:
+            yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    yield b"0\r\n\r\n"
+
+
+def send(connection: socket.socket, line: str, head: Mapping[str, str], body: bytes | Iterable[bytes]) -> Answer:
     """Write one request and read the head of its answer. Raises Unavailable, Timeout."""
     fields = "".join(f"{name}: {value}\r\n" for name, value in head.items())
     try:
         with suppress(BrokenPipeError):  # refused before it was read whole; the answer says why
-            connection.sendall(f"{line} HTTP/1.1\r\n{fields}\r\n".encode() + body)
+            first, rest = (body, ()) if isinstance(body, bytes) else (b"", body)
+            connection.sendall(f"{line} HTTP/1.1\r\n{fields}\r\n".encode() + first)
+            for piece in rest:
+                connection.sendall(piece)
         return Answer(connection)
     except OSError as error:
         raise _broken(error) from error

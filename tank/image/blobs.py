@@ -173,6 +173,10 @@ class Blobs:
             return None
         return _remembered(body, reference)
 
+    def has(self, digest: str) -> bool:
+        """Whether a document lies here. A stat, no more."""
+        return self._path(digest).is_file()
+
     def touch(self, digest: str) -> None:
         """The image of this manifest is used: collection goes by that. Absent is fine."""
         with suppress(FileNotFoundError):

@@ -22,7 +22,7 @@ class Claims:
         self._clock = clock
         self._holds = 0
         self.generation = 0  # rises with each claim of something that was not claimed before
-        self._flights: dict[Hashable, frozenset[str]] = {}
+        self._flights: dict[Hashable, tuple[str, frozenset[str]]] = {}
         self._leases: dict[str, tuple[float, frozenset[str]]] = {}
 
     @contextmanager
@@ -41,9 +41,9 @@ class Claims:
         """Whether nothing may be collected now."""
         return self._holds > 0
 
-    def begin(self, flight: Hashable, layers: Iterable[str]) -> None:
-        """A pull is under way and counts on these layers (names of directories), here or to come."""
-        self._flights[flight] = frozenset(layers)
+    def begin(self, flight: Hashable, digest: str, layers: Iterable[str]) -> None:
+        """A pull of `digest` is under way and counts on these layers (names of directories), here or to come."""
+        self._flights[flight] = digest, frozenset(layers)
         self.generation += 1
 
     def end(self, flight: Hashable) -> None:
@@ -54,6 +54,10 @@ class Claims:
     def flying(self) -> bool:
         """Whether a pull is under way."""
         return bool(self._flights)
+
+    def brought(self, digest: str) -> bool:
+        """Whether a pull under way brings this image, again perhaps."""
+        return any(each == digest for each, _ in self._flights.values())
 
     def lease(self, digest: str, layers: Iterable[str]) -> None:
         """The image was looked up, by somebody who may be about to need it."""
@@ -79,7 +83,8 @@ class Claims:
     def layers(self) -> frozenset[str]:
         """Every layer that is claimed now."""
         leased = (layers for _, layers in self._current().values())
-        return frozenset().union(*self._flights.values(), *leased)
+        flying = (layers for _, layers in self._flights.values())
+        return frozenset().union(*flying, *leased)
 
     def _current(self) -> dict[str, tuple[float, frozenset[str]]]:
         now = self._clock()

@@ -27,6 +27,9 @@ class Flights:
         self._flights: dict[Hashable, _Flight] = {}
         self._leaving: set[asyncio.Task[Any]] = set()
 
+    def __len__(self) -> int:
+        return len(self._flights)
+
     def __contains__(self, key: Hashable) -> bool:
         return key in self._flights
 

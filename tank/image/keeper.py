@@ -25,9 +25,15 @@ from tank.image.inventory import Inventory
 class Keeper:
     """The keeper of one image store. `wall` is the wall clock, which file times are compared with."""
 
-    def __init__(self, blobs: Blobs, claims: Claims, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        blobs: Blobs,
+        claims: Claims,
+        wall: Callable[[], float] = time.time,
+        bin: Bin | None = None,  # noqa: A002
+    ) -> None:
         self._blobs, self.claims, self._wall = blobs, claims, wall
-        self.bin = Bin(lambda: claims.flying)
+        self.bin = bin or Bin(lambda: claims.flying)
 
     async def look(self) -> Inventory:
         """What lies here now. Raises OSError."""
@@ -47,6 +53,10 @@ class Keeper:
         """One more name for an image. Raises OSError."""
         self._blobs.remember(reference, digest)
 
+    def unfinished(self) -> Path:
+        """A path for a file that is nobody's yet; what is left there by a kill goes at the next start."""
+        return self._blobs.unfinished()
+
     def document(self, digest: str) -> bytes | None:
         """A manifest or configuration as it lies here."""
         return self._blobs.read(digest)
@@ -62,11 +72,11 @@ class Keeper:
         gone = []
         for digest in doomed:
             image = seen.image(digest)
-            if image is None or (self.claims.leased(digest) and not asked):
+            if image is None or self.claims.brought(digest) or (self.claims.leased(digest) and not asked):
                 continue
             self.claims.drop(digest)
             gone.append(digest)
-            unsure = seen.generation != self.claims.generation  # an image that came since may share it
+            unsure = self.claims.flying or seen.generation != self.claims.generation  # what came since may share it
             self._unname(image, keeps_config=unsure or _shares_config(seen, image, gone))
         kept = frozenset[str]().union(*(each.layers for each in seen.images if each.digest not in gone))
         lost = frozenset[str]().union(*(each.layers for each in seen.images if each.digest in gone))

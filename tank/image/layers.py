@@ -8,8 +8,9 @@ flight, if they get it from the same registry: a slow one must not hold up who g
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Iterable, Sequence
-from contextlib import aclosing
+import os
+from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +32,8 @@ from tank.image.selection import Selected
 from tank.image.source import LAYERS_AT_ONCE, Download, Source, Stream
 from tank.image.unpack import Unpacked, bounds_for, unpack
 from tank.model.reference import Reference
+
+_WRITE_BACK = 0.4  # seconds between two times that the disk is told to write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ class Layers:
     def __init__(self, blobs: Blobs, room: Room) -> None:
         self._blobs, self._room, self._flights = blobs, room, Flights()
         self._parts, self._local = Parts(blobs), asyncio.Semaphore(LAYERS_AT_ONCE)
+        self._writing = asyncio.Lock()
         self._counts: dict[Hashable, int] = {}  # bytes that have come
 
     async def bring(self, source: Source, reference: Reference, layers: tuple[Layer, ...]) -> None:
@@ -162,7 +166,8 @@ class Layers:
         try:
             if layer.skeleton:
                 await uninterrupted(asyncio.to_thread(chain.plant, stage, layer.skeleton))
-            made = await self._unpack(stream, layer, stage, part)
+            async with self._written_back(stage):
+                made = await self._unpack(stream, layer, stage, part)
             if part is not None:
                 await part.close()
             await uninterrupted(asyncio.to_thread(self._keep, stage, layer, made))
@@ -174,12 +179,30 @@ class Layers:
                 await self._parts.give(part)
             await uninterrupted(asyncio.to_thread(openat.remove_tree, stage))
 
+    @asynccontextmanager
+    async def _written_back(self, stage: Path) -> AsyncIterator[None]:
+        """Have the disk write while a layer grows, so that little is left to wait for in the end."""
+
+        async def write() -> None:
+            while True:
+                await asyncio.sleep(_WRITE_BACK)
+                async with self._writing:
+                    await uninterrupted(asyncio.to_thread(_sync, stage))
+
+        task = asyncio.create_task(write())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
     async def _unpack(self, stream: Stream, layer: Layer, stage: Path, part: Part | None) -> Unpacked:
         def count(length: int) -> None:
             self._counts[layer.key] = self._counts.get(layer.key, 0) + length
 
         async with aclosing(stream.pieces(count, part)) as pieces:
-            made = await unpack(pieces, stage, bounds_for(layer.descriptor.size, self._room))
+            bounds = bounds_for(layer.descriptor.size, self._room)
+            made = await unpack(pieces, stage, bounds, alone=len(self._flights) < 2)
         if not stream.complete:
             raise refused(f"cannot unpack layer: {layer.descriptor.digest} was not read to its end")
         if made.diff_id != layer.diff_id:
@@ -197,3 +220,12 @@ class Layers:
         )
         marks = [path for path in made.opaque if path]
         self._blobs.keep_layer(stage, layer.name, record, marks)
+
+
+def _sync(directory: Path) -> None:
+    """Errors of the disk come again when the layer is kept."""
+    found = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        openat.syncfs(found)
+    finally:
+        os.close(found)

@@ -231,7 +231,9 @@ class ImageStore:
         """Bring the layers of a chosen image, and last of all keep its documents: then it is here."""
         self._parts[key] = layers_of(wanted, selected)
         diff_ids = selected.configuration.diff_ids
-        self.claims.begin(key, (each.removeprefix("sha256:") for each in (*diff_ids, *chain.ids(diff_ids))))
+        self.claims.begin(
+            key, selected.digest, (each.removeprefix("sha256:") for each in (*diff_ids, *chain.ids(diff_ids)))
+        )
         await self._admit()
         await self._layers.bring(source, wanted, self._parts[key])
         await uninterrupted(asyncio.to_thread(self._keep, selected.documents))

@@ -59,7 +59,7 @@ class Shelf:
 
     def image(self, digest: str) -> Image | None:
         """The image of the platform manifest `digest`; None unless all of it is here."""
-        documents = self._known.get(digest) or self._read(digest)
+        documents = self._documents(digest)
         if documents is None:
             return None
         layers = self._stack(documents[1].diff_ids)
@@ -69,11 +69,11 @@ class Shelf:
 
     def content(self, digest: str) -> Kept | None:
         """What the image of this manifest consists of, whole or not; None when its documents are not here."""
-        documents = self._known.get(digest) or self._read(digest)
+        documents = self._documents(digest)
         if documents is None:
             return None
-        stack = self._stack(documents[1].diff_ids)
         diff_ids = documents[1].diff_ids
+        stack = self._settled(diff_ids)  # also what an opaque layer hides: the image is not whole without it
         names = {each.removeprefix("sha256:") for each in (*diff_ids, *chain.ids(diff_ids))} if stack is None else set()
         names |= {each.name for each in stack or ()}
         return Kept(
@@ -89,7 +89,7 @@ class Shelf:
     def packing(self, reference: Reference) -> Packing:
         """The image as it came. Raises PullFailed when it is not here, or not in that form."""
         digest = self._blobs.recall(key(reference)) or reference.digest
-        documents = (self._known.get(digest) or self._read(digest)) if digest else None
+        documents = self._documents(digest) if digest else None
         if digest is None or documents is None:
             raise refused(f"cannot save image: {reference} is not here")
         found, configuration = documents
@@ -105,6 +105,13 @@ class Shelf:
         if not path.is_file() or record is None:
             raise refused(f"cannot save image: {reference} is here unpacked only; pull it again after deleting it")
         return PackedLayer(path=path, descriptor=descriptor, diff_id=diff_id, length=record.size)
+
+    def _documents(self, digest: str) -> tuple[Manifest, Configuration] | None:
+        """Read once, and as long as they are here: a collection takes them away in one step."""
+        known = self._known.get(digest)
+        if known is not None and self._blobs.has(digest) and self._blobs.has(known[0].config.digest):
+            return known
+        return self._read(digest)
 
     def _read(self, digest: str) -> tuple[Manifest, Configuration] | None:
         """The two documents, checked again against their digests: damage is absence (R39)."""
@@ -132,6 +139,11 @@ class Shelf:
         Of several places the topmost is kept. What a layer says it says again there, so nothing is lost. Below a
         layer with an opaque root nothing shows; the overlay itself does not look for that mark on a root.
         """
+        stack = self._settled(diff_ids)
+        return None if stack is None else tuple(reversed(self._above_opaque(stack)))
+
+    def _settled(self, diff_ids: Sequence[str]) -> list[Path] | None:
+        """The directory of every layer, topmost first; None when one is not here."""
         stack: list[Path] = []
         pairs = zip(diff_ids, chain.ids(diff_ids), strict=True)
         for diff_id, chain_id in reversed(list(pairs)):
@@ -140,7 +152,7 @@ class Shelf:
                 return None
             if path not in stack:
                 stack.append(path)
-        return tuple(reversed(self._above_opaque(stack)))
+        return stack
 
     def _above_opaque(self, stack: list[Path]) -> list[Path]:
         for place, path in enumerate(stack):

@@ -46,10 +46,14 @@ def bounds_for(compressed: int, room: Room) -> Bounds:
     return Bounds(stream, max(0, min(stream, size)), max(0, min(MOST_ENTRIES, inodes)))
 
 
-async def unpack(pieces: AsyncIterator[bytes], stage: Path, bounds: Bounds) -> Unpacked:
-    """Fill the empty directory `stage` from compressed `pieces`. Raises PullFailed, and whatever `pieces` raises."""
-    argv = [sys.executable, "-X", "utf8", "-I", "-m", "tank.image.untar", str(stage), *map(str, bounds)]
-    child = await process.spawn(argv, stdin=PIPE, stdout=PIPE)
+async def unpack(pieces: AsyncIterator[bytes], stage: Path, bounds: Bounds, *, alone: bool = True) -> Unpacked:
+    """Fill the directory `stage`, which is empty or holds a skeleton, from compressed `pieces`.
+
+    `alone`: no other layer is unpacked meanwhile. Raises PullFailed, and whatever `pieces` raises.
+    """
+    program = [sys.executable, "-X", "utf8", "-I", "-m", "tank.image.untar"]
+    how = [str(stage), "alone" if alone else "beside", *map(str, bounds)]
+    child = await process.spawn([*program, *how], stdin=PIPE, stdout=PIPE)
     reporting = asyncio.ensure_future(_report(child))
     try:
         await _feed(child, pieces)
@@ -57,6 +61,7 @@ async def unpack(pieces: AsyncIterator[bytes], stage: Path, bounds: Bounds) -> U
     finally:
         await process.end(child)
         await asyncio.gather(reporting, return_exceptions=True)  # its pipe has ended
+        await _closed(child)
 
 
 async def _feed(child: Process, pieces: AsyncIterator[bytes]) -> None:
@@ -67,6 +72,12 @@ async def _feed(child: Process, pieces: AsyncIterator[bytes]) -> None:
         async for piece in pieces:
             child.stdin.write(piece)
             await child.stdin.drain()
+    await _closed(child)
+
+
+async def _closed(child: Process) -> None:
+    """Nothing more is handed on. That the reader has gone away is no news."""
+    assert child.stdin is not None
     child.stdin.close()
     with suppress(BrokenPipeError, ConnectionResetError):
         await child.stdin.wait_closed()

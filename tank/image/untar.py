@@ -1,6 +1,6 @@
 """The unpacker: a program that reads one compressed layer from its input and fills one directory, and can do no more.
 
-    python -I -m tank.image.untar DIRECTORY STREAM-BYTES DISK-BYTES ENTRIES
+    python -I -m tank.image.untar DIRECTORY alone|beside STREAM-BYTES DISK-BYTES ENTRIES
 
 It confines itself first (`tank.host.confine`), then decodes, hashes and extracts in one pass. Its only output is
 one JSON object: what it made, or why it refused. It believes nothing, and what it says is believed only by a daemon
@@ -35,7 +35,7 @@ _CAPABILITIES = (
 
 def main(arguments: list[str]) -> int:
     """Unpack and report; 0 when the report says all there is to say."""
-    directory, *numbers = arguments
+    directory, alone, *numbers = arguments
     bounds = Bounds(*map(int, numbers))
     limits = {
         resource.RLIMIT_AS: _MEMORY,
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     }
     try:
         confine.confine(Path(directory), capabilities=_CAPABILITIES, limits=limits)
-        report = unpacked(bounds)
+        report = unpacked(bounds, alone=alone == "alone")
     except PullFailed as error:
         report = {"refused": error.message, "reason": error.reason}
     except MemoryError:
@@ -56,10 +56,10 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def unpacked(bounds: Bounds) -> Mapping[str, object]:
+def unpacked(bounds: Bounds, *, alone: bool) -> Mapping[str, object]:
     """Fill the root from standard input. Raises PullFailed, OSError, MemoryError."""
     root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    decoder = stream.Decoder(lambda: os.read(0, _READ), bounds.stream)
+    decoder = stream.Decoder(lambda: os.read(0, _READ), bounds.stream, alone=alone)
     reader = stream.Reader(decoder.more)
     extractor = Extractor(root, bounds)
     extractor.run(tarball.entries(reader), reader)

@@ -19,6 +19,7 @@ DEFAULT_TAG = "latest"
 LONGEST_NAME = 255
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
+_FILES = re.compile(r"(?:oci|oci-archive|docker-archive|dir):[./]", re.ASCII)  # as other tools write them
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _LABEL = r"(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])"
 _REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?", re.ASCII)
@@ -78,6 +79,9 @@ def parse(text: str) -> Reference:
     """The reference that `text` spells. Raises ValueError with a message that says which part is at fault."""
     if not text:
         raise Refused("an image reference cannot be empty")
+    if _FILES.match(text):
+        hint = "load it with 'tank image load', and use its name"
+        raise Refused("an image in files is not a reference that a registry knows", hint)
     name, at, digest = text.partition("@")
     if at:
         checked_digest(digest)

@@ -30,6 +30,7 @@ class Collector:
     def __init__(self, machine: Machine, store: Store, images: ImageStore) -> None:
         self._machine, self._store, self._images = machine, store, images
         self._turn = asyncio.Lock()
+        self.short: tuple[int, int] | None = None  # bytes and inodes to spare when a pull lacked space, the last time
         settings = machine.settings
         self._level = Level(high=settings.image_high, low=settings.image_low)
 
@@ -59,7 +60,7 @@ class Collector:
     async def make_room(self, size: int) -> None:
         """Collect for a pull of `size` bytes, and wait for the space. That it does not help is no failure."""
         room = self._images.room
-        spare, _ = room.spare(room.space())
+        self.short = spare, _ = room.spare(room.space())
         if await self.collect(Goal(size=max(0, size - spare))):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REMOVAL):

@@ -128,12 +128,12 @@ class Disk:
         for uid, record in self._waiting():
             assert record.trouble is not None
             key = (uid, record.name, record.trouble.failures)
-            before = refused.get(key, spare)
+            before = refused.get(key) or _less(spare, self._collector.short or spare)
             grew = spare[0] - before[0] >= GREW or spare[1] - before[1] >= GREW_INODES
             if not self.fault and (grew or self._first):
                 self._again(uid, record)
             else:
-                self._refused[key] = min(before, spare)
+                self._refused[key] = _less(before, spare)
         self._first = False
 
     def _waiting(self) -> Iterator[tuple[str, ContainerRecord]]:
@@ -149,3 +149,8 @@ class Disk:
         due = replace(record.trouble, retry_at=self._machine.now().boot)
         self._machine.records.save_container(uid, replace(record, trouble=due))
         self._nudge(pod.name)
+
+
+def _less(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    """The smaller of both, bytes and inodes apart."""
+    return min(one[0], other[0]), min(one[1], other[1])

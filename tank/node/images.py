@@ -7,16 +7,18 @@ Conflict that names them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
-from tank.errors import Conflict, InvalidSpec, NotFound, Problem, PullFailed
+from tank.errors import Conflict, Failed, InvalidSpec, NotFound, Problem, PullFailed
 from tank.image import collect, shelf
 from tank.image.collect import Kept
 from tank.image.credentials import Credential
 from tank.image.inventory import Inventory
+from tank.image.load import load
 from tank.image.logins import Logins
 from tank.image.pull import ImageStore
+from tank.image.save import Format, save
 from tank.model import reference as references
 from tank.model.images import ImageDetail, ImageStatus, Removed
 from tank.model.reference import Reference
@@ -24,6 +26,8 @@ from tank.node import describe
 from tank.node.collector import Collector
 from tank.node.needs import Needs
 
+_PIECE = 256 * 1024
+_NAMELESS = "localhost/image"  # a repository for an image that has only its digest
 SHORTEST = 6  # digits that name an image by the beginning of its digest
 
 
@@ -122,8 +126,8 @@ class ImageVerbs:
     async def login(self, registry: str, username: str, password: str) -> None:
         """Try the password at the registry, and keep it if it is good. Raises Denied, PullFailed, InvalidSpec."""
         host = _registry(registry)
-        if not username or not password or ":" in username:
-            raise InvalidSpec([Problem("username", "a user without ':' and a password are needed")])
+        if not username or not password or ":" in username or not (username + password).isprintable():
+            raise InvalidSpec([Problem("username", "a user without ':' and a password are needed, both printable")])
         await self._images.verify(host, Credential(username=username, password=password))
         await asyncio.to_thread(self._logins.keep, host, username, password)
         self._images.relogin()
@@ -134,6 +138,36 @@ class ImageVerbs:
         if not await asyncio.to_thread(self._logins.forget, host):
             raise NotFound(f"tank keeps no password for {host}")
         self._images.relogin()
+
+    async def load(self, source: AsyncIterator[bytes]) -> Sequence[ImageStatus]:
+        """Take the images of an archive in. Raises PullFailed, Failed."""
+        try:
+            names = await load(self._images, source)
+        except OSError as error:
+            raise Failed(f"cannot load image: {error.strerror or error}") from error
+        found, seen = await self._collector.look()
+        kept = {image.digest: image for image in (_named(seen, name)[0] for name in names)}
+        return [describe.status(each, seen, collect.exclusive(seen.images), found) for each in kept.values()]
+
+    async def save(self, names: Sequence[str], format: Format) -> AsyncGenerator[bytes, None]:  # noqa: A002
+        """The bytes of an archive of these images. Raises NotFound, PullFailed, Failed."""
+        _, seen = await self._collector.look()
+        wanted = [_spoken(*_named(seen, name)) for name in names]
+        target = self._images.keeper.unfinished()
+        try:
+            await save(self._images, wanted, target, format=format)
+            with target.open("rb") as file:
+                while piece := await asyncio.to_thread(file.read, _PIECE):
+                    yield piece
+        except OSError as error:
+            raise Failed(f"cannot save image: {error.strerror or error}") from error
+        finally:
+            target.unlink(missing_ok=True)
+
+
+def _spoken(image: Kept, key: str) -> str:
+    """How the store calls an image that somebody named in their own way."""
+    return key or (image.references or (f"{_NAMELESS}@{image.digest}",))[0]
 
 
 def _refuse_users(name: str, found: Needs, keys: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from tank.model.status import AddressStatus, Condition, ContainerStatus, Status,
 from tank.plan.preview import Preview, PreviewStep
 from tank.plan.selector import matches
 from tank.plan.why import Why
+from tests.api.images import FakeDisk, FakeImages
 from tests.waiting import wait_until
 
 NOON = 1_700_000_000.0
@@ -57,6 +58,8 @@ class FakeNode:
     fails: Exception | None = None
     log_ends_with: Exception | None = None
     slow: asyncio.Event | None = None
+    images: FakeImages = field(default_factory=FakeImages)
+    disk: FakeDisk = field(default_factory=FakeDisk)
 
     def _check(self, call: str, what: object = None) -> None:
         self.calls.append((call, what))

@@ -165,6 +165,25 @@ async def test_what_skopeo_writes_is_read(case: str, store: ImageStore, tmp_path
     assert seen(image, tmp_path / "merged") == theirs
 
 
+async def test_what_buildah_builds_is_read(store: ImageStore, tmp_path: Path) -> None:
+    storage = ["--root", tmp_path / "root", "--runroot", tmp_path / "runroot", "--storage-driver", "vfs"]
+    (tmp_path / "tree/app").mkdir(parents=True)
+    (tmp_path / "tree/app/file").write_text("hello")
+    (tmp_path / "tree/app/file").chmod(0o4755)
+    (tmp_path / "tree/app/link").symlink_to("file")
+    out = tmp_path / "built"
+    run("skopeo", "copy", "--quiet", f"oci:{images.busybox(tmp_path / 'base')}", f"oci:{tmp_path / 'named'}:base")
+    run("buildah", *storage, "from", "--name", "work", f"oci:{tmp_path / 'named'}:base")
+    run("buildah", *storage, "copy", "--chown", "7:8", "work", tmp_path / "tree", "/opt")
+    run("buildah", *storage, "commit", "--quiet", "work", f"oci:{out}")
+    run("buildah", *storage, "rm", "work")
+
+    image = await loaded(store, out)
+
+    assert len(image.layers) == 2
+    assert seen(image, tmp_path / "merged") == unpacked_by_umoci(out, tmp_path / "umoci")
+
+
 async def test_a_compressed_archive_is_read_from_a_stream(store: ImageStore, tmp_path: Path) -> None:
     archive = tmp_path / "it.tar"
     run(

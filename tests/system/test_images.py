@@ -64,8 +64,10 @@ def test_what_a_pod_or_its_previous_revision_needs_stays(
 
 def test_every_byte_has_an_owner_and_a_stray_is_shown(daemon: Daemon, busybox: str) -> None:
     volume = {"name": "data"}
-    containers = [{"name": "app", "image": busybox, "command": ["sh", "-c", "echo hello; echo > /x; sleep 99"]}]
-    containers[0]["mounts"] = [{"volume": "data", "path": "/data"}]  # type: ignore[assignment]
+    containers: list[dict[str, object]] = [
+        {"name": "app", "image": busybox, "command": ["sh", "-c", "echo hello; echo > /x; sleep 99"]}
+    ]
+    containers[0]["mounts"] = [{"volume": "data", "path": "/data"}]
     daemon.client.apply({"name": "web", "grace": 0, "volumes": [volume], "containers": containers}, wait=True)
     usage = daemon.client.df()
     assert (usage.unowned, usage.strays) == (0, ())
@@ -123,6 +125,23 @@ def test_the_command_line_of_images(daemon: Daemon, busybox: str) -> None:
     assert (refused.returncode, b"pod web needs it" in refused.stderr) == (4, True)
     assert daemon.tank("image", "pull", "127.0.0.1:1/nope:1").returncode == 1
     assert daemon.tank("image", "inspect", "nope").returncode == 3
+
+
+@pytest.mark.parametrize("kind", ["oci", "docker"])
+def test_an_image_goes_into_a_file_and_comes_back(daemon: Daemon, busybox: str, short_tmp: Path, kind: str) -> None:
+    client = daemon.client
+    digest = client.images.pull(busybox).digest
+    client.images.save([busybox], short_tmp / "image.tar", format=kind)
+    printed = daemon.tank("image", "save", "--format", kind, busybox)
+    assert printed.returncode == 0, printed.stderr.decode()
+    assert printed.stdout == (short_tmp / "image.tar").read_bytes()
+    client.images.delete(busybox)
+    done = daemon.tank("image", "load", "-f", str(short_tmp / "image.tar"))
+    assert done.stdout.decode() == f"loaded {busybox}\n", done.stderr
+    assert kind == "docker" or client.images.list()[0].digest == digest
+    client.apply(sleeper(busybox) | {"name": "loaded"}, wait=True, timeout=60)
+    assert daemon.tank("image", "load", stdin=b"no archive").returncode == 1
+    assert client.df().unowned == 0
 
 
 def test_removal_goes_on_after_a_kill(daemon: Daemon, busybox: str) -> None:

@@ -171,7 +171,6 @@ LATER = [
     ("[api.tls]\ncert = 'x'", "api.tls"),
     ("[defaults]\nusers = 'host'", "defaults.users"),
     ("[logs]\nmax_total = 1", "logs.max_total"),
-    ("[registries.x]\nmirrors = []", "registries.x.mirrors"),
 ]
 
 
@@ -185,6 +184,10 @@ def test_a_key_that_is_not_built_yet_says_so(text: str, path: str) -> None:
     [
         ("[registries.x]\npassword = 'p'", "registries.x.password: unknown field of a registry (did you mean 'password_file'?)"),
         ("[registries.x]\nusername = 'p'", "registries.x: username and password_file belong together"),
+        (
+            "[registries.x]\nmirrors = ['m/Up']",
+            "registries.x.mirrors[0]: 'Up' cannot stand in front of a repository's name",
+        ),
         ("[registries]\nx = 5", "registries.x: expected a mapping (a registry), found a whole number"),
         ("[registries.'a/b']", "registries[\"a/b\"]: 'a/b' is not a registry host such as 'registry.example.org:5000'"),
         ("pods = [5]", "pods[0]: expected a mapping (a pod), found a whole number"),

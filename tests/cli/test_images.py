@@ -1,0 +1,99 @@
+"""`tank image` and `tank df`, and the same in Python, against a daemon with images in memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import tank as python
+from tank.cli.pulling import bar
+from tank.errors import Conflict, Denied, Failed
+from tests.cli.conftest import Daemon, Tank
+
+
+def test_the_list_says_who_uses_what(tank: Tank) -> None:
+    code, out, _ = tank.says("image", "list")
+
+    assert code == 0
+    assert out.splitlines()[0].split() == ["REFERENCE", "DIGEST", "SIZE", "DISK", "USED", "USED", "BY"]
+    assert out.splitlines()[1].endswith("web, (old)")
+    assert json.loads(tank("image", "list", "-o", "json").stdout)[0]["used_by"] == ["web"]
+
+
+def test_what_a_pod_needs_is_not_deleted(tank: Tank) -> None:
+    assert tank.says("image", "delete", "nginx:1.27")[::2] == (4, "tank: cannot delete nginx:1.27: pod web needs it\n")
+    assert tank.says("image", "pull", "mine:1")[0] == 0
+    assert "removed mine:1" in tank.says("image", "delete", "mine:1")[1]
+
+
+def test_a_pull_says_why_it_fails(tank: Tank) -> None:
+    assert tank.says("image", "pull", "nope")[::2] == (1, "tank: there is no nope\n")
+
+
+def test_names_too_few_or_too_many_are_bad_usage(tank: Tank) -> None:
+    assert [tank("image", *words).returncode for words in (["pull"], ["list", "x"], ["tag", "x"], ["fly"])] == [2] * 4
+
+
+def test_a_password_comes_from_a_pipe_and_is_tried(tank: Tank, daemon: Daemon) -> None:
+    login = ("image", "login", "reg.example.org", "-u", "me", "--password-stdin")
+
+    assert tank(*login, stdin=b"wrong\n").returncode == 1
+    assert tank(*login, stdin=b"right\n").returncode == 0
+    assert daemon.node.images.logins == {"reg.example.org": "me"}
+    assert tank("image", "login", "reg.example.org", "-u", "me", stdin=b"right\n").returncode == 2
+    assert [tank("image", "logout", "reg.example.org").returncode for _ in range(2)] == [0, 3]
+
+
+def test_archives_go_through_files_and_pipes(tank: Tank, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"from-a-file")
+
+    assert tank.says("image", "load", "-f", str(tmp_path / "in"))[1] == "loaded from-a-file\n"
+    assert tank.says("image", "load", stdin=b"from-a-pipe")[1] == "loaded from-a-pipe\n"
+    assert tank("image", "save", "nginx:1.27").stdout == b"nginx:1.27"
+    assert tank("image", "save", "-f", str(tmp_path / "out"), "--format", "docker", "nginx:1.27").returncode == 0
+    assert (tmp_path / "out").read_bytes() == b"nginx:1.27"
+    assert tank("image", "load", "-f", str(tmp_path / "none")).returncode == 3
+
+
+def test_what_is_nobodys_is_named(tank: Tank) -> None:
+    code, out, err = tank.says("df")
+
+    assert (code, err) == (0, "of nobody, below /data: stray\n")
+    assert [line.split() for line in out.splitlines() if line.startswith("unowned")] == [["unowned", "4.1", "kB", "-"]]
+    assert json.loads(tank("df", "-o", "json").stdout)["unowned"] == 4096
+    assert "nginx:1.27" in tank.says("df", "-o", "wide")[1]
+
+
+def test_the_bar_of_a_pull() -> None:
+    layers = [{"done": 5, "total": 5}, {"done": 0, "total": 5}]
+    shown = bar({"reference": "x:1", "done": 5_000_000, "total": 10_000_000, "layers": layers})
+
+    assert shown == f"[{'#' * 15}{'.' * 15}] 5.0 MB of 10.0 MB, 1 of 2 layers  x:1"
+
+
+def test_images_in_python(daemon: Daemon, tmp_path: Path) -> None:
+    images = python.Client(daemon.url).images
+
+    assert images.pull("mine:1").references == ("mine:1",)
+    assert images.inspect("mine:1").layers[0].entries == 2
+    assert images.tag("mine:1", "mine:2").digest == images.delete("mine:2").images[0]
+    assert images.prune(everything=True).images
+    with pytest.raises(Conflict):
+        images.delete("nginx:1.27")
+    with pytest.raises(Denied):
+        images.login("r.example.org", "me", "wrong")
+    with pytest.raises(Failed):
+        images.pull("nope")
+    images.save(["mine:1"], tmp_path / "archive")
+    assert [each.references for each in images.load(tmp_path / "archive")] == [("mine:1",)]
+    assert python.Client(daemon.url).df().strays == ("stray",)
+
+
+async def test_images_in_python_awaited(daemon: Daemon) -> None:
+    async with python.aio.Client(daemon.url) as client:
+        assert (await client.images.pull("mine:1")).references == ("mine:1",)
+        assert len(await client.images.list()) == 2
+        assert (await client.images.delete("mine:1")).freed == 4100
+        assert (await client.df()).unowned == 4096

@@ -1,0 +1,104 @@
+"""The keeper takes away what it is told to, and nothing that a pull, a lookup or another image still counts on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tank.image import inventory
+from tank.image.blobs import Blobs, LayerRecord
+from tank.image.claims import Claims
+from tank.image.keeper import Keeper
+from tests.property.test_collection import DIGESTS, LAYERS, Heap, diff_id, documents
+
+NOW = 100_000.0
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    made = Blobs(tmp_path / "images")
+    made.prepare()
+    return made
+
+
+@pytest.fixture
+def keeper(blobs: Blobs) -> Keeper:
+    return Keeper(blobs, Claims(lambda: NOW), lambda: NOW, Heap(lambda: False))
+
+
+def keep(blobs: Blobs, *names: str) -> None:
+    """Have these images here, as they were left an hour ago."""
+    for name in names:
+        for each in LAYERS[name]:
+            blobs.keep_layer(blobs.stage(), diff_id(each), LayerRecord(size=1, entries=1), ())
+        for data in documents(name):
+            blobs.write(data)
+        blobs.remember(f"test/{name}:1", DIGESTS[name])
+    for directory in (blobs.documents, blobs.layers):
+        for path in directory.iterdir():
+            os.utime(path, (NOW - 3600, NOW - 3600))
+
+
+def layers(blobs: Blobs) -> set[str]:
+    return {each for each in "abcd" if blobs.layer(diff_id(each)) is not None}
+
+
+def test_an_image_goes_with_the_layers_that_no_other_has(blobs: Blobs, keeper: Keeper) -> None:
+    keep(blobs, "p", "q")
+    assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]]) == (DIGESTS["p"],)
+    assert layers(blobs) == {"b", "c"}
+    assert [each.references for each in inventory.take(blobs).images] == [("test/q:1",)]
+
+
+def test_a_layer_that_a_pull_counts_on_stays(blobs: Blobs, keeper: Keeper) -> None:
+    keep(blobs, "p")
+    keeper.claims.begin("flight", DIGESTS["q"], [diff_id(each)[7:] for each in LAYERS["q"]])
+    keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True)
+    assert layers(blobs) == {"b"}
+
+
+def test_an_image_that_is_brought_again_stays_whoever_asks(blobs: Blobs, keeper: Keeper) -> None:
+    keep(blobs, "p")
+    keeper.claims.begin("flight", DIGESTS["p"], ())
+    assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True) == ()
+
+
+def test_an_image_that_was_looked_up_goes_only_when_a_person_asks(blobs: Blobs, keeper: Keeper) -> None:
+    keep(blobs, "p")
+    keeper.claims.lease(DIGESTS["p"], ())
+    assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]]) == ()
+    assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True) == (DIGESTS["p"],)
+
+
+async def test_a_sweep_takes_what_is_of_no_image_once_it_is_old(blobs: Blobs, keeper: Keeper) -> None:
+    keep(blobs, "p", "q")
+    (blobs.documents / DIGESTS["p"][7:]).unlink()
+    seen = await keeper.look()
+    assert keeper.sweep(seen, ()) == 2  # a layer, and the configuration
+    assert layers(blobs) == {"b", "c"}
+    blobs.keep_layer(blobs.stage(), diff_id("d"), LayerRecord(size=1, entries=1), ())
+    os.utime(blobs.layers / f"{diff_id('d')[7:]}.json", (NOW - 60, NOW - 60))
+    assert keeper.sweep(await keeper.look(), ()) == 0
+
+
+async def test_a_sweep_knows_that_it_is_out_of_date(blobs: Blobs, keeper: Keeper) -> None:
+    keep(blobs, "p")
+    (blobs.documents / DIGESTS["p"][7:]).unlink()
+    seen = await keeper.look()
+    keeper.claims.lease(DIGESTS["q"], ())
+    assert keeper.sweep(seen, ()) == 0
+
+
+def test_nothing_goes_while_all_is_held(blobs: Blobs, keeper: Keeper) -> None:
+    keep(blobs, "p")
+    with keeper.claims.held():
+        assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True) == ()
+
+
+def test_an_image_that_runs_and_cannot_be_read_stops_all_collecting(blobs: Blobs) -> None:
+    keep(blobs, "p")
+    seen = inventory.take(blobs)
+    assert not Keeper.blind(seen, {DIGESTS["p"]})
+    assert Keeper.blind(seen, {DIGESTS["p"], DIGESTS["q"]})
