@@ -23,6 +23,7 @@ from tank.errors import Failed, Unsupported
 from tank.host import files, mounts
 
 UNIT, PODS_UNIT = "tank.service", "tank-pods.service"
+HOLDER = "holder"  # the group of the sleeper that holds the delegated one
 _MONITORED = ("name=systemd", "memory", "pids", "cpu", "freezer")
 
 
@@ -79,12 +80,15 @@ _OPTIONS = frozenset({"rw", "ro", "xattr", "clone_children", "noprefix", "releas
 
 
 def find_root(installation: str) -> str:
-    """The path below which an installation's groups lie."""
+    """The path below which an installation's groups lie: what lives at the top, from a start by hand, stays there."""
+    own = f"/tank-{installation}"
+    if Groups(find_hierarchies(), own).populated(""):
+        return own
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         parent, _, name = line.split(":", 2)[2].rpartition("/")
         if name == UNIT and _exists(f"{parent}/{PODS_UNIT}"):
             return f"{parent}/{PODS_UNIT}"
-    return f"/tank-{installation}"
+    return own
 
 
 def _exists(path: str) -> bool:
@@ -108,7 +112,7 @@ class Groups:
             entry.name
             for directory in self._everywhere(name)
             for entry in _entries(directory)
-            if entry.is_dir(follow_symlinks=False)
+            if entry.is_dir(follow_symlinks=False) and (name or entry.name != HOLDER)
         )
 
     def make(self, name: str) -> tuple[Path, ...]:
