@@ -89,14 +89,13 @@ def attempt_mark(
         failures=0 if clear else before.failures,
         failures_digest=digest,
         cleared=asked,
-        trouble=None,
     )
 
 
 def created_mark(record: ContainerRecord, pid: int, start_time: int) -> ContainerRecord:
-    """The process is there, parked."""
+    """The process is there, parked. What kept it from being made is over; until now it counted on."""
     assert record.attempt is not None
-    return replace(record, attempt=replace(record.attempt, pid=pid, start_time=start_time))
+    return replace(record, attempt=replace(record.attempt, pid=pid, start_time=start_time), trouble=None)
 
 
 def started_mark(record: ContainerRecord, boot: float, wall: float) -> ContainerRecord:
