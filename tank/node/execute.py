@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from tank.errors import StartFailed, TankError, Waiting
-from tank.host.threads import in_thread
 from tank.model.desired import Desired
 from tank.model.digest import tuning_digest
 from tank.model.image import Image
@@ -81,7 +80,7 @@ class Executor:
             try:
                 await self._deeds[step.action](work, step)
             except (TankError, OSError) as error:
-                self._troubles.note(work, step, error)
+                await self._troubles.note(work, step, error)
                 return False
         return True
 
@@ -106,13 +105,6 @@ class Executor:
         assert record is not None
         return record
 
-    async def _save_pod(self, record: PodRecord) -> None:
-        """Durable writes wait for the disk, so the loop does not wait for them."""
-        await in_thread(self._machine.records.save_pod, record)
-
-    async def _save_container(self, uid: str, record: ContainerRecord) -> None:
-        await in_thread(self._machine.records.save_container, uid, record)
-
     async def _image(self, desired: Desired, container: Container) -> Image | None:
         digest = desired.pins.get(container.name)
         if not isinstance(container.image, str) or digest is None:
@@ -128,9 +120,11 @@ class Executor:
         record = self._machine.records.pod(work.uid)
         if work.desired is None:
             if record is not None:
-                await self._save_pod(replace(record, deleting=True))
+                await self._machine.records.save_pod(replace(record, deleting=True))
             return
-        await self._save_pod(marks.pod_mark(record, work.desired, self._machine.installation, self._machine.now()))
+        await self._machine.records.save_pod(
+            marks.pod_mark(record, work.desired, self._machine.installation, self._machine.now())
+        )
 
     async def _resolve(self, work: Work, step: Step) -> None:
         await self._flights.resolve(*self._wanted(work, step))
@@ -138,11 +132,12 @@ class Executor:
     async def _sandbox(self, work: Work, step: Step) -> None:
         assert work.desired is not None
         record = marks.sandbox_mark(self._record(work), work.desired, self._machine.now())
-        await self._save_pod(record)
+        await self._machine.records.save_pod(record)
         await self._machine.runtime.make_sandbox(work.uid, work.desired.spec)
 
     async def _repin(self, work: Work, step: Step) -> None:
-        await self._machine.runtime.repin_sandbox(work.uid, step.pid)
+        await self._machine.runtime.repin_sandbox(work.uid, self._record(work).spec, step.pid)
+        await self._machine.records.save_pod(replace(self._record(work), trouble=None))
         self._report.warning(work.name, work.uid, "SandboxRepaired", step.why)
 
     async def _refresh(self, work: Work, step: Step) -> None:
@@ -158,7 +153,7 @@ class Executor:
         self._machine.net.watch(work.uid, namespace, lambda: self._nudge(work.name))
         if record.network_ready:
             self._report.warning(work.name, work.uid, "NetworkRepaired", step.why)
-        await self._save_pod(replace(record, addresses=addresses, network_ready=True, trouble=None))
+        await self._machine.records.save_pod(replace(record, addresses=addresses, network_ready=True, trouble=None))
 
     async def _release(self, work: Work, step: Step) -> None:
         self._machine.net.unwatch(work.uid)
@@ -173,7 +168,7 @@ class Executor:
     async def _forget(self, work: Work, step: Step) -> None:
         self._flights.cancel(work.uid)
         await self._machine.runtime.forget(work.uid)
-        await in_thread(self._machine.records.forget, work.uid)
+        await self._machine.records.forget(work.uid)
         await self._store.bury(work.uid)
         self._report.normal(work.name, work.uid, "Deleted", "the pod is gone")
 
@@ -187,7 +182,7 @@ class Executor:
             await runtime.discard(work.uid, container.name, before.attempt.number)
         image = await self._image(desired, container)
         record = marks.attempt_mark(before, desired, container, image.digest if image else "", self._machine.now())
-        await self._save_container(work.uid, record)
+        await self._machine.records.save_container(work.uid, record)
         launch = Launch(
             uid=work.uid, pod=desired.spec, container=container, attempt=record.last_number, image=image,
             addresses=self._record(work).addresses,
@@ -198,15 +193,15 @@ class Executor:
             await self._start_failed(work, record, error)
             raise
         except (TankError, OSError):
-            await self._save_container(work.uid, marks.unstarted_mark(record))
             await runtime.discard(work.uid, container.name, record.last_number)
+            await self._machine.records.save_container(work.uid, marks.unstarted_mark(record))
             raise
 
     async def _start_failed(self, work: Work, record: ContainerRecord, error: StartFailed) -> None:
         """A program that cannot be started has ended, under the restart policy (C5); it is no trouble."""
         now = self._machine.now()
         ended = marks.failed_start_mark(record, error.code, str(error), now, work.backoff)
-        await self._save_container(work.uid, ended)
+        await self._machine.records.save_container(work.uid, ended)
         await self._machine.runtime.discard(work.uid, record.name, record.last_number)
 
     async def _start(self, work: Work, step: Step) -> None:
@@ -218,7 +213,7 @@ class Executor:
             await self._start_failed(work, record, error)
             raise
         now = self._machine.now()
-        await self._save_container(work.uid, marks.started_mark(record, now.boot, now.wall))
+        await self._machine.records.save_container(work.uid, marks.started_mark(record, now.boot, now.wall))
         self._report.normal(work.name, work.uid, "Started", step.why, step.container)
 
     async def _tune(self, work: Work, step: Step) -> None:
@@ -227,7 +222,7 @@ class Executor:
         assert record.attempt is not None
         await self._machine.runtime.tune(work.uid, container.name, record.attempt.number, container.limits)
         attempt = replace(record.attempt, tuning=tuning_digest(container))
-        await self._save_container(work.uid, replace(record, attempt=attempt))
+        await self._machine.records.save_container(work.uid, replace(record, attempt=attempt))
         self._report.normal(work.name, work.uid, "Resized", step.why, step.container)
 
     async def _stop(self, work: Work, step: Step) -> None:
@@ -237,12 +232,14 @@ class Executor:
         if not again:
             await self._check_successor(work, step)
         record = marks.stop_mark(record, step.grace, self._machine.now(), signalled=False)
-        await self._save_container(work.uid, record)
+        await self._machine.records.save_container(work.uid, record)
         if again or record.attempt is None:
             return
         signal = await self._stop_signal(work, record)
         heard = await self._machine.runtime.signal(work.uid, step.container, record.attempt.number, signal)
-        await self._save_container(work.uid, marks.stop_mark(record, step.grace, self._machine.now(), signalled=True))
+        await self._machine.records.save_container(
+            work.uid, marks.stop_mark(record, step.grace, self._machine.now(), signalled=True)
+        )
         self._report.normal(work.name, work.uid, "Killing", f"{step.why}; {signal} was sent", step.container)
         if not heard:
             text = f"its program neither catches nor blocks {signal}, so it runs until its grace is over (see `reaper`)"
@@ -276,8 +273,10 @@ class Executor:
                 settled = marks.unstarted_mark(settled)
             else:
                 settled = marks.lost_mark(settled, self._machine.now(), work.backoff)
-        await self._save_container(work.uid, settled)
+        if settled.attempt is not None:  # how it ended is written down before what tells so is removed
+            await self._machine.records.save_container(work.uid, settled)
         await self._machine.runtime.discard(work.uid, step.container, number)
+        await self._machine.records.save_container(work.uid, settled)
         ended_by_itself = bool(settled.exits and settled.exits[-1].code is not None) and step.impact is Impact.NONE
         if not ended_by_itself:
             self._report.warning(work.name, work.uid, "Killed", step.why, step.container)
@@ -297,4 +296,4 @@ class Executor:
         record = self._container(work, step)
         number = record.attempt.number if record.attempt else record.last_number
         await self._machine.runtime.discard(work.uid, step.container, number)
-        await in_thread(self._machine.records.drop_container, work.uid, step.container)
+        await self._machine.records.drop_container(work.uid, step.container)

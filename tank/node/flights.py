@@ -30,6 +30,7 @@ class Flights:
     def __init__(self, machine: Machine, store: Store, report: Report, nudge: Callable[[str], None]) -> None:
         self._machine, self._store, self._report, self._nudge = machine, store, report, nudge
         self._tasks: dict[tuple[str, str], tuple[str, asyncio.Task[None]]] = {}
+        self._failed: dict[tuple[str, str], tuple[Trouble, bool]] = {}  # to be written down by the pod's next pass
 
     async def resolve(self, desired: Desired, container: Container) -> None:
         """Have the image here and pinned: at once when no registry is needed, else by a flight that nudges."""
@@ -80,27 +81,36 @@ class Flights:
             image = await self._machine.images.resolve(wanted, policy, digest)
             await self._store.pin(desired.name, desired.revision, container.name, image.digest)
             self._report.normal(*tell, "Pulled", f"{container.image} is {image.digest}", container.name)
-        except TankError as error:
+        except Exception as error:  # whatever it was, the pod waits and tries again
+            if not isinstance(error, TankError):
+                log.exception("pulling %s failed inside", wanted)
             self._report.warning(*tell, "Failed", f"cannot pull {wanted}: {error}", container.name)
             self._note(desired, container, error)
         finally:
             self._nudge(desired.name)
 
-    def _note(self, desired: Desired, container: Container, error: TankError) -> None:
-        """The failure as a trouble on record. A pull that fails is a waiting state, never an exit (C6)."""
-        if self._machine.records.pod(desired.uid) is None:
-            return  # deleted meanwhile
-        now = self._machine.now()
-        before = self._machine.records.containers(desired.uid).get(container.name)
-        before = before or ContainerRecord(name=container.name)
+    def _note(self, desired: Desired, container: Container, error: Exception) -> None:
         reason = error.reason if isinstance(error, Waiting) else "ErrImagePull"
         asked = error.retry_after or 0.0 if isinstance(error, Waiting) else 0.0
         failed = Trouble(
-            reason=reason, message=str(error), failures=1, retry_at=0.0, boot_id=now.boot_id, delay=asked,
+            reason=reason, message=str(error), failures=1, retry_at=0.0, boot_id="", delay=asked,
             digest=trouble_digest(desired, container),
         )  # fmt: skip
-        trouble = troubled(before.trouble, failed, now, pull=isinstance(error, PullFailed))
-        self._machine.records.save_container(desired.uid, replace(before, trouble=trouble))
+        self._failed[desired.uid, container.name] = failed, isinstance(error, PullFailed)
+
+    async def settle(self, uid: str) -> None:
+        """Write the failures down as troubles: a pull that fails is a waiting state, never an exit (C6).
+
+        Called by the pod's own pass. Raises OSError; then they are kept for the next one.
+        """
+        records, now = self._machine.records, self._machine.now()
+        for key in [key for key in self._failed if key[0] == uid]:
+            failed, pull = self._failed[key]
+            if records.pod(uid) is not None:  # else deleted meanwhile
+                before = records.containers(uid).get(key[1]) or ContainerRecord(name=key[1])
+                trouble = troubled(before.trouble, failed, now, pull=pull)
+                await records.save_container(uid, replace(before, trouble=trouble))
+            self._failed.pop(key, None)
 
     def of(self, uid: str) -> frozenset[str]:
         """The containers of the pod whose image is being fetched."""

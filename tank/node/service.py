@@ -19,7 +19,7 @@ from tank.model.pod import Pod
 from tank.model.status import Status
 from tank.node.admission import PlanChanged, check_claims, foresee_apply, pruned
 from tank.node.joining import Joining, LogOptions, choose, names
-from tank.node.observe import Machine, observe
+from tank.node.observe import Look, Machine, observe
 from tank.node.reconciler import Reconciler
 from tank.node.report import Report
 from tank.plan.claims import clashes
@@ -180,7 +180,13 @@ class Node:
         blocked = self._loop.blocker(desired) if desired else ""
         flying = self._loop.flights.of(uid)
         return await observe(
-            self._machine, uid, desired, self._machine.now(), blocked=blocked, flying=flying, brief=brief
+            self._machine,
+            uid,
+            desired,
+            self._machine.now(),
+            blocked=blocked,
+            flying=flying,
+            look=Look.BRIEF if brief else Look.WHOLE,
         )
 
     def _progress(self, desired: Desired | None) -> dict[str, str]:

@@ -38,7 +38,7 @@ class Troubles:
     def __init__(self, machine: Machine, report: Report) -> None:
         self._machine, self._report = machine, report
 
-    def note(self, work: Work, step: Step, error: Exception) -> None:
+    async def note(self, work: Work, step: Step, error: Exception) -> None:
         """One log line, one event, and a trouble on the record; a start that failed is an end on record already."""
         what = f"cannot {step.action.value}: {error}"
         reason = error.reason if isinstance(error, Waiting) else "Failed"
@@ -56,21 +56,21 @@ class Troubles:
             delay=asked,
         )
         try:
-            self._write(work, step, failed)
+            await self._write(work, step, failed)
         except OSError as second:  # a full disk: the trouble lives on in the event and in the loop's own wait
             log.warning("pod %s: cannot write its record: %s", work.name, second)
 
-    def _write(self, work: Work, step: Step, failed: Trouble) -> None:
+    async def _write(self, work: Work, step: Step, failed: Trouble) -> None:
         records, now = self._machine.records, self._machine.now()
         desired, record = work.desired, records.pod(work.uid)
         if desired is None or record is None:
             return
         if not step.container:
             trouble = troubled(record.trouble, replace(failed, digest=str(desired.revision)), now, pull=False)
-            records.save_pod(replace(record, trouble=trouble))
+            await records.save_pod(replace(record, trouble=trouble))
             return
         wanted = desired.spec.container(step.container)
         if wanted is not None:
             before = records.containers(work.uid).get(step.container) or ContainerRecord(name=step.container)
             trouble = troubled(before.trouble, replace(failed, digest=trouble_digest(desired, wanted)), now, pull=False)
-            records.save_container(work.uid, replace(before, trouble=trouble))
+            await records.save_container(work.uid, replace(before, trouble=trouble))

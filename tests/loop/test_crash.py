@@ -59,7 +59,7 @@ async def tell(daemon: Daemon, story: Story) -> None:
     """The story, until its end or the daemon's."""
     try:
         await story(daemon)
-    except (Crash, BaseExceptionGroup):
+    except* Crash:
         pass
     finally:
         for _, task in list(daemon.loop.flights._tasks.values()):
