@@ -67,6 +67,8 @@ class Node:
             current = await foresee_apply(self._machine, pods, contents, prune)
             if current.token != token:
                 raise PlanChanged(current)
+            shown = {pod.name: contents.pods[pod.name].revision if pod.name in contents.pods else 0 for pod in pods}
+            expected = {**shown, **(expected or {})}  # and nobody changed them between this look and the write
         at = self._machine.now().wall
         puts = [
             Put(spec=pod, uid=secrets.token_hex(6), origin=origin, expected=(expected or {}).get(pod.name))
