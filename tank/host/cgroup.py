@@ -81,18 +81,14 @@ _OPTIONS = frozenset({"rw", "ro", "xattr", "clone_children", "noprefix", "releas
 
 def find_root(installation: str) -> str:
     """The path below which an installation's groups lie: what lives at the top, from a start by hand, stays there."""
-    own = f"/tank-{installation}"
-    if Groups(find_hierarchies(), own).populated(""):
+    hierarchies, own = find_hierarchies(), f"/tank-{installation}"
+    if Groups(hierarchies, own).populated(""):
         return own
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         parent, _, name = line.split(":", 2)[2].rpartition("/")
-        if name == UNIT and _exists(f"{parent}/{PODS_UNIT}"):
+        if name == UNIT and any((tree / parent.lstrip("/") / PODS_UNIT).is_dir() for tree in hierarchies.all):
             return f"{parent}/{PODS_UNIT}"
     return own
-
-
-def _exists(path: str) -> bool:
-    return any((tree / path.lstrip("/")).is_dir() for tree in find_hierarchies().all)
 
 
 @dataclass(frozen=True, slots=True)
