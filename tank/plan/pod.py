@@ -242,18 +242,23 @@ def _plan_sandbox(draft: _Draft, desired: Desired, each_case: tuple[Case, ...], 
             draft.add(Action.REMOVE, "the sandbox is not as it should be", stage=1)
         draft.add(Action.SANDBOX, "the pod has no sandbox", stage=1)
     elif not whole and not _stale(draft, desired):
-        _plan_repin(draft, living)
+        _plan_repin(draft, desired, living)
         return False
     elif _stale(draft, desired):
         return False  # the old containers have to end first
     return _plan_network(draft, desired, fresh=not whole or record is None or not record.network_ready)
 
 
-def _plan_repin(draft: _Draft, living: list[Case]) -> None:
+def _plan_repin(draft: _Draft, desired: Desired, living: list[Case]) -> None:
     """Namespaces whose pins were taken away live on in the pod's processes."""
+    record, sandbox = draft.seen.record, draft.seen.sandbox
+    held = due(record.trouble if record else None, str(desired.revision), draft.now)
     pid = next((case.pid for case in living if case.pid), 0)
-    if pid:
-        draft.add(Action.REPIN, "a pinned namespace is gone", pid=pid, impact=Impact.LIVE)
+    if held is not None:
+        draft.wakes.append(held)
+    elif pid:
+        gone = [name for name, stands in sandbox.pins.items() if not stands] if sandbox else ["everything"]
+        draft.add(Action.REPIN, f"gone from the sandbox: {', '.join(gone)}", pid=pid, impact=Impact.LIVE)
 
 
 def _plan_network(draft: _Draft, desired: Desired, *, fresh: bool) -> bool:

@@ -234,6 +234,20 @@ def test_a_lost_pin_is_pinned_again_from_a_living_process() -> None:
     assert plan.steps[0].pid == 42
 
 
+def test_a_sandbox_that_could_not_be_repaired_is_left_alone_for_a_while() -> None:
+    desired = wanted()
+    gone = SandboxFact(pins={"net": False, "shm": False, "ipc": True})
+    seen = situation(desired, running(desired), sandbox=gone)
+    assert plan_pod(desired, seen, NOW).steps[0].why == "gone from the sandbox: net, shm"
+    assert seen.record is not None
+    trouble = Trouble(
+        reason="Failed", message="", failures=1, retry_at=NOW.boot + 5, boot_id=NOW.boot_id, delay=5.0,
+        digest=str(desired.revision),
+    )  # fmt: skip
+    held = plan_pod(desired, replace(seen, record=replace(seen.record, trouble=trouble)), NOW)
+    assert (doing(held), held.wake_at) == ([], NOW.boot + 5)
+
+
 def test_network_drift_is_repaired_without_a_restart() -> None:
     desired = wanted()
     sandbox = SandboxFact(pins={"net": True}, network_ready=True, drift=("eth0 has no 10.0.0.5/24",))
