@@ -15,7 +15,6 @@ from dataclasses import replace
 
 from tank.errors import StartFailed, TankError, Waiting
 from tank.model.desired import Desired
-from tank.model.digest import tuning_digest
 from tank.model.image import Image
 from tank.model.pod import Container, Pod
 from tank.model.record import ContainerRecord, PodRecord
@@ -26,6 +25,7 @@ from tank.node.report import Report
 from tank.node.work import Troubles, Work
 from tank.plan import marks
 from tank.plan.steps import Action, Impact, Plan, Step
+from tank.plan.wish import DRAIN
 from tank.store.base import Store
 
 EXIT_WAIT = 2.0  # seconds that conmon is given to write the exit file of a process that is gone
@@ -117,14 +117,14 @@ class Executor:
     # The pod
 
     async def _mark(self, work: Work, step: Step) -> None:
-        record = self._machine.records.pod(work.uid)
-        if work.desired is None:
-            if record is not None:
-                await self._machine.records.save_pod(replace(record, deleting=True))
-            return
-        await self._machine.records.save_pod(
-            marks.pod_mark(record, work.desired, self._machine.installation, self._machine.now())
-        )
+        records, now = self._machine.records, self._machine.now()
+        record = records.pod(work.uid)
+        if step.container:
+            await records.save_container(work.uid, marks.unstopped_mark(self._container(work, step)))
+        elif work.desired is not None:
+            await records.save_pod(marks.pod_mark(record, work.desired, self._machine.installation, now, step.held))
+        elif record is not None:
+            await records.save_pod(replace(record, deleting=True))
 
     async def _resolve(self, work: Work, step: Step) -> None:
         await self._flights.resolve(*self._wanted(work, step))
@@ -221,25 +221,23 @@ class Executor:
         record = self._container(work, step)
         assert record.attempt is not None
         await self._machine.runtime.tune(work.uid, container.name, record.attempt.number, container.limits)
-        attempt = replace(record.attempt, tuning=tuning_digest(container))
-        await self._machine.records.save_container(work.uid, replace(record, attempt=attempt))
+        await self._machine.records.save_container(work.uid, marks.tuned_mark(record, container))
         self._report.normal(work.name, work.uid, "Resized", step.why, step.container)
 
     async def _stop(self, work: Work, step: Step) -> None:
         record = self._container(work, step)
         assert record.attempt is not None
-        again = record.attempt.stop is not None and record.attempt.stop.signalled
+        again = marks.signalled(record, step.aim, self._machine.now())
         if not again:
             await self._check_successor(work, step)
-        record = marks.stop_mark(record, step.grace, self._machine.now(), signalled=False)
+        record = marks.stop_mark(record, step.grace, self._machine.now(), signalled=False, aim=step.aim)
         await self._machine.records.save_container(work.uid, record)
         if again or record.attempt is None:
             return
         signal = await self._stop_signal(work, record)
         heard = await self._machine.runtime.signal(work.uid, step.container, record.attempt.number, signal)
-        await self._machine.records.save_container(
-            work.uid, marks.stop_mark(record, step.grace, self._machine.now(), signalled=True)
-        )
+        record = marks.stop_mark(record, step.grace, self._machine.now(), signalled=True, aim=step.aim)
+        await self._machine.records.save_container(work.uid, record)
         self._report.normal(work.name, work.uid, "Killing", f"{step.why}; {signal} was sent", step.container)
         if not heard:
             text = f"its program neither catches nor blocks {signal}, so it runs until its grace is over (see `reaper`)"
@@ -248,7 +246,7 @@ class Executor:
     async def _check_successor(self, work: Work, step: Step) -> None:
         """All that can fail is looked at before the old container is stopped."""
         container = work.desired.spec.container(step.container) if work.desired else None
-        if work.desired is not None and container is not None:
+        if step.aim != DRAIN and work.desired is not None and container is not None:
             image = await self._image(work.desired, container)
             launch = Launch(uid=work.uid, pod=work.desired.spec, container=container, attempt=0, image=image)
             await self._machine.runtime.check(launch)

@@ -18,6 +18,7 @@ from tank.model.record import ContainerRecord, Trouble
 from tank.node.observe import Machine, pinned
 from tank.node.report import Report
 from tank.plan.restart import troubled
+from tank.plan.steps import Action
 from tank.plan.wish import trouble_digest
 from tank.store.base import Store
 
@@ -94,7 +95,7 @@ class Flights:
         asked = error.retry_after or 0.0 if isinstance(error, Waiting) else 0.0
         failed = Trouble(
             reason=reason, message=str(error), failures=1, retry_at=0.0, boot_id="", delay=asked,
-            digest=trouble_digest(desired, container),
+            digest=trouble_digest(desired, container), action=Action.RESOLVE.value,
         )  # fmt: skip
         self._failed[desired.uid, container.name] = failed, isinstance(error, PullFailed)
 

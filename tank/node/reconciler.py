@@ -26,7 +26,7 @@ from tank.node.observe import Look, Machine, observe
 from tank.node.pulse import Pulse
 from tank.node.report import Report
 from tank.node.work import Work
-from tank.plan.claims import clashes
+from tank.plan.claims import held_clashes
 from tank.plan.pod import plan_drain, plan_pod
 from tank.plan.steps import Action, Plan, Step
 from tank.store.base import Store
@@ -199,9 +199,13 @@ class Reconciler:
         seen = replace(await observe(self.machine, work.uid, None, now, look=Look.KEEP), marked=True)
         await self._act(plan_pod(None, seen, now, grace=grace), work)
         if self.machine.records.pod(work.uid) is None:
-            blocked, self._blocked = self._blocked, set()
-            for name in blocked:
-                self.nudge(name)
+            self._unblock()
+
+    def _unblock(self) -> None:
+        """Something that others may wait for is free."""
+        blocked, self._blocked = self._blocked, set()
+        for name in blocked:
+            self.nudge(name)
 
     async def _keep(self, work: Work, desired: Desired) -> None:
         now = self.machine.now()
@@ -212,6 +216,8 @@ class Reconciler:
         flying = self.flights.of(work.uid)
         seen = await observe(self.machine, work.uid, desired, now, blocked=blocked, flying=flying, look=Look.KEEP)
         await self._act(plan_drain(seen, now) if self.draining else plan_pod(desired, seen, now), work)
+        if (record := self.machine.records.pod(work.uid)) and seen.record and record.held != seen.record.held:
+            self._unblock()
 
     def blocker(self, desired: Desired) -> str:
         """Which other pod has to end first: nothing is ever held twice."""
@@ -219,7 +225,7 @@ class Reconciler:
         for record in others:
             if record.name == desired.name:
                 return f"the pod of this name that was deleted before ({record.uid}) is still ending"
-        for what, holder in clashes(desired.spec, (record.spec for record in others)):
+        for what, holder in held_clashes(desired.spec, others):
             return f"{what} is still held by pod {holder}"
         return ""
 

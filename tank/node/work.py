@@ -12,8 +12,8 @@ from tank.model.record import ContainerRecord, Trouble
 from tank.node.observe import Machine
 from tank.node.report import Report
 from tank.plan.restart import troubled
-from tank.plan.steps import Step
-from tank.plan.wish import trouble_digest
+from tank.plan.steps import Action, Step
+from tank.plan.wish import pod_trouble_digest, trouble_digest, tuning_trouble_digest
 
 log = logging.getLogger("tank.node")
 
@@ -49,7 +49,8 @@ class Troubles:
         asked = (error.retry_after or 0.0) if isinstance(error, Waiting) else 0.0
         failed = Trouble(
             reason=reason,
-            message=str(error),
+            action=step.action.value,
+            message=str(error).encode("utf-8", "replace").decode(),  # storable, whatever it quotes
             failures=1,
             retry_at=0.0,
             boot_id=self._machine.now().boot_id,
@@ -66,11 +67,12 @@ class Troubles:
         if desired is None or record is None:
             return
         if not step.container:
-            trouble = troubled(record.trouble, replace(failed, digest=str(desired.revision)), now, pull=False)
+            trouble = troubled(record.trouble, replace(failed, digest=pod_trouble_digest(desired)), now, pull=False)
             await records.save_pod(replace(record, trouble=trouble))
             return
         wanted = desired.spec.container(step.container)
         if wanted is not None:
             before = records.containers(work.uid).get(step.container) or ContainerRecord(name=step.container)
-            trouble = troubled(before.trouble, replace(failed, digest=trouble_digest(desired, wanted)), now, pull=False)
+            met = tuning_trouble_digest if step.action is Action.TUNE else trouble_digest
+            trouble = troubled(before.trouble, replace(failed, digest=met(desired, wanted)), now, pull=False)
             await records.save_container(work.uid, replace(before, trouble=trouble))
