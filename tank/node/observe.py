@@ -58,6 +58,12 @@ def pinned(reference: str, digest: str) -> str:
     return str(references.parse(reference).at(digest))
 
 
+def remembered(machine: Machine, uid: str) -> PodFacts:
+    """What the records alone tell of a pod."""
+    containers = {name: ContainerFact(record=each) for name, each in machine.records.containers(uid).items()}
+    return PodFacts(uid=uid, record=machine.records.pod(uid), containers=containers)
+
+
 async def observe(
     machine: Machine,
     uid: str,

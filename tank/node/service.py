@@ -19,13 +19,13 @@ from tank.model.pod import Pod
 from tank.model.status import Status
 from tank.node.admission import PlanChanged, check_claims, foresee_apply, pruned
 from tank.node.joining import Joining, LogOptions, choose, names
-from tank.node.observe import Look, Machine, observe
+from tank.node.observe import Look, Machine, observe, remembered
 from tank.node.reconciler import Reconciler
 from tank.node.report import Report
 from tank.plan.claims import clashes
 from tank.plan.preview import Preview
 from tank.plan.selector import matches
-from tank.plan.status import status_of
+from tank.plan.status import status_of, unobserved
 from tank.plan.why import Why, why_of
 from tank.store.base import Put, Store
 
@@ -149,17 +149,17 @@ class Node:
         """The status of every pod, those that are ending included, by name."""
         contents = await self._store.read()
         pods = [each for each in contents.pods.values() if matches(selector or "", each.spec.labels)]
-        found = [await self._status(each.name, each.uid, each) for each in pods]
+        found = [await self._status(each.uid, each) for each in pods]
         wanted = {each.uid for each in contents.pods.values()}
         for uid, record in list(self._machine.records.pods().items()):
             if uid not in wanted and matches(selector or "", record.spec.labels):
-                found.append(await self._status(record.name, uid, None))
+                found.append(await self._status(uid, None))
         return sorted(found, key=lambda each: (each.name, each.phase))
 
     async def status(self, name: str) -> Status:
         """Everything observed of one pod. Raises NotFound."""
         desired, uid = await self._find(name)
-        return await self._status(name, uid, desired)
+        return await self._status(uid, desired)
 
     async def _find(self, name: str) -> tuple[Desired | None, str]:
         with contextlib.suppress(NotFound):
@@ -170,12 +170,12 @@ class Node:
                 return None, uid
         raise NotFound(f"no pod is called {name}")
 
-    async def _status(self, name: str, uid: str, desired: Desired | None) -> Status:
+    async def _status(self, uid: str, desired: Desired | None) -> Status:
         now = self._machine.now()
         try:
             seen = await self._observe(uid, desired, brief=True)
         except (OSError, Failed, Unavailable) as error:
-            return Status(name=name, uid=uid, reason="Unobserved", message=str(error))
+            return unobserved(desired, remembered(self._machine, uid), now, str(error))
         return status_of(desired, seen, now, progress=self._progress(desired))
 
     async def _observe(self, uid: str, desired: Desired | None, *, brief: bool) -> PodFacts:
@@ -240,7 +240,7 @@ class Node:
         if reached and current:
             return status
         dead = {"ready", "running", "succeeded", "settled"} if status.phase == "failed" else set()
-        dead |= {"ready", "failed"} if status.phase == "succeeded" else set()
+        dead |= {"ready", "running", "failed"} if status.phase == "succeeded" else set()
         if current and wanted in dead:
             raise Failed(f"pod {name} has {status.phase}: {status.reason} {status.message}".rstrip())
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tank.model.desired import Desired
 from tank.model.facts import ContainerFact, ImageState, Now, PodFacts
@@ -70,6 +70,12 @@ def status_of(desired: Desired | None, seen: PodFacts, now: Now, *, progress: di
         labels=dict(spec.labels) if spec else {},
         created_at=rfc3339(desired.created_at if desired else (record.created_at if record else now.wall)),
     )
+
+
+def unobserved(desired: Desired | None, known: PodFacts, now: Now, why: str) -> Status:
+    """The status while the machine cannot tell: the phase that the records show, and no word of what runs (C13)."""
+    status = status_of(desired, known, now)
+    return replace(status, ready=False, reason="Unobserved", message=why, conditions=(), containers=())
 
 
 def _container(view: _View, case: Case, wanted: Container) -> ContainerStatus:

@@ -71,7 +71,9 @@ class FakeRuntime:
         self._world.did(f"forget {uid}")
 
     async def observe(self, uid: str) -> Mapping[str, RuntimeFact]:
-        """Each process of the pod."""
+        """Each process of the pod. Raises what the test wants refused."""
+        if "observe" in self._world.refusals:
+            raise self._world.refusals["observe"]
         return {name: _fact(process) for (owner, name), process in self._world.processes.items() if owner == uid}
 
     async def check(self, launch: Launch) -> None:
