@@ -205,6 +205,22 @@ def test_an_update_whose_image_cannot_be_had_leaves_the_old_one_running(daemon: 
     assert pid(daemon) == before
 
 
+def test_a_script_whose_interpreter_is_no_text_ends_its_container_and_nothing_else(
+    daemon: Daemon, short_tmp: Path
+) -> None:
+    root = short_tmp / "root"
+    for name in ("bin", "dev", "etc", "proc", "sys"):
+        (root / name).mkdir(parents=True)
+    (root / "bin/odd").write_bytes(b"#!/\xff\xfe\n")
+    (root / "bin/odd").chmod(0o755)
+    container = {"name": "app", "image": {"rootfs": str(root)}, "command": ["odd"]}
+    daemon.client.apply({"name": "web", "restart": "never", "containers": [container]})
+    status = wait_for(lambda: each if (each := daemon.client.status("web")).phase == "failed" else None)
+    end = status.containers[0].last[0]
+    assert (end.exit_code, end.reason) == (127, "StartError")
+    wait_for(lambda: any("which is missing" in each.message for each in daemon.client.events()))
+
+
 def test_a_stop_is_a_signal_and_a_grace(daemon: Daemon, busybox: str) -> None:
     script = "trap 'echo caught; exit 0' TERM; echo ready; while :; do sleep 0.1; done"
     apply(daemon, busybox, containers=[{"name": "app", "image": busybox, "command": ["sh", "-c", script]}])
