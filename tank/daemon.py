@@ -79,6 +79,7 @@ class Engine:
         stack.callback(os.close, lock.take(settings.data_dir / "lock"))
         installation = _installation(settings.data_dir)
         records = Records(settings)
+        stack.callback(records.close)
         records.load()
         store = await SqliteStore.open(settings.store)
         stack.push_async_callback(store.close)
@@ -123,6 +124,7 @@ class Engine:
             collector,
             report=report,
             nudge=self.reconciler.nudge,
+            hasten=self.reconciler.flights.hasten,
             conditions=self.node.conditions,
         )
         self.node.relieve = self.node.disk.relieve
@@ -176,7 +178,7 @@ async def _rotate(machine: Machine) -> None:
         await asyncio.sleep(ROTATION)
         try:
             await machine.runtime.rotate_logs()
-        except (TankError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - the next turn may be luckier
             log.warning("cannot rotate the logs: %s", error)
 
 

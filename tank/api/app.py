@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from tank.api import apply, errors, events, history, images, info, logs, openapi, pods, streams, waiting
-from tank.api.routes import DEEDS, DEFAULTS, NODE, Route
+from tank.api.routes import DEEDS, DEFAULTS, ENDLESS, NODE, Route
 from tank.model.parse import Defaults
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def make_app(node: Node, defaults: Defaults | None = None) -> web.Application:
     """The API of `node`. `defaults` fill what a spec leaves out, by the machine's settings."""
     app = web.Application(middlewares=[errors.middleware], client_max_size=MAX_BODY)
     app[NODE], app[DEFAULTS] = node, defaults or Defaults()
-    app[DEEDS], app[streams.SOCKETS] = set(), set()
+    app[DEEDS], app[ENDLESS], app[streams.SOCKETS] = set(), set(), {}
     app[openapi.TABLE] = routes()
     for route in routes():
         app.router.add_route(route.method, route.path, route.handler)

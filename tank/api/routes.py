@@ -8,7 +8,8 @@ import math
 import re
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +29,7 @@ _CREDENTIALS = struct.Struct("3i")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 NODE: web.AppKey[Node] = web.AppKey("node")
 DEFAULTS: web.AppKey[Defaults] = web.AppKey("defaults")
+ENDLESS: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("endless")
 DEEDS: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("deeds")
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 MAX_WAIT = 7 * 86_400.0  # seconds
@@ -144,6 +146,19 @@ async def deed(request: web.Request, doing: Coroutine[Any, Any, T]) -> T:
     deeds.add(task)
     task.add_done_callback(deeds.discard)
     return await asyncio.shield(task)
+
+
+@contextmanager
+def endless(request: web.Request) -> Iterator[None]:
+    """What is done in this block may take for ever: the server's close does not wait for it, but cancels it."""
+    task = asyncio.current_task()
+    assert task is not None
+    under_way = request.app[ENDLESS]
+    under_way.add(task)
+    try:
+        yield
+    finally:
+        under_way.discard(task)
 
 
 def _caller(request: web.Request) -> str:

@@ -14,12 +14,12 @@ import os
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSCloseCode, web
 
 from tank.api.app import make_app
-from tank.api.routes import DEEDS
+from tank.api.routes import DEEDS, ENDLESS
 from tank.api.streams import SOCKETS
 from tank.config import Settings
 from tank.errors import Failed
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 BACKLOG = 512
 GRACE = 5.0  # seconds for requests in flight when the server closes
+GOODBYE = 1.0  # seconds for the clients of exec and attach to answer that it closes
 
 
 class Server:
-    """The API on its socket. `close` finishes what is in flight and ends every stream with 1001."""
+    """The API on its socket. `close` finishes what is in flight and ends what has no end: a socket with 1001."""
 
     def __init__(self, path: Path, app: web.Application) -> None:
         self.path, self._app = path, app
@@ -44,7 +45,7 @@ class Server:
 
     async def start(self, listener: socket.socket) -> None:
         """Answer on `listener`."""
-        self._app.on_shutdown.append(_close_sockets)
+        self._app.on_shutdown.append(_end_streams)
         await self._runner.setup()
         await web.SockSite(self._runner, listener, backlog=BACKLOG).start()
         found = self.path.stat()
@@ -115,7 +116,17 @@ def _group(name: str) -> int:
         return 0
 
 
-async def _close_sockets(app: web.Application) -> None:
-    sockets = app[SOCKETS]
-    closing = [each.close(code=WSCloseCode.GOING_AWAY, message=b"the daemon stops") for each in sockets]
-    await asyncio.gather(*closing, return_exceptions=True)
+async def _end_streams(app: web.Application) -> None:
+    """What has no end of its own ends now, whether or not its client takes notice."""
+    for task in app[ENDLESS].copy():
+        task.cancel()
+    await asyncio.gather(*(_take_leave(*each) for each in app[SOCKETS].copy().items()), return_exceptions=True)
+
+
+async def _take_leave(client: web.WebSocketResponse, handler: asyncio.Task[Any]) -> None:
+    """Close the socket; one whose client does not even read that is let go as if it had hung up."""
+    try:
+        async with asyncio.timeout(GOODBYE):
+            await client.close(code=WSCloseCode.GOING_AWAY, message=b"the daemon stops")
+    except TimeoutError:
+        handler.cancel()

@@ -17,6 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from tank.api.encode import plain
+from tank.api.routes import endless
 from tank.errors import Failed, TankError, to_json
 
 HEARTBEAT = 15.0  # seconds without a line until an empty one is sent
@@ -29,6 +30,11 @@ log = logging.getLogger(__name__)
 
 async def stream(request: web.Request, values: AsyncIterator[Any]) -> web.StreamResponse:
     """Each value as one line. What fails before the first line is an ordinary error answer."""
+    with endless(request):
+        return await _stream(request, values)
+
+
+async def _stream(request: web.Request, values: AsyncIterator[Any]) -> web.StreamResponse:
     lines = _Lines()
     filling = asyncio.create_task(lines.fill(values))
     response = web.StreamResponse(headers={"Content-Type": MEDIA, "Cache-Control": "no-store"})
@@ -52,7 +58,8 @@ async def _write(response: web.StreamResponse, lines: _Lines, filling: asyncio.T
         over = filling.done()
         data = lines.take()
         if data or not over:
-            await asyncio.wait_for(response.write(data or b"\n"), STALL)
+            async with asyncio.timeout(STALL):  # not wait_for, which may lose a cancellation
+                await response.write(data or b"\n")
         if over:
             break
     if error := filling.exception():
@@ -90,7 +97,8 @@ class _Lines:
     async def news(self, seconds: float) -> None:
         """Wait for a line or the end, but not for ever."""
         try:
-            await asyncio.wait_for(self._some.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._some.wait()
         except TimeoutError:
             return
         await asyncio.sleep(0)  # let an end that came with the last line be known as one

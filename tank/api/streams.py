@@ -27,7 +27,7 @@ from tank.runtime.session import ExecRequest, Session
 
 log = logging.getLogger(__name__)
 Opener = Callable[[web.WebSocketResponse], Awaitable[Session]]
-SOCKETS: web.AppKey[set[web.WebSocketResponse]] = web.AppKey("sockets")
+SOCKETS: web.AppKey[dict[web.WebSocketResponse, asyncio.Task[Any]]] = web.AppKey("sockets")
 STDIN, CONTROL = 0, 3
 MAX_MESSAGE = 2**20
 TANK_FAILED = 125
@@ -94,11 +94,13 @@ async def _serve(request: web.Request, opened: Opener) -> web.StreamResponse:
     if not socket.can_prepare(request):
         raise Unsupported("this path is a WebSocket: ask for an upgrade")
     await socket.prepare(request)
-    request.app[SOCKETS].add(socket)
+    task = asyncio.current_task()
+    assert task is not None
+    request.app[SOCKETS][socket] = task
     try:
         await _converse(socket, opened)
     finally:
-        request.app[SOCKETS].discard(socket)
+        request.app[SOCKETS].pop(socket, None)
     return socket
 
 

@@ -41,11 +41,12 @@ async def wait_all(request: web.Request, names: list[str], wanted: str) -> list[
     tasks = [asyncio.create_task(waits.follow(name, len(names))) for name in names]
     everything = asyncio.create_task(waits.complete.wait())
     try:
-        while names and not everything.done():
-            done, _ = await asyncio.wait((*tasks, everything), return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-            tasks = [task for task in tasks if not task.done()]
+        with routes.endless(request):
+            while names and not everything.done():
+                done, _ = await asyncio.wait((*tasks, everything), return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+                tasks = [task for task in tasks if not task.done()]
         return [waits.found[name] for name in names]
     finally:
         for each in (*tasks, everything):

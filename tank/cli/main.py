@@ -161,7 +161,9 @@ def _options(verb: str, module: ModuleType, argv: list[str]) -> argparse.Namespa
         options.command = argv[cut + 1 :]
     if options is None or unknown:  # no `--`, or it belongs to the command: exec web echo -- x
         parser = parser_of(verb, module, command=takes_command)
-        options = parser.parse_intermixed_args(argv) if getattr(module, "INTERMIXED", False) else parser.parse_args(argv)
+        options = (
+            parser.parse_intermixed_args(argv) if getattr(module, "INTERMIXED", False) else parser.parse_args(argv)
+        )
     options.color = not options.no_color and not os.environ.get("NO_COLOR") and sys.stdout.isatty()
     return options
 

@@ -23,6 +23,7 @@ from tank.errors import Failed, Unsupported
 from tank.host import files, mounts
 
 UNIT, PODS_UNIT = "tank.service", "tank-pods.service"
+HOLDER = "holder"  # the group of the sleeper that holds the delegated one
 _MONITORED = ("name=systemd", "memory", "pids", "cpu", "freezer")
 
 
@@ -79,16 +80,15 @@ _OPTIONS = frozenset({"rw", "ro", "xattr", "clone_children", "noprefix", "releas
 
 
 def find_root(installation: str) -> str:
-    """The path below which an installation's groups lie."""
+    """The path below which an installation's groups lie: what lives at the top, from a start by hand, stays there."""
+    hierarchies, own = find_hierarchies(), f"/tank-{installation}"
+    if Groups(hierarchies, own).populated(""):
+        return own
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         parent, _, name = line.split(":", 2)[2].rpartition("/")
-        if name == UNIT and _exists(f"{parent}/{PODS_UNIT}"):
+        if name == UNIT and any((tree / parent.lstrip("/") / PODS_UNIT).is_dir() for tree in hierarchies.all):
             return f"{parent}/{PODS_UNIT}"
-    return f"/tank-{installation}"
-
-
-def _exists(path: str) -> bool:
-    return any((tree / path.lstrip("/")).is_dir() for tree in find_hierarchies().all)
+    return own
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Groups:
             entry.name
             for directory in self._everywhere(name)
             for entry in _entries(directory)
-            if entry.is_dir(follow_symlinks=False)
+            if entry.is_dir(follow_symlinks=False) and (name or entry.name != HOLDER)
         )
 
     def make(self, name: str) -> tuple[Path, ...]:

@@ -177,6 +177,15 @@ def tmpfs(target: Path, *, size: int | None, mode: int, noexec: bool, inodes: in
     syscalls.mount("tank", str(target), "tmpfs", flags, ",".join(options))
 
 
+def resize_tmpfs(target: Path, size: int | None) -> None:
+    """The memory at `target`, mounted with `exec`, may hold `size` bytes from now on (None: half of the machine's).
+
+    Raises OSError, for one when it holds more already.
+    """
+    flags = syscalls.MS_REMOUNT | syscalls.MS_NOSUID | syscalls.MS_NODEV
+    syscalls.mount("tank", str(target), "tmpfs", flags, f"size={size if size is not None else '50%'}")
+
+
 def make_private(path: Path) -> None:
     """What is mounted below `path` spreads to no other mount namespace (R34). `path` becomes a mount."""
     if not is_mounted(path):

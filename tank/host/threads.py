@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
@@ -18,8 +19,12 @@ T = TypeVar("T")
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """What `function` returns or raises, run in a thread. A cancellation is delivered when the thread is done."""
-    call = functools.partial(function, *args, **kwargs)
-    future = asyncio.get_running_loop().run_in_executor(None, call)
+    return await run_on(None, functools.partial(function, *args, **kwargs))
+
+
+async def run_on(executor: Executor | None, call: Callable[[], T]) -> T:
+    """The same on an executor of the caller's: one with a single thread does its calls one after the other."""
+    future = asyncio.get_running_loop().run_in_executor(executor, call)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:

@@ -26,6 +26,7 @@ class Trouble:
     delay: float  # seconds: a reboot starts the wait again from its full length
     at: float = 0.0  # wall clock
     digest: str = ""  # of the container spec it was met with: a changed spec starts fresh
+    action: str = ""  # the step that met it, as `Action` spells it; empty: of an earlier version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +49,17 @@ class Exit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """A stop under way: the signal was asked for, and at `deadline` the kill follows (C3)."""
+    """A stop under way: the signal was asked for, and at `deadline` the kill follows (C3).
+
+    `aim` says what for: the successor that was wanted, "drop" or "drain". A stop with another aim than the present
+    one was taken back, and counts as none. Empty: of an earlier version, and fits any.
+    """
 
     deadline: float  # boot time
     boot_id: str
     grace: float
     signalled: bool = False
+    aim: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +109,11 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodRecord:
-    """The pod's mark: whose it is, what it was made from, what it holds."""
+    """The pod's mark: whose it is, what it was made from, what it holds.
+
+    `held` are its claims in the words of `tank.plan.claims`: those of the spec, and those of an earlier one for as
+    long as anything made from it may live. None: of an earlier version, it holds what its spec claims.
+    """
 
     uid: str
     name: str
@@ -119,3 +129,5 @@ class PodRecord:
     deleting: bool = False  # a deletion was seen: never to be imported as desired again
     pins: Mapping[str, str] = field(default_factory=dict)
     restarts: Mapping[str, int] = field(default_factory=dict)
+    pulls: Mapping[str, int] = field(default_factory=dict)
+    held: tuple[str, ...] | None = None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from tank.errors import TankError
 from tank.host import reserve
@@ -46,11 +45,12 @@ class Disk:
         *,
         report: Report,
         nudge: Callable[[str], None],
+        hasten: Callable[[str, str], None],
         conditions: dict[str, str],
     ) -> None:
-        """`conditions`: of the node, for people; `nudge` makes the loop look at a pod."""
+        """`conditions`: of the node, for people; `nudge` makes the loop look at a pod, `hasten` voids its wait."""
         self._machine, self._images, self._collector = machine, images, collector
-        self._report, self._nudge, self._conditions = report, nudge, conditions
+        self._report, self._nudge, self._conditions, self._hasten = report, nudge, conditions, hasten
         self._reserve = Reserve(machine.settings.data_dir / "reserve")
         self._refused: dict[tuple[str, str, int], tuple[int, int]] = {}
         self._first = True
@@ -144,11 +144,9 @@ class Disk:
 
     def _again(self, uid: str, record: ContainerRecord) -> None:
         pod = self._machine.records.pod(uid)
-        if pod is None or record.trouble is None:
-            return
-        due = replace(record.trouble, retry_at=self._machine.now().boot)
-        self._machine.records.save_container(uid, replace(record, trouble=due))
-        self._nudge(pod.name)
+        if pod is not None:
+            self._hasten(uid, record.name)
+            self._nudge(pod.name)
 
 
 def _less(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:

@@ -35,8 +35,8 @@ class Runtime(Protocol):
     async def refresh_sandbox(self, uid: str, pod: Pod) -> None:
         """Rewrite hosts, hostname and resolv.conf in place, after a live change."""
 
-    async def repin_sandbox(self, uid: str, pid: int) -> None:
-        """Pin lost namespaces again from the living process `pid`."""
+    async def repin_sandbox(self, uid: str, pod: Pod, pid: int) -> None:
+        """Every pin stands again: a lost namespace's from the living process `pid`, the others made anew."""
 
     async def observe_sandbox(self, uid: str, pod: Pod) -> Mapping[str, bool] | None:
         """Each wanted pin and whether it stands; None when there is no sandbox at all."""

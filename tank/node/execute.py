@@ -14,9 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from tank.errors import StartFailed, TankError
-from tank.host.threads import in_thread
 from tank.model.desired import Desired
-from tank.model.digest import tuning_digest
 from tank.model.pod import Container, Pod
 from tank.model.record import ContainerRecord, PodRecord
 from tank.node.flights import Flights
@@ -26,6 +24,7 @@ from tank.node.report import Report
 from tank.node.work import Troubles, Work
 from tank.plan import marks
 from tank.plan.steps import Action, Impact, Plan, Step
+from tank.plan.wish import DRAIN
 from tank.store.base import Store
 
 EXIT_WAIT = 2.0  # seconds that conmon is given to write the exit file of a process that is gone
@@ -80,7 +79,7 @@ class Executor:
             try:
                 await self._deeds[step.action](work, step)
             except (TankError, OSError) as error:
-                self._troubles.note(work, step, error)
+                await self._troubles.note(work, step, error)
                 return False
         return True
 
@@ -105,22 +104,17 @@ class Executor:
         assert record is not None
         return record
 
-    async def _save_pod(self, record: PodRecord) -> None:
-        """Durable writes wait for the disk, so the loop does not wait for them."""
-        await in_thread(self._machine.records.save_pod, record)
-
-    async def _save_container(self, uid: str, record: ContainerRecord) -> None:
-        await in_thread(self._machine.records.save_container, uid, record)
-
     # The pod
 
     async def _mark(self, work: Work, step: Step) -> None:
-        record = self._machine.records.pod(work.uid)
-        if work.desired is None:
-            if record is not None:
-                await self._save_pod(replace(record, deleting=True))
-            return
-        await self._save_pod(marks.pod_mark(record, work.desired, self._machine.installation, self._machine.now()))
+        records, now = self._machine.records, self._machine.now()
+        record = records.pod(work.uid)
+        if step.container:
+            await records.save_container(work.uid, marks.unstopped_mark(self._container(work, step)))
+        elif work.desired is not None:
+            await records.save_pod(marks.pod_mark(record, work.desired, self._machine.installation, now, step.held))
+        elif record is not None:
+            await records.save_pod(replace(record, deleting=True))
 
     async def _resolve(self, work: Work, step: Step) -> None:
         await self._flights.resolve(*self._wanted(work, step))
@@ -128,11 +122,12 @@ class Executor:
     async def _sandbox(self, work: Work, step: Step) -> None:
         assert work.desired is not None
         record = marks.sandbox_mark(self._record(work), work.desired, self._machine.now())
-        await self._save_pod(record)
+        await self._machine.records.save_pod(record)
         await self._machine.runtime.make_sandbox(work.uid, work.desired.spec)
 
     async def _repin(self, work: Work, step: Step) -> None:
-        await self._machine.runtime.repin_sandbox(work.uid, step.pid)
+        await self._machine.runtime.repin_sandbox(work.uid, self._record(work).spec, step.pid)
+        await self._machine.records.save_pod(replace(self._record(work), trouble=None))
         self._report.warning(work.name, work.uid, "SandboxRepaired", step.why)
 
     async def _refresh(self, work: Work, step: Step) -> None:
@@ -148,7 +143,7 @@ class Executor:
         self._machine.net.watch(work.uid, namespace, lambda: self._nudge(work.name))
         if record.network_ready:
             self._report.warning(work.name, work.uid, "NetworkRepaired", step.why)
-        await self._save_pod(replace(record, addresses=addresses, network_ready=True, trouble=None))
+        await self._machine.records.save_pod(replace(record, addresses=addresses, network_ready=True, trouble=None))
 
     async def _release(self, work: Work, step: Step) -> None:
         self._machine.net.unwatch(work.uid)
@@ -163,7 +158,7 @@ class Executor:
     async def _forget(self, work: Work, step: Step) -> None:
         self._flights.cancel(work.uid)
         await self._machine.runtime.forget(work.uid)
-        await in_thread(self._machine.records.forget, work.uid)
+        await self._machine.records.forget(work.uid)
         await self._store.bury(work.uid)
         self._report.normal(work.name, work.uid, "Deleted", "the pod is gone")
 
@@ -178,22 +173,22 @@ class Executor:
         launch = await launch_for(self._machine, desired, container, before.last_number + 1)
         digest = launch.image.digest if launch.image else ""
         record = marks.attempt_mark(before, desired, container, digest, self._machine.now())
-        await self._save_container(work.uid, record)
+        await self._machine.records.save_container(work.uid, record)
         try:
             await runtime.create(launch)
         except StartFailed as error:
             await self._start_failed(work, record, error)
             raise
         except (TankError, OSError):
-            await self._save_container(work.uid, marks.unstarted_mark(record))
             await runtime.discard(work.uid, container.name, record.last_number)
+            await self._machine.records.save_container(work.uid, marks.unstarted_mark(record))
             raise
 
     async def _start_failed(self, work: Work, record: ContainerRecord, error: StartFailed) -> None:
         """A program that cannot be started has ended, under the restart policy (C5); it is no trouble."""
         now = self._machine.now()
         ended = marks.failed_start_mark(record, error.code, str(error), now, work.backoff)
-        await self._save_container(work.uid, ended)
+        await self._machine.records.save_container(work.uid, ended)
         await self._machine.runtime.discard(work.uid, record.name, record.last_number)
 
     async def _start(self, work: Work, step: Step) -> None:
@@ -205,7 +200,7 @@ class Executor:
             await self._start_failed(work, record, error)
             raise
         now = self._machine.now()
-        await self._save_container(work.uid, marks.started_mark(record, now.boot, now.wall))
+        await self._machine.records.save_container(work.uid, marks.started_mark(record, now.boot, now.wall))
         self._report.normal(work.name, work.uid, "Started", step.why, step.container)
 
     async def _tune(self, work: Work, step: Step) -> None:
@@ -213,23 +208,23 @@ class Executor:
         record = self._container(work, step)
         assert record.attempt is not None
         await self._machine.runtime.tune(work.uid, container.name, record.attempt.number, container.limits)
-        attempt = replace(record.attempt, tuning=tuning_digest(container))
-        await self._save_container(work.uid, replace(record, attempt=attempt))
+        await self._machine.records.save_container(work.uid, marks.tuned_mark(record, container))
         self._report.normal(work.name, work.uid, "Resized", step.why, step.container)
 
     async def _stop(self, work: Work, step: Step) -> None:
         record = self._container(work, step)
         assert record.attempt is not None
-        again = record.attempt.stop is not None and record.attempt.stop.signalled
+        again = marks.signalled(record, step.aim, self._machine.now())
         if not again:
             await self._check_successor(work, step)
-        record = marks.stop_mark(record, step.grace, self._machine.now(), signalled=False)
-        await self._save_container(work.uid, record)
+        record = marks.stop_mark(record, step.grace, self._machine.now(), signalled=False, aim=step.aim)
+        await self._machine.records.save_container(work.uid, record)
         if again or record.attempt is None:
             return
         signal = await self._stop_signal(work, record)
         heard = await self._machine.runtime.signal(work.uid, step.container, record.attempt.number, signal)
-        await self._save_container(work.uid, marks.stop_mark(record, step.grace, self._machine.now(), signalled=True))
+        record = marks.stop_mark(record, step.grace, self._machine.now(), signalled=True, aim=step.aim)
+        await self._machine.records.save_container(work.uid, record)
         self._report.normal(work.name, work.uid, "Killing", f"{step.why}; {signal} was sent", step.container)
         if not heard:
             text = f"its program neither catches nor blocks {signal}, so it runs until its grace is over (see `reaper`)"
@@ -238,7 +233,7 @@ class Executor:
     async def _check_successor(self, work: Work, step: Step) -> None:
         """All that can fail is looked at before the old container is stopped."""
         container = work.desired.spec.container(step.container) if work.desired else None
-        if work.desired is not None and container is not None:
+        if step.aim != DRAIN and work.desired is not None and container is not None:
             await self._machine.runtime.check(await launch_for(self._machine, work.desired, container, 0))
 
     async def _stop_signal(self, work: Work, record: ContainerRecord) -> str:
@@ -261,8 +256,10 @@ class Executor:
                 settled = marks.unstarted_mark(settled)
             else:
                 settled = marks.lost_mark(settled, self._machine.now(), work.backoff)
-        await self._save_container(work.uid, settled)
+        if settled.attempt is not None:  # how it ended is written down before what tells so is removed
+            await self._machine.records.save_container(work.uid, settled)
         await self._machine.runtime.discard(work.uid, step.container, number)
+        await self._machine.records.save_container(work.uid, settled)
         ended_by_itself = bool(settled.exits and settled.exits[-1].code is not None) and step.impact is Impact.NONE
         if not ended_by_itself:
             self._report.warning(work.name, work.uid, "Killed", step.why, step.container)
@@ -282,4 +279,4 @@ class Executor:
         record = self._container(work, step)
         number = record.attempt.number if record.attempt else record.last_number
         await self._machine.runtime.discard(work.uid, step.container, number)
-        await in_thread(self._machine.records.drop_container, work.uid, step.container)
+        await self._machine.records.drop_container(work.uid, step.container)

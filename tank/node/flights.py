@@ -19,10 +19,9 @@ from tank.model.wanted import WantedImage, wanted_by, wanted_images
 from tank.node.observe import Machine, pinned
 from tank.node.report import Report
 from tank.plan.restart import troubled
+from tank.plan.steps import Action
 from tank.plan.wish import trouble_digest
 from tank.store.base import Store
-
-UNNOTED = 2.0  # seconds between two pulls of which the failure cannot be written down
 
 log = logging.getLogger("tank.node")
 
@@ -33,6 +32,8 @@ class Flights:
     def __init__(self, machine: Machine, store: Store, report: Report, nudge: Callable[[str], None]) -> None:
         self._machine, self._store, self._report, self._nudge = machine, store, report, nudge
         self._tasks: dict[tuple[str, str], tuple[str, asyncio.Task[None]]] = {}
+        self._hastened: set[tuple[str, str]] = set()
+        self._failed: dict[tuple[str, str], tuple[Trouble, bool]] = {}  # to be written down by the pod's next pass
 
     async def resolve(self, desired: Desired, container: Container) -> None:
         """Have its images here and pinned: at once when no registry is needed, else by flights that nudge."""
@@ -88,32 +89,46 @@ class Flights:
             image = await self._machine.images.resolve(reference, wanted.pull, digest)
             await self._store.pin(desired.name, desired.revision, wanted.key, image.digest)
             self._report.normal(*tell, "Pulled", f"{wanted.reference} is {image.digest}", users[0].name)
-        except TankError as error:
+        except Exception as error:  # whatever it was, the pod waits and tries again
+            if not isinstance(error, TankError):
+                log.exception("pulling %s failed inside", reference)
             self._report.warning(*tell, "Failed", f"cannot pull {reference}: {error}", users[0].name)
-            try:
-                for container in users:
-                    self._note(desired, container, error)
-            except OSError as second:  # a full disk: nothing says when to try again, so it waits here
-                log.warning("pod %s: cannot write its record: %s", desired.name, second)
-                await asyncio.sleep(UNNOTED)
+            for container in users:
+                self._note(desired, container, error)
         finally:
             self._nudge(desired.name)
 
-    def _note(self, desired: Desired, container: Container, error: TankError) -> None:
-        """The failure as a trouble on record. A pull that fails is a waiting state, never an exit (C6)."""
-        if self._machine.records.pod(desired.uid) is None:
-            return  # deleted meanwhile
-        now = self._machine.now()
-        before = self._machine.records.containers(desired.uid).get(container.name)
-        before = before or ContainerRecord(name=container.name)
+    def _note(self, desired: Desired, container: Container, error: Exception) -> None:
         reason = error.reason if isinstance(error, Waiting) else "ErrImagePull"
         asked = error.retry_after or 0.0 if isinstance(error, Waiting) else 0.0
         failed = Trouble(
-            reason=reason, message=str(error), failures=1, retry_at=0.0, boot_id=now.boot_id, delay=asked,
-            digest=trouble_digest(desired, container),
+            reason=reason, message=str(error), failures=1, retry_at=0.0, boot_id="", delay=asked,
+            digest=trouble_digest(desired, container), action=Action.RESOLVE.value,
         )  # fmt: skip
-        trouble = troubled(before.trouble, failed, now, pull=isinstance(error, PullFailed))
-        self._machine.records.save_container(desired.uid, replace(before, trouble=trouble))
+        self._failed[desired.uid, container.name] = failed, isinstance(error, PullFailed)
+
+    def hasten(self, uid: str, container: str) -> None:
+        """What this container waits for may be there now: its next pass tries at once."""
+        self._hastened.add((uid, container))
+
+    async def settle(self, uid: str) -> None:
+        """Write the failures down as troubles: a pull that fails is a waiting state, never an exit (C6).
+
+        Called by the pod's own pass. Raises OSError; then they are kept for the next one.
+        """
+        records, now = self._machine.records, self._machine.now()
+        for key in [key for key in self._failed if key[0] == uid]:
+            failed, pull = self._failed[key]
+            if records.pod(uid) is not None:  # else deleted meanwhile
+                before = records.containers(uid).get(key[1]) or ContainerRecord(name=key[1])
+                trouble = troubled(before.trouble, failed, now, pull=pull)
+                await records.save_container(uid, replace(before, trouble=trouble))
+            self._failed.pop(key, None)
+        for key in [key for key in self._hastened if key[0] == uid]:
+            held = records.containers(uid).get(key[1])
+            if held is not None and held.trouble is not None:
+                await records.save_container(uid, replace(held, trouble=replace(held.trouble, retry_at=now.boot)))
+            self._hastened.discard(key)
 
     def of(self, uid: str) -> frozenset[str]:
         """The keys of the pod's images that are being fetched."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 
 from tank.config import Settings
@@ -22,6 +23,18 @@ from tank.model.wanted import WantedImage, all_wanted
 from tank.node.drivers import Images, Net, Runtime
 from tank.node.records import Records
 from tank.plan import marks
+
+
+class Look(Enum):
+    """How closely to look.
+
+    BRIEF leaves out sandbox and network, which is enough for a status. KEEP also writes down what is seen for the
+    first time: it is for the pod's own pass only, so that a record has one writer.
+    """
+
+    BRIEF = "brief"
+    WHOLE = "whole"
+    KEEP = "keep"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +59,12 @@ def pinned(reference: str, digest: str) -> str:
     return str(references.parse(reference).at(digest))
 
 
+def remembered(machine: Machine, uid: str) -> PodFacts:
+    """What the records alone tell of a pod."""
+    containers = {name: ContainerFact(record=each) for name, each in machine.records.containers(uid).items()}
+    return PodFacts(uid=uid, record=machine.records.pod(uid), containers=containers)
+
+
 async def observe(
     machine: Machine,
     uid: str,
@@ -54,18 +73,17 @@ async def observe(
     *,
     blocked: str = "",
     flying: frozenset[str] = frozenset(),
-    brief: bool = False,
+    look: Look = Look.WHOLE,
 ) -> PodFacts:
-    """Everything known of one pod.
-
-    `flying` names the containers whose image is being fetched. `brief` leaves out sandbox and network, which is
-    enough for a status.
-    """
+    """Everything known of one pod. `flying` names the containers whose image is being fetched."""
     record = machine.records.pod(uid)
     spec = desired.spec if desired else (record.spec if record else None)
     seen = await machine.runtime.observe(uid)
     containers = _settle(machine, uid, spec, seen, now)
-    sandbox = await _sandbox(machine, uid, spec, brief=brief) if spec else None
+    if look is Look.KEEP:
+        for fact in containers.values():
+            await machine.records.save_container(uid, fact.record)
+    sandbox = await _sandbox(machine, uid, spec, brief=look is Look.BRIEF) if spec else None
     return PodFacts(
         uid=uid,
         record=machine.records.pod(uid),
@@ -87,8 +105,6 @@ def _settle(
         found = seen.get(name)
         backoff = spec.backoff if spec else Pod.model_fields["backoff"].default
         after = marks.settled(before, found, now, backoff)
-        if after != before:
-            machine.records.save_container(uid, after)
         facts[name] = ContainerFact(record=after, runtime=found)
     return facts
 

@@ -22,13 +22,13 @@ from tank.errors import NotFound, TankError
 from tank.model.desired import Desired
 from tank.node.execute import Executor
 from tank.node.flights import Flights
-from tank.node.observe import Machine, observe
+from tank.node.observe import Look, Machine, observe
 from tank.node.pulse import Pulse
 from tank.node.report import Report
 from tank.node.work import Work
-from tank.plan.claims import clashes
+from tank.plan.claims import held_clashes
 from tank.plan.pod import plan_drain, plan_pod
-from tank.plan.steps import Action, Plan
+from tank.plan.steps import Action, Plan, Step
 from tank.store.base import Store
 
 RESYNC = 30.0  # seconds between two looks at everything
@@ -52,6 +52,7 @@ class Reconciler:
         self._due: dict[str, float] = {}
         self._active: set[str] = set()
         self._failures: dict[str, int] = {}
+        self._unfinished: dict[str, tuple[tuple[Step, ...], int]] = {}  # the last steps, and how often in vain
         self._blocked: set[str] = set()
         self._wake = asyncio.Event()
         self._limit = asyncio.Semaphore(SIDE_BY_SIDE)
@@ -121,8 +122,10 @@ class Reconciler:
             try:
                 for name in await self._names():
                     self.nudge(name)
-            except (TankError, OSError) as error:
-                log.warning("cannot look at everything: %s", error)
+            except Exception as error:  # the next look may be luckier; without any, nothing would heal
+                log.warning(
+                    "cannot look at everything: %s", error, exc_info=not isinstance(error, (TankError, OSError))
+                )
             await asyncio.sleep(RESYNC)
 
     async def _names(self) -> set[str]:
@@ -134,7 +137,8 @@ class Reconciler:
         orphans = marked - records.keys() - wanted
         buried = contents.tombstones.keys() - records.keys() - marked
         for uid in buried:  # gone, but the daemon was killed before it could say so
-            await self.store.bury(uid)
+            with contextlib.suppress(TankError):
+                await self.store.bury(uid)
         return known | (set() if self._recovering else {ORPHAN + uid for uid in orphans})
 
     async def _work(self, name: str) -> None:
@@ -161,7 +165,7 @@ class Reconciler:
     async def _pass(self, name: str) -> None:
         """Every uid that goes by this name: the former ones are removed, the present one is kept as wanted."""
         if name.startswith(ORPHAN):
-            await self._remove(Work(uid=name.removeprefix(ORPHAN), name=name, desired=None))
+            await self._sweep(name.removeprefix(ORPHAN))
             return
         desired = await self._desired(name)
         for uid in list(self._uids(name)):
@@ -169,6 +173,15 @@ class Reconciler:
                 await self._remove(Work(uid=uid, name=name, desired=None))
         if desired is not None:
             await self._keep(Work(uid=desired.uid, name=name, desired=desired), desired)
+
+    async def _sweep(self, uid: str) -> None:
+        """What bears our mark, has no record and no owner is removed; not while a lost database is recovered."""
+        pods = (await self.store.read()).pods.values()
+        owner = next((each.name for each in pods if each.uid == uid), None)
+        if owner is not None:
+            self.nudge(owner)
+        elif not self._recovering and not self.machine.records.is_damaged(uid):
+            await self._remove(Work(uid=uid, name=ORPHAN + uid, desired=None))
 
     async def _desired(self, name: str) -> Desired | None:
         try:
@@ -183,21 +196,28 @@ class Reconciler:
         tombstone = (await self.store.read()).tombstones.get(work.uid)
         grace = tombstone.grace if tombstone else None
         now = self.machine.now()
-        seen = replace(await observe(self.machine, work.uid, None, now), marked=True)
+        seen = replace(await observe(self.machine, work.uid, None, now, look=Look.KEEP), marked=True)
         await self._act(plan_pod(None, seen, now, grace=grace), work)
         if self.machine.records.pod(work.uid) is None:
-            blocked, self._blocked = self._blocked, set()
-            for name in blocked:
-                self.nudge(name)
+            self._unblock()
+
+    def _unblock(self) -> None:
+        """Something that others may wait for is free."""
+        blocked, self._blocked = self._blocked, set()
+        for name in blocked:
+            self.nudge(name)
 
     async def _keep(self, work: Work, desired: Desired) -> None:
         now = self.machine.now()
         blocked = self.blocker(desired)
         if blocked:
             self._blocked.add(work.name)
+        await self.flights.settle(work.uid)
         flying = self.flights.of(work.uid)
-        seen = await observe(self.machine, work.uid, desired, now, blocked=blocked, flying=flying)
+        seen = await observe(self.machine, work.uid, desired, now, blocked=blocked, flying=flying, look=Look.KEEP)
         await self._act(plan_drain(seen, now) if self.draining else plan_pod(desired, seen, now), work)
+        if (record := self.machine.records.pod(work.uid)) and seen.record and record.held != seen.record.held:
+            self._unblock()
 
     def blocker(self, desired: Desired) -> str:
         """Which other pod has to end first: nothing is ever held twice."""
@@ -205,7 +225,7 @@ class Reconciler:
         for record in others:
             if record.name == desired.name:
                 return f"the pod of this name that was deleted before ({record.uid}) is still ending"
-        for what, holder in clashes(desired.spec, (record.spec for record in others)):
+        for what, holder in held_clashes(desired.spec, others):
             return f"{what} is still held by pod {holder}"
         return ""
 
@@ -213,9 +233,20 @@ class Reconciler:
         if plan.steps:
             done = await self._executor.run(plan, work)
             if not (done and any(step.action is Action.FORGET for step in plan.steps)):
-                self.nudge(work.name, at=self.machine.now().boot + (0.0 if done else AGAIN))
+                self.nudge(work.name, at=self.machine.now().boot + self._pause(work.uid, plan, done))
+        else:
+            self._unfinished.pop(work.uid, None)
         if plan.wake_at is not None:
             self.nudge(work.name, at=plan.wake_at)
+
+    def _pause(self, uid: str, plan: Plan, done: bool) -> float:
+        """Seconds until the next look: none after progress, more and more while the same steps come to nothing."""
+        steps, count = self._unfinished.get(uid, ((), 0))
+        if done and steps != plan.steps:
+            self._unfinished[uid] = plan.steps, 0
+            return 0.0
+        self._unfinished[uid] = plan.steps, count + 1
+        return min(AGAIN * 2.0 ** min(count, 10), RETRY_MOST)
 
     async def drain(self) -> None:
         """Stop every container with its grace, and return when none is left: the machine goes down."""
@@ -233,7 +264,11 @@ class Reconciler:
     async def _living(self) -> list[str]:
         living = []
         for uid in list(self.machine.records.pods()):
-            seen = await self.machine.runtime.observe(uid)
+            try:
+                seen = await self.machine.runtime.observe(uid)
+            except (TankError, OSError) as error:
+                log.warning("pod %s cannot be looked at while the machine goes down: %s", uid, error)
+                continue
             if any(each.alive for each in seen.values()):
                 living.append(uid)
         return living

@@ -49,6 +49,7 @@ def _desired(record: PodRecord) -> Desired:
         spec=record.spec,
         created_at=record.created_at,
         restarts=record.restarts,
+        pulls=record.pulls,
         pins=record.pins,
     )
 

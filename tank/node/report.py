@@ -11,7 +11,7 @@ import collections
 import logging
 from collections.abc import AsyncIterator, Callable
 
-from tank.errors import TankError
+from tank.errors import Failed, TankError
 from tank.host import clock
 from tank.model.desired import Event
 from tank.model.facts import Now
@@ -41,7 +41,7 @@ class Report:
 
     def _add(self, pod: str, uid: str, reason: str, message: str, *, container: str, kind: str) -> None:
         wall = self._now().wall
-        text = message[:1000]
+        text = message.encode("utf-8", "replace").decode()[:1000]
         event = Event(
             id=0, pod=pod, uid=uid, container=container, type=kind, reason=reason, message=text,
             count=1, first=wall, last=wall,
@@ -60,10 +60,13 @@ class Report:
                 await asyncio.sleep(5.0)
 
     async def flush(self) -> None:
-        """Store what waits. Raises what the store raises; the event is then still in line."""
+        """Store what waits. Raises Unavailable; the event is then still in line."""
         while self._line:
             event = self._line[0]
-            await self._store.add_event(event)
+            try:
+                await self._store.add_event(event)
+            except (Failed, ValueError, TypeError) as error:  # for what it holds: it must not keep others waiting
+                log.warning("an event of pod %s is dropped: %r", event.pod, error)
             if self._line and self._line[0] is event:
                 self._line.popleft()
         self._waiting.clear()

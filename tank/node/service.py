@@ -17,16 +17,16 @@ from tank.model.desired import Desired, Event, Revision
 from tank.model.facts import PodFacts
 from tank.model.pod import Pod
 from tank.model.status import Status
-from tank.model.wanted import wanted_images
 from tank.node.admission import PlanChanged, check_claims, check_machine, foresee_apply, pruned
 from tank.node.joining import Joining, LogOptions, choose, names
-from tank.node.observe import Machine, observe
+from tank.node.launching import progress_of
+from tank.node.observe import Look, Machine, observe, remembered
 from tank.node.reconciler import Reconciler
 from tank.node.report import Report
 from tank.plan.claims import clashes
 from tank.plan.preview import Preview
 from tank.plan.selector import matches
-from tank.plan.status import status_of
+from tank.plan.status import status_of, unobserved
 from tank.plan.why import Why, why_of
 from tank.store.base import Put, Store
 
@@ -76,6 +76,8 @@ class Node:
             current = await foresee_apply(self._machine, pods, contents, prune)
             if current.token != token:
                 raise PlanChanged(current)
+            shown = {pod.name: contents.pods[pod.name].revision if pod.name in contents.pods else 0 for pod in pods}
+            expected = {**shown, **(expected or {})}  # and nobody changed them between this look and the write
         at = self._machine.now().wall
         puts = [
             Put(spec=pod, uid=secrets.token_hex(6), origin=origin, expected=(expected or {}).get(pod.name))
@@ -158,17 +160,17 @@ class Node:
         """The status of every pod, those that are ending included, by name."""
         contents = await self._store.read()
         pods = [each for each in contents.pods.values() if matches(selector or "", each.spec.labels)]
-        found = [await self._status(each.name, each.uid, each) for each in pods]
+        found = [await self._status(each.uid, each) for each in pods]
         wanted = {each.uid for each in contents.pods.values()}
         for uid, record in list(self._machine.records.pods().items()):
             if uid not in wanted and matches(selector or "", record.spec.labels):
-                found.append(await self._status(record.name, uid, None))
+                found.append(await self._status(uid, None))
         return sorted(found, key=lambda each: (each.name, each.phase))
 
     async def status(self, name: str) -> Status:
         """Everything observed of one pod. Raises NotFound."""
         desired, uid = await self._find(name)
-        return await self._status(name, uid, desired)
+        return await self._status(uid, desired)
 
     async def _find(self, name: str) -> tuple[Desired | None, str]:
         with contextlib.suppress(NotFound):
@@ -179,35 +181,32 @@ class Node:
                 return None, uid
         raise NotFound(f"no pod is called {name}")
 
-    async def _status(self, name: str, uid: str, desired: Desired | None) -> Status:
+    async def _status(self, uid: str, desired: Desired | None) -> Status:
         now = self._machine.now()
         try:
             seen = await self._observe(uid, desired, brief=True)
         except (OSError, Failed, Unavailable) as error:
-            return Status(name=name, uid=uid, reason="Unobserved", message=str(error))
-        return status_of(desired, seen, now, progress=self._progress(desired))
+            return unobserved(desired, remembered(self._machine, uid), now, str(error))
+        return status_of(desired, seen, now, progress=progress_of(self._machine, desired))
 
     async def _observe(self, uid: str, desired: Desired | None, *, brief: bool) -> PodFacts:
         blocked = self._loop.blocker(desired) if desired else ""
         flying = self._loop.flights.of(uid)
         return await observe(
-            self._machine, uid, desired, self._machine.now(), blocked=blocked, flying=flying, brief=brief
+            self._machine,
+            uid,
+            desired,
+            self._machine.now(),
+            blocked=blocked,
+            flying=flying,
+            look=Look.BRIEF if brief else Look.WHOLE,
         )
-
-    def _progress(self, desired: Desired | None) -> dict[str, str]:
-        if desired is None:
-            return {}
-        told: dict[str, str] = {}
-        for container in desired.spec.containers:
-            texts = (self._machine.images.progress_text(e.reference) for e in wanted_images(desired.spec, container))
-            told[container.name] = "; ".join(text for text in texts if text)
-        return {name: text for name, text in told.items() if text}
 
     async def why(self, name: str) -> Why:
         """One causal answer. Raises NotFound."""
         desired, uid = await self._find(name)
         seen = await self._observe(uid, desired, brief=False)
-        status = status_of(desired, seen, self._machine.now(), progress=self._progress(desired))
+        status = status_of(desired, seen, self._machine.now(), progress=progress_of(self._machine, desired))
         return why_of(status, desired, seen, self._machine.now())
 
     async def wait(self, name: str, wanted: str, timeout: float | None = None) -> Status:  # noqa: ASYNC109 - a promise to callers
@@ -246,7 +245,7 @@ class Node:
         if reached and current:
             return status
         dead = {"ready", "running", "succeeded", "settled"} if status.phase == "failed" else set()
-        dead |= {"ready", "failed"} if status.phase == "succeeded" else set()
+        dead |= {"ready", "running", "failed"} if status.phase == "succeeded" else set()
         if current and wanted in dead:
             raise Failed(f"pod {name} has {status.phase}: {status.reason} {status.message}".rstrip())
         return None

@@ -12,8 +12,8 @@ from tank.model.record import ContainerRecord, Trouble
 from tank.node.observe import Machine
 from tank.node.report import Report
 from tank.plan.restart import troubled
-from tank.plan.steps import Step
-from tank.plan.wish import trouble_digest
+from tank.plan.steps import Action, Step
+from tank.plan.wish import pod_trouble_digest, trouble_digest, tuning_trouble_digest
 
 log = logging.getLogger("tank.node")
 
@@ -38,7 +38,7 @@ class Troubles:
     def __init__(self, machine: Machine, report: Report) -> None:
         self._machine, self._report = machine, report
 
-    def note(self, work: Work, step: Step, error: Exception) -> None:
+    async def note(self, work: Work, step: Step, error: Exception) -> None:
         """One log line, one event, and a trouble on the record; a start that failed is an end on record already."""
         what = f"cannot {step.action.value}: {error}"
         reason = error.reason if isinstance(error, Waiting) else "Failed"
@@ -49,28 +49,30 @@ class Troubles:
         asked = (error.retry_after or 0.0) if isinstance(error, Waiting) else 0.0
         failed = Trouble(
             reason=reason,
-            message=str(error),
+            action=step.action.value,
+            message=str(error).encode("utf-8", "replace").decode(),  # storable, whatever it quotes
             failures=1,
             retry_at=0.0,
             boot_id=self._machine.now().boot_id,
             delay=asked,
         )
         try:
-            self._write(work, step, failed)
+            await self._write(work, step, failed)
         except OSError as second:  # a full disk: the trouble lives on in the event and in the loop's own wait
             log.warning("pod %s: cannot write its record: %s", work.name, second)
 
-    def _write(self, work: Work, step: Step, failed: Trouble) -> None:
+    async def _write(self, work: Work, step: Step, failed: Trouble) -> None:
         records, now = self._machine.records, self._machine.now()
         desired, record = work.desired, records.pod(work.uid)
         if desired is None or record is None:
             return
         if not step.container:
-            trouble = troubled(record.trouble, replace(failed, digest=str(desired.revision)), now, pull=False)
-            records.save_pod(replace(record, trouble=trouble))
+            trouble = troubled(record.trouble, replace(failed, digest=pod_trouble_digest(desired)), now, pull=False)
+            await records.save_pod(replace(record, trouble=trouble))
             return
         wanted = desired.spec.container(step.container)
         if wanted is not None:
             before = records.containers(work.uid).get(step.container) or ContainerRecord(name=step.container)
-            trouble = troubled(before.trouble, replace(failed, digest=trouble_digest(desired, wanted)), now, pull=False)
-            records.save_container(work.uid, replace(before, trouble=trouble))
+            met = tuning_trouble_digest if step.action is Action.TUNE else trouble_digest
+            trouble = troubled(before.trouble, replace(failed, digest=met(desired, wanted)), now, pull=False)
+            await records.save_container(work.uid, replace(before, trouble=trouble))

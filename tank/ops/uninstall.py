@@ -16,7 +16,8 @@ def traces(data_dir: Path) -> tuple[str, ...]:
     installation = (files.read(data_dir / "installation") or b"").decode().strip()
     found = [f"record {path}" for path in sorted((data_dir / "pods").glob("*/pod.json"))]
     for root in dict.fromkeys((f"/tank-{installation}", f"/system.slice/{units.PODS}")):
-        if installation and cgroup.Groups(cgroup.find_hierarchies(), root).populated(""):
+        groups = cgroup.Groups(cgroup.find_hierarchies(), root)
+        if installation and any(groups.populated(name) for name in groups.names()):
             found.append(f"processes in the control group {root}")
     return tuple(found)
 

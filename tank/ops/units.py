@@ -1,14 +1,25 @@
 """The text of the files that start Tank with the machine. Pure.
 
 Two units, because containers outlive the daemon (R08). `tank.service` is the daemon alone: a leaf of the control
-group tree, and stopping it kills nobody but the daemon. `tank-pods.service` is an empty unit whose delegated group
-holds the pods; it is never restarted with the daemon. Being ordered after it, the daemon is stopped before it when
-the machine goes down, and has the time to stop the pods with their grace.
+group tree, and stopping it kills nobody but the daemon. `tank-pods.service` is a unit whose delegated group holds
+the pods; it is never restarted with the daemon. Being ordered after it, the daemon is stopped before it when the
+machine goes down, and has the time to stop the pods with their grace.
+
+A sleeper holds the delegated group: systemd drops one in which nothing lives. It sits in a group below, since a
+version 2 group with processes of its own may give no controllers to those below it.
 """
 
 from __future__ import annotations
 
-DAEMON, PODS = "tank.service", "tank-pods.service"
+from tank.host import cgroup
+
+DAEMON, PODS = cgroup.UNIT, cgroup.PODS_UNIT
+
+# In shell words; systemd wants each dollar twice. Without a version 2 tree at this place the sleeper stays where it is.
+_HOLD = (
+    f"group=/sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)/{cgroup.HOLDER}; sleep infinity & "
+    "[ ! -e ${group%/*}/cgroup.procs ] || { mkdir -p $group && echo $! >$group/cgroup.procs; }"
+)
 
 _DAEMON = """\
 [Unit]
@@ -40,7 +51,7 @@ Description=The pods of Tank
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/true
+ExecStart=/bin/sh -c '{hold}'
 Delegate=yes
 TasksMax=infinity
 
@@ -73,7 +84,8 @@ esac
 
 def systemd(command: str) -> dict[str, str]:
     """File name to text of both units; `command` starts the daemon in the foreground."""
-    return {DAEMON: _DAEMON.format(command=command), PODS: _PODS}
+    hold = _HOLD.replace("$", "$$").replace("%", "%%")
+    return {DAEMON: _DAEMON.format(command=command), PODS: _PODS.format(hold=hold)}
 
 
 def script(program: str) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tank.model.pod import Managed, Network, Pod
+from tank.model.record import PodRecord
+
+SHARED = " (shared)"  # behind the words of a claim that others may hold too
 
 
 def claims(pod: Pod) -> Mapping[str, bool]:
@@ -23,11 +26,38 @@ def claims(pod: Pod) -> Mapping[str, bool]:
 
 def clashes(pod: Pod, others: Iterable[Pod]) -> tuple[tuple[str, str], ...]:
     """(what, the other pod's name) for each claim that another pod has already."""
+    return _clashes(pod, ((other.name, claims(other)) for other in others))
+
+
+def held_clashes(pod: Pod, records: Iterable[PodRecord]) -> tuple[tuple[str, str], ...]:
+    """The same for what other pods hold on this machine, be it wanted any more or not."""
+    return _clashes(pod, ((record.name, read(held_words(record))) for record in records))
+
+
+def _clashes(pod: Pod, others: Iterable[tuple[str, Mapping[str, bool]]]) -> tuple[tuple[str, str], ...]:
     mine = claims(pod)
-    found = []
-    for other in others:
-        theirs = claims(other)
-        found += [
-            (what, other.name) for what, shared in mine.items() if what in theirs and not (shared and theirs[what])
-        ]
-    return tuple(found)
+    return tuple(
+        (what, name)
+        for name, theirs in others
+        for what, shared in mine.items()
+        if what in theirs and not (shared and theirs[what])
+    )
+
+
+def words(pod: Pod) -> tuple[str, ...]:
+    """The claims of a spec as a record holds them."""
+    return tuple(sorted(what + SHARED * shared for what, shared in claims(pod).items()))
+
+
+def held_words(record: PodRecord) -> tuple[str, ...]:
+    """The claims on record; of a record of an earlier version those of its spec."""
+    return words(record.spec) if record.held is None else record.held
+
+
+def read(held: Iterable[str]) -> Mapping[str, bool]:
+    """The claims again; what is held both alone and shared is held alone."""
+    found: dict[str, bool] = {}
+    for each in held:
+        what = each.removesuffix(SHARED)
+        found[what] = found.get(what, True) and each.endswith(SHARED)
+    return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tank.model.desired import Desired
-from tank.model.digest import tuning_digest
 from tank.model.facts import ContainerFact, ImageFact, ImageState, Now, PodFacts, RuntimeFact, SandboxFact
 from tank.model.pod import Backoff
 from tank.model.record import ContainerRecord
@@ -45,7 +44,7 @@ def after(step: Step, desired: Desired | None, seen: PodFacts, now: Now) -> PodF
     record = seen.record
     match step.action:
         case Action.MARK if desired is not None:
-            return replace(seen, record=marks.pod_mark(record, desired, "000000", now))
+            return replace(seen, record=marks.pod_mark(record, desired, "000000", now, step.held))
         case Action.MARK:
             return replace(seen, record=replace(record, deleting=True) if record else None)
         case Action.SANDBOX if desired is not None and record is not None:
@@ -82,6 +81,8 @@ def _container_fact(step: Step, desired: Desired | None, fact: ContainerFact | N
     wanted = desired.spec.container(step.container) if desired else None
     record = fact.record if fact else None
     match step.action:
+        case Action.MARK if fact is not None:
+            return replace(fact, record=marks.unstopped_mark(fact.record))
         case Action.CREATE if desired is not None and wanted is not None:
             made = marks.attempt_mark(record, desired, wanted, "", now)
             parked = RuntimeFact(attempt=made.last_number, pid=1, start_time=1, alive=True, monitored=True)
@@ -90,10 +91,9 @@ def _container_fact(step: Step, desired: Desired | None, fact: ContainerFact | N
             started = marks.started_mark(fact.record, now.boot, now.wall)
             return ContainerFact(record=started, runtime=replace(fact.runtime, started=True))
         case Action.TUNE if fact is not None and fact.record.attempt is not None and wanted is not None:
-            attempt = replace(fact.record.attempt, tuning=tuning_digest(wanted))
-            return replace(fact, record=replace(fact.record, attempt=attempt))
+            return replace(fact, record=marks.tuned_mark(fact.record, wanted))
         case Action.STOP if record is not None:
-            return _ended(marks.stop_mark(record, step.grace, now, signalled=True), now)
+            return _ended(marks.stop_mark(record, step.grace, now, signalled=True, aim=step.aim), now)
         case Action.KILL if fact is not None:
             return _ended(fact.record, now) if phase(fact) is Phase.RUNNING else _gone(fact, now)
         case _:

@@ -14,14 +14,26 @@ from tank.model.digest import sandbox_digest, tuning_digest
 from tank.model.facts import Now, RuntimeFact
 from tank.model.pod import Backoff, Container, Network, Pod
 from tank.model.record import Attempt, ContainerRecord, Exit, PodRecord, Stop, Trouble
+from tank.plan.claims import held_words, words
 from tank.plan.restart import REBOOTED, UNKNOWN, counted, delay
-from tank.plan.wish import attempt_digest
+from tank.plan.steps import Action
+from tank.plan.wish import attempt_digest, fits
 
 TICKS = 100  # clock ticks in a second, as /proc shows them to every process (USER_HZ)
 
 
-def pod_mark(record: PodRecord | None, desired: Desired, installation: str, now: Now) -> PodRecord:
-    """The pod's mark with the present spec and revision; the sandbox's part stays as it was made."""
+def pod_mark(
+    record: PodRecord | None,
+    desired: Desired,
+    installation: str,
+    now: Now,
+    held: tuple[str, ...] | None = None,
+) -> PodRecord:
+    """The pod's mark with the present spec and revision; the sandbox's part stays as it was made.
+
+    `held` are the claims from now on. None: what it held and what the spec claims, for what was made from the
+    earlier spec may live on.
+    """
     fresh = record or PodRecord(
         uid=desired.uid,
         name=desired.name,
@@ -33,12 +45,16 @@ def pod_mark(record: PodRecord | None, desired: Desired, installation: str, now:
         created_at=desired.created_at,
     )
     trouble = fresh.trouble if fresh.revision == desired.revision else None
+    if held is None:
+        held = tuple(sorted({*words(desired.spec), *(held_words(record) if record else ())}))
     return replace(
         fresh,
         revision=desired.revision,
         spec=desired.spec,
         pins=dict(desired.pins),
         restarts=dict(desired.restarts),
+        pulls=dict(desired.pulls),
+        held=held,
         trouble=trouble,
         deleting=False,
     )
@@ -50,13 +66,19 @@ def has_nics(pod: Pod) -> bool:
 
 
 def sandbox_mark(record: PodRecord, desired: Desired, now: Now) -> PodRecord:
-    """A new sandbox is about to be made; with interfaces, its network is not ready until they are configured."""
+    """A new sandbox is about to be made; with interfaces, its network is not ready until they are configured.
+
+    The counters and pins of the hour come along, which saves a fresh pod a mark of its own for them.
+    """
     return replace(
         record,
         sandbox_digest=sandbox_digest(desired.spec),
         boot_id=now.boot_id,
         network_ready=not has_nics(desired.spec),
         addresses=(),
+        pins=dict(desired.pins),
+        restarts=dict(desired.restarts),
+        pulls=dict(desired.pulls),
     )
 
 
@@ -89,14 +111,13 @@ def attempt_mark(
         failures=0 if clear else before.failures,
         failures_digest=digest,
         cleared=asked,
-        trouble=None,
     )
 
 
 def created_mark(record: ContainerRecord, pid: int, start_time: int) -> ContainerRecord:
-    """The process is there, parked."""
+    """The process is there, parked. What kept it from being made is over; until now it counted on."""
     assert record.attempt is not None
-    return replace(record, attempt=replace(record.attempt, pid=pid, start_time=start_time))
+    return replace(record, attempt=replace(record.attempt, pid=pid, start_time=start_time), trouble=None)
 
 
 def started_mark(record: ContainerRecord, boot: float, wall: float) -> ContainerRecord:
@@ -105,14 +126,38 @@ def started_mark(record: ContainerRecord, boot: float, wall: float) -> Container
     return replace(record, attempt=replace(record.attempt, started_at=wall, started_boot=boot))
 
 
-def stop_mark(record: ContainerRecord, grace: float, now: Now, *, signalled: bool) -> ContainerRecord:
-    """It was asked to end; the deadline may get nearer, never farther (C3.5)."""
+def stop_mark(record: ContainerRecord, grace: float, now: Now, *, signalled: bool, aim: str = "") -> ContainerRecord:
+    """It was asked to end; the deadline may get nearer, never farther (C3.5), unless the stop is for another aim.
+
+    Once the signal is out, whatever kept it from being sent is over.
+    """
     assert record.attempt is not None
     before = record.attempt.stop
-    stop = Stop(deadline=now.boot + grace, boot_id=now.boot_id, grace=grace, signalled=signalled)
-    if before is not None and before.boot_id == now.boot_id and before.deadline <= stop.deadline:
-        stop = replace(before, signalled=signalled or before.signalled)
-    return replace(record, attempt=replace(record.attempt, stop=stop))
+    stop = Stop(deadline=now.boot + grace, boot_id=now.boot_id, grace=grace, signalled=signalled, aim=aim)
+    if before is not None and fits(before, aim, now) and before.deadline <= stop.deadline:
+        stop = replace(before, signalled=signalled or before.signalled, aim=aim)
+    over = signalled and record.trouble is not None and record.trouble.action == Action.STOP.value
+    trouble = None if over else record.trouble
+    return replace(record, attempt=replace(record.attempt, stop=stop), trouble=trouble)
+
+
+def signalled(record: ContainerRecord, aim: str, now: Now) -> bool:
+    """Whether the signal of a stop for this aim is out."""
+    stop = record.attempt.stop if record.attempt else None
+    return fits(stop, aim, now) and stop.signalled
+
+
+def tuned_mark(record: ContainerRecord, container: Container) -> ContainerRecord:
+    """It runs under these limits. What kept them from being set is over."""
+    assert record.attempt is not None
+    over = record.trouble is not None and record.trouble.action == Action.TUNE.value
+    attempt = replace(record.attempt, tuning=tuning_digest(container))
+    return replace(record, attempt=attempt, trouble=None if over else record.trouble)
+
+
+def unstopped_mark(record: ContainerRecord) -> ContainerRecord:
+    """The stop was taken back and its time is over: from now on an end is none of its doing."""
+    return replace(record, attempt=replace(record.attempt, stop=None)) if record.attempt else record
 
 
 def unstarted_mark(record: ContainerRecord) -> ContainerRecord:
@@ -122,7 +167,8 @@ def unstarted_mark(record: ContainerRecord) -> ContainerRecord:
 
 def failed_start_mark(record: ContainerRecord, code: int, message: str, now: Now, backoff: Backoff) -> ContainerRecord:
     """The program could not be started: a termination like any other (C5)."""
-    return counted(record, ended(record, code, "StartError", now, finished=now.boot, message=message), backoff)
+    text = message.encode("utf-8", "replace").decode()  # it may quote an image, and has to be storable
+    return counted(record, ended(record, code, "StartError", now, finished=now.boot, message=text), backoff)
 
 
 def lost_mark(record: ContainerRecord, now: Now, backoff: Backoff) -> ContainerRecord:

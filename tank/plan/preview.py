@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
 from tank.plan.steps import Action, Impact, Step
@@ -29,12 +29,13 @@ class Preview:
     steps: tuple[PreviewStep, ...] = ()
 
 
-def shown(pod: str, steps: Iterable[Step]) -> tuple[PreviewStep, ...]:
+def shown(pod: str, steps: Collection[Step]) -> tuple[PreviewStep, ...]:
     """The steps of one pod, each once: the record's own mark is no business of the reader's."""
     found: dict[tuple[str, str], PreviewStep] = {}
     restart = {step.container: step.impact for step in steps if step.action is Action.STOP}
+    alone = all(step.action is Action.MARK for step in steps)
     for step in steps:
-        if step.action is Action.MARK and step.impact is Impact.NONE and len(list(steps)) > 1:
+        if step.action is Action.MARK and (step.container or not alone):
             continue
         impact = step.impact if step.impact is not Impact.NONE else restart.get(step.container, Impact.NONE)
         found.setdefault(

@@ -51,9 +51,15 @@ def counted(record: ContainerRecord, end: Exit, backoff: Backoff) -> ContainerRe
 
 
 def retry_at(policy: RestartPolicy, backoff: Backoff, record: ContainerRecord) -> float | None:
-    """Boot time at which the ended container is started again; None: it has run its course."""
+    """Boot time at which the ended container is started again; None: it has run its course.
+
+    What Tank stopped for a change that was then taken back is still wanted, and runs again under any policy; what
+    it stopped because the machine goes down has had its only run under `never`.
+    """
     end = record.exits[-1]
-    if policy == "never" or (policy == "on_failure" and end.code == 0 and not end.stopped):
+    stop = record.attempt.stop if record.attempt else None
+    withdrawn = end.stopped and end.reason != REBOOTED and stop is not None and stop.aim not in ("", "drain")
+    if (policy == "never" and not withdrawn) or (policy == "on_failure" and end.code == 0 and not end.stopped):
         return None
     if end.stopped or end.reason == REBOOTED:
         return end.finished_boot if record.failures <= 1 else end.finished_boot + delay(backoff, record.failures)

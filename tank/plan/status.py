@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tank.model.desired import Desired
 from tank.model.facts import ContainerFact, Now, PodFacts
 from tank.model.pod import Container, Pod, Rootfs
 from tank.model.record import Exit, Trouble
 from tank.model.status import AddressStatus, Condition, ContainerStatus, Status, Termination
+from tank.plan.draft import MAKING
 from tank.plan.phase import Phase, Wish
 from tank.plan.restart import retry_at
-from tank.plan.wish import Case, cases, due, image_ready, trouble_digest
+from tank.plan.wish import DRAIN, Case, aim_of, cases, due, fits, image_ready, pod_trouble_digest, trouble_digest
 
 PULL_REASONS = ("ErrImagePull",)
 
@@ -69,6 +70,12 @@ def status_of(desired: Desired | None, seen: PodFacts, now: Now, *, progress: di
         labels=dict(spec.labels) if spec else {},
         created_at=rfc3339(desired.created_at if desired else (record.created_at if record else now.wall)),
     )
+
+
+def unobserved(desired: Desired | None, known: PodFacts, now: Now, why: str) -> Status:
+    """The status while the machine cannot tell: the phase that the records show, and no word of what runs (C13)."""
+    status = status_of(desired, known, now)
+    return replace(status, ready=False, reason="Unobserved", message=why, conditions=(), containers=())
 
 
 def _container(view: _View, case: Case, wanted: Container) -> ContainerStatus:
@@ -130,8 +137,7 @@ def _termination(end: Exit) -> Termination:
 def _state(view: _View, case: Case, wanted: Container) -> tuple[str, str, str, float | None]:
     """State, reason, message, and when it is tried again (boot time)."""
     if case.phase is Phase.RUNNING:
-        stopping = case.fact and case.fact.record.attempt and case.fact.record.attempt.stop
-        return "running", "Stopping" if stopping else "", case.why if stopping else "", None
+        return "running", *_stopping(view, case), None
     spec, now = view.spec, view.now
     waiting = _waiting(view, case)
     if case.phase is not Phase.EXITED or case.fact is None:
@@ -150,6 +156,14 @@ def _state(view: _View, case: Case, wanted: Container) -> tuple[str, str, str, f
     return waiting
 
 
+def _stopping(view: _View, case: Case) -> tuple[str, str]:
+    """Only for a stop that is still wanted: one that was taken back ends nothing."""
+    if case.stop is not None and case.stop.aim == DRAIN:
+        return "Stopping", "the machine goes down"
+    wanted = case.wish is not Wish.KEEP and fits(case.stop, aim_of(view.desired, case.wanted), view.now)
+    return ("Stopping", case.why) if wanted else ("", "")
+
+
 def _ended(end: Exit) -> str:
     if end.code is None:
         return end.message or "it ended and its exit code is unknown"
@@ -162,7 +176,7 @@ def _waiting(view: _View, case: Case) -> tuple[str, str, str, float | None]:
     record = case.fact.record if case.fact else None
     digest = trouble_digest(desired, case.wanted) if desired and case.wanted else ""
     trouble = record.trouble if record else None
-    if trouble is not None and trouble.digest == digest:
+    if trouble is not None and trouble.digest == digest and trouble.action in MAKING:
         return "waiting", *_shown(trouble, due(trouble, digest, view.now))
     ready = case.wanted is None or image_ready(seen, view.spec, case.wanted)
     if seen.blocked:
@@ -207,7 +221,7 @@ def _headline(
     if seen.blocked:
         return "Blocked", seen.blocked
     record = seen.record
-    if record and record.trouble and due(record.trouble, str(desired.revision), now) is not None:
+    if record and record.trouble and due(record.trouble, pod_trouble_digest(desired), now) is not None:
         return record.trouble.reason, record.trouble.message
     for each in containers:
         if each.state == "waiting" or (each.state == "terminated" and each.exit_code != 0):

@@ -44,7 +44,10 @@ class Impact(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thing to do. `grace`: seconds from now to the kill, for STOP."""
+    """One thing to do. `grace`: seconds from now to the kill, and `aim`: what for (`Stop.aim`), for STOP.
+
+    MARK with a container takes back a stop that is not wanted any more.
+    """
 
     action: Action
     why: str
@@ -53,6 +56,8 @@ class Step:
     stage: int = 0
     grace: float = 0.0
     pid: int = 0  # for REPIN: a living process of the pod
+    aim: str = ""
+    held: tuple[str, ...] | None = None  # for MARK: the claims to put on record; None: those of the spec too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from tank.model.desired import Desired
-from tank.model.digest import container_digest, sandbox_digest
+from tank.model.digest import container_digest, sandbox_digest, tuning_digest
 from tank.model.facts import ContainerFact, ImageState, Now, PodFacts
 from tank.model.pod import Container, Pod
-from tank.model.record import Trouble
+from tank.model.record import Stop, Trouble
 from tank.model.wanted import wanted_images
 from tank.plan.phase import MOVES, Move, Phase, Wish, phase
 
@@ -32,6 +32,17 @@ class Case:
     def move(self) -> Move:
         """What the table says."""
         return MOVES[self.phase, self.wish]
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What its last step met."""
+        return self.fact.record.trouble if self.fact else None
+
+    @property
+    def stop(self) -> Stop | None:
+        """The stop on record, whatever it was for."""
+        attempt = self.fact.record.attempt if self.fact else None
+        return attempt.stop if attempt else None
 
     @property
     def pid(self) -> int:
@@ -69,6 +80,29 @@ def _attempt_digest(pod: _Same, container: _Same) -> str:
 def trouble_digest(desired: Desired, container: Container) -> str:
     """What a trouble is met with. Another spec makes it void, and so does `tank restart`, the "try it now" verb."""
     return f"{attempt_digest(desired.spec, container)}/{desired.restarts.get(container.name, 0)}"
+
+
+def tuning_trouble_digest(desired: Desired, container: Container) -> str:
+    """The same for what was met by changing its limits: other limits make it void, and it holds up nothing else."""
+    return f"{trouble_digest(desired, container)}/{tuning_digest(container)}"
+
+
+def pod_trouble_digest(desired: Desired) -> str:
+    """The same for what concerns the whole pod."""
+    return f"{desired.revision}/{sum(desired.restarts.values())}"
+
+
+DROP, DRAIN = "drop", "drain"  # aims of a stop that no successor follows
+
+
+def aim_of(desired: Desired | None, wanted: Container | None) -> str:
+    """What a stop of the container would be for: its successor as wanted now, or none."""
+    return DROP if desired is None or wanted is None else trouble_digest(desired, wanted)
+
+
+def fits(stop: Stop | None, aim: str, now: Now) -> TypeGuard[Stop]:
+    """Whether a stop for this aim is under way."""
+    return stop is not None and stop.boot_id == now.boot_id and stop.aim in ("", aim)
 
 
 def cases(desired: Desired | None, seen: PodFacts) -> tuple[Case, ...]:

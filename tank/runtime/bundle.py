@@ -57,7 +57,7 @@ def check(launch: Launch, settings: Settings, host: Host) -> None:
     wanted = {each.volume for each in launch.container.mounts}
     for volume in launch.pod.volumes:
         if volume.name in wanted:
-            volumes.check(settings, volume)
+            volumes.check(settings, launch.uid, volume)
     _layers(launch)
     tuple(_reaper(launch, host))
     _check_capabilities(launch, host)

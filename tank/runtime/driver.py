@@ -89,16 +89,16 @@ class CrunRuntime:
         return frozenset(filter(places.is_uid, found))
 
     async def make_sandbox(self, uid: str, pod: Pod) -> None:
-        """Pinned namespaces, shm, volumes in memory, /etc files. Raises Failed."""
+        """Pinned namespaces, shm, /etc files. Raises Failed."""
         await self._sandboxes.make(uid, pod)
 
     async def refresh_sandbox(self, uid: str, pod: Pod) -> None:
         """The /etc files say what the spec says now."""
         self._sandboxes.refresh(uid, pod)
 
-    async def repin_sandbox(self, uid: str, pid: int) -> None:
-        """Pin lost namespaces again from the living process `pid`."""
-        await self._sandboxes.repin(uid, pid)
+    async def repin_sandbox(self, uid: str, pod: Pod, pid: int) -> None:
+        """Lost pins stand again, those of namespaces from the living process `pid`. Raises Failed."""
+        await self._sandboxes.repin(uid, pod, pid)
 
     async def observe_sandbox(self, uid: str, pod: Pod) -> Mapping[str, bool] | None:
         """Each wanted pin and whether it stands; None when there is no sandbox."""
@@ -152,6 +152,7 @@ class CrunRuntime:
             if (parked := self._parked(attempt)) is not None:
                 return parked
             await self._discard(attempt)
+        self._sandboxes.make_memory(launch.uid, launch.pod, launch.container)
         made = await in_thread(bundle.make, launch, attempt, self._sandboxes, self._host)
         try:
             pid = await self._conmon.create(self._request(launch, attempt), self._watcher)

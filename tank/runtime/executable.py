@@ -15,7 +15,10 @@ def is_executable(head: bytes) -> bool:
 
 
 def interpreter(head: bytes) -> str | None:
-    """The absolute path of the program that the kernel starts in its place; None: it needs none, or hides it."""
+    """The absolute path of the program that the kernel starts in its place; None: it needs none, or hides it.
+
+    Bytes that are no UTF-8 stand as surrogate escapes.
+    """
     found = _script(head) if head.startswith(b"#!") else _elf(head)
     return found.decode("utf-8", "surrogateescape") if found.startswith(b"/") else None
 

@@ -73,7 +73,7 @@ class Root:
                 os.close(here)
                 here = inner
         except OSError as error:
-            raise StartFailed(125, f"cannot use the working directory {path}: {error.strerror}") from error
+            raise StartFailed(125, f"cannot use the working directory {path!r}: {error.strerror}") from error
         finally:
             os.close(here)
 
@@ -101,19 +101,21 @@ class Root:
                 return candidate
             refused = candidate
         if refused:
-            raise StartFailed(_NOT_EXECUTABLE, f"cannot run {argument!r}: {refused} is not an executable file")
+            raise StartFailed(_NOT_EXECUTABLE, f"cannot run {argument!r}: {refused!r} is not an executable file")
         raise StartFailed(_NOT_FOUND, f"cannot run {argument!r}: no such program in the container")
 
     def _check_head(self, path: str) -> None:
         head = self._head(path)
         if not executable.is_executable(head):
-            raise StartFailed(_NOT_EXECUTABLE, f"cannot run {path}: it is neither a program nor a script with #!")
+            raise StartFailed(_NOT_EXECUTABLE, f"cannot run {path!r}: it is neither a program nor a script with #!")
         interpreter = executable.interpreter(head)
         try:
             if interpreter is not None:
                 self._stat(interpreter)
         except OSError as error:
-            raise StartFailed(_NOT_FOUND, f"cannot run {path}: it needs {interpreter}, which is missing") from error
+            # The image's own bytes may be no text: a message shows them and never carries them.
+            missing = f"cannot run {path!r}: it needs {interpreter!r}, which is missing"
+            raise StartFailed(_NOT_FOUND, missing) from error
 
     def _head(self, path: str) -> bytes:
         fd = openat.openat2(self._fd, os.fsencode(path), os.O_RDONLY | os.O_NONBLOCK, resolve=_INSIDE)
@@ -143,5 +145,5 @@ def working_directory(wanted: str) -> str:
     """A clean absolute path. Raises Waiting for one below /proc, where it could name a leaked descriptor (S07)."""
     clean = posixpath.normpath("/" + wanted.lstrip("/"))
     if clean == "/proc" or clean.startswith("/proc/"):
-        raise Waiting("CreateContainerConfigError", f"cannot use {wanted} as working directory: it lies in /proc")
+        raise Waiting("CreateContainerConfigError", f"cannot use {wanted!r} as working directory: it lies in /proc")
     return clean

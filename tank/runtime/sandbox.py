@@ -1,4 +1,8 @@
-"""A pod's sandbox: pinned namespaces, one `/dev/shm`, volumes in memory, the `/etc` files. No process (decision 5)."""
+"""A pod's sandbox: pinned namespaces, one `/dev/shm`, the `/etc` files, volumes in memory. No process (decision 5).
+
+Its pins are what every container of the pod joins. A volume in memory is none: it is made for the first container
+that mounts it, as the volumes on disk are.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from tank.host.cgroup import Groups
 from tank.host.netns import Namespaces, pinned
 from tank.host.threads import in_thread
 from tank.model import etcfiles
-from tank.model.pod import Pod, Tmpfs
+from tank.model.pod import Container, Pod, Tmpfs
 from tank.runtime import volumes
 
 SHM_SIZE = 64 * 2**20
@@ -48,18 +52,25 @@ class Sandboxes:
         try:
             files.make_directory(top)
             await self.namespaces.make(top / "ns", net=pod.network != "host", hostname=etcfiles.pod_hostname(pod))
-            self._make_memory(uid, pod)
+            self._make_shm(uid)
             self.refresh(uid, pod)
         except OSError as error:
             raise Failed(f"cannot make the sandbox {uid}: {error.strerror}") from error
 
-    def _make_memory(self, uid: str, pod: Pod) -> None:
+    def _make_shm(self, uid: str) -> None:
         shm = self.shm(uid)
         files.make_directory(shm)
         if not mounts.is_mounted(shm):
             mounts.tmpfs(shm, size=SHM_SIZE, mode=0o1777, noexec=True)
+
+    def make_memory(self, uid: str, pod: Pod, container: Container) -> None:
+        """The volumes in memory that the container mounts, each of the size that the spec says now. Raises Failed.
+
+        Made on first use and on the loop, as the pod's containers share them and are created side by side.
+        """
+        wanted = {mount.volume for mount in container.mounts}
         for volume in pod.volumes:
-            if isinstance(volume.source, Tmpfs):
+            if isinstance(volume.source, Tmpfs) and volume.name in wanted:
                 volumes.make_tmpfs(self.settings, uid, volume)
 
     def refresh(self, uid: str, pod: Pod) -> None:
@@ -79,23 +90,31 @@ class Sandboxes:
             return resolver.resolv_conf_text()
         return etcfiles.pod_resolv_conf(pod, resolver.read(servers=self.settings.dns))
 
-    async def repin(self, uid: str, pid: int) -> None:
-        """Pin again, from the living process `pid`, whichever namespace lost its pin."""
-        await self.namespaces.repin(self.settings.pod_run_dir(uid) / "ns", pid, ("net", "ipc", "uts"))
+    async def repin(self, uid: str, pod: Pod, pid: int) -> None:
+        """Every pin stands again: a namespace's from the living process `pid`, the others made anew. Raises Failed.
+
+        What still has a lost shm mounted keeps it, and shares it with none that is started from now on.
+        """
+        top = self.settings.pod_run_dir(uid)
+        try:
+            files.make_directory(top)
+            await self.namespaces.repin(top / "ns", pid, _kinds(pod))
+            self._make_shm(uid)
+            self.refresh(uid, pod)
+        except OSError as error:
+            raise Failed(f"cannot repair the sandbox {uid}: {error.strerror}") from error
+        pins = self.observe(uid, pod) or {}
+        if lost := [name for name in pins if not pins[name]]:
+            raise Failed(f"cannot repair the sandbox {uid}: still gone: {', '.join(lost)}")
 
     def observe(self, uid: str, pod: Pod) -> Mapping[str, bool] | None:
         """Each pin that the pod wants and whether it stands; None: there is no sandbox."""
         top = self.settings.pod_run_dir(uid)
         if not top.is_dir():
             return None
-        names = ("ipc", "uts") if pod.network == "host" else ("net", "ipc", "uts")
-        pins = {name: pinned(top / "ns" / name) for name in names}
+        pins = {name: pinned(top / "ns" / name) for name in _kinds(pod)}
         pins["shm"] = mounts.is_mounted(self.shm(uid))
         pins["etc"] = all((self.etc(uid) / name).is_file() for name in _ETC)
-        for volume in pod.volumes:
-            if isinstance(volume.source, Tmpfs):
-                path = volumes.tmpfs_path(self.settings, uid, volume)
-                pins[f"tmpfs/{volume.name}"] = mounts.is_mounted(path)
         return pins
 
     async def remove(self, uid: str) -> None:
@@ -105,6 +124,11 @@ class Sandboxes:
         await in_thread(_clear, top)
         await self.groups.remove(uid)
         self.groups.remove_root()
+
+
+def _kinds(pod: Pod) -> tuple[str, ...]:
+    """The namespaces that are the pod's own."""
+    return ("ipc", "uts") if pod.network == "host" else ("net", "ipc", "uts")
 
 
 def _clear(top: Path) -> None:

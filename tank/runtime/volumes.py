@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tank.config import Settings
-from tank.errors import Waiting
+from tank.errors import Failed, Waiting
 from tank.host import files, mounts
 from tank.model.launch import Launch
 from tank.model.pod import Empty, HostPath, ImageVolume, Managed, Mount, Tmpfs, Volume
@@ -54,9 +54,11 @@ def find(settings: Settings, uid: str, volume: Volume) -> Path:
             return _host(settings, volume.name, volume.source)
 
 
-def check(settings: Settings, volume: Volume) -> None:
-    """Whether a path of the host can be mounted. Changes nothing. Raises Waiting."""
+def check(settings: Settings, uid: str, volume: Volume) -> None:
+    """Whether a path of the host can be mounted, and a volume in memory resized. Changes nothing. Raises Waiting."""
     source = volume.source
+    if isinstance(source, Tmpfs):
+        _check_fill(settings, uid, volume.name, source)
     if isinstance(source, HostPath):
         creates = source.kind in ("directory_or_create", "file_or_create")
         if not (creates and not Path(source.path).exists()):
@@ -89,12 +91,34 @@ def tmpfs_path(settings: Settings, uid: str, volume: Volume) -> Path:
 
 
 def make_tmpfs(settings: Settings, uid: str, volume: Volume) -> None:
-    """Mount a volume in memory, unless it is mounted already. Raises OSError."""
+    """Mount a volume in memory; one that is mounted gets the size of the spec. Raises Waiting, Failed."""
+    if not isinstance(volume.source, Tmpfs):
+        return
     path = tmpfs_path(settings, uid, volume)
-    files.make_directory(path)
-    if isinstance(volume.source, Tmpfs) and not mounts.is_mounted(path):
-        mounts.tmpfs(path, size=volume.source.size, mode=_mode(volume, 0o1777), noexec=False)
-        _own(path, volume)
+    try:
+        files.make_directory(path)
+        if not mounts.is_mounted(path):
+            mounts.tmpfs(path, size=volume.source.size, mode=_mode(volume, 0o1777), noexec=False)
+            _own(path, volume)
+            return
+    except OSError as error:
+        raise Failed(f"cannot make volume {volume.name}: {error.strerror}") from error
+    _check_fill(settings, uid, volume.name, volume.source)
+    try:
+        mounts.resize_tmpfs(path, volume.source.size)
+    except OSError as error:
+        raise Failed(f"cannot give volume {volume.name} another size: {error.strerror}") from error
+
+
+def _check_fill(settings: Settings, uid: str, name: str, source: Tmpfs) -> None:
+    """A volume in memory cannot become smaller than what lies in it."""
+    path = settings.pod_run_dir(uid) / "tmpfs" / name
+    if source.size is None or not mounts.is_mounted(path):
+        return
+    found = os.statvfs(path)
+    held = (found.f_blocks - found.f_bfree) * found.f_frsize
+    if held > source.size:
+        raise Waiting(_REASON, f"cannot make volume {name} {source.size} bytes large: it holds {held}")
 
 
 def _made(path: Path, volume: Volume) -> Path:

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from tank.errors import TankError, Unavailable
+from tank.errors import Failed, TankError, Unavailable
 from tank.store import decide
 from tank.store.base import Contents
 from tank.store.decide import Delta
@@ -170,8 +170,11 @@ def _settle(future: asyncio.Future[Any], answer: Any, error: Exception | None) -
 
 
 def _translated(error: Exception) -> Exception:
-    if not isinstance(error, (sqlite3.Error, UnicodeError)):  # the latter: a message that quotes a damaged file
+    if isinstance(error, UnicodeEncodeError):
+        translated: TankError = Failed("cannot store what holds a text that is no UTF-8")
+    elif isinstance(error, (sqlite3.Error, UnicodeError)):  # the latter: a message that quotes a damaged file
+        translated = Unavailable(f"cannot use the store: {error}")
+    else:
         return error
-    unavailable = Unavailable(f"cannot use the store: {error}")
-    unavailable.__cause__ = error
-    return unavailable
+    translated.__cause__ = error
+    return translated

@@ -13,7 +13,7 @@ from tank.model.image import Image, Verdict
 from tank.model.pod import Container, Limits, Network, Pod
 from tank.model.record import Address
 from tank.node.drivers import Created, Launch
-from tank.testing.world import Process, Sandbox, World
+from tank.testing.world import Process, Sandbox, Violation, World
 
 if TYPE_CHECKING:
     from tank.runtime.logs import LogLine
@@ -45,7 +45,7 @@ class FakeRuntime:
         self._world.spark(f"refresh {uid}")
         self._world.did(f"refresh {uid}")
 
-    async def repin_sandbox(self, uid: str, pid: int) -> None:
+    async def repin_sandbox(self, uid: str, pod: Pod, pid: int) -> None:
         """Every pin stands again."""
         self._world.spark(f"repin {uid}")
         self._world.sandboxes[uid].pins = dict.fromkeys(PINS, True)
@@ -71,7 +71,9 @@ class FakeRuntime:
         self._world.did(f"forget {uid}")
 
     async def observe(self, uid: str) -> Mapping[str, RuntimeFact]:
-        """Each process of the pod."""
+        """Each process of the pod. Raises what the test wants refused."""
+        if "observe" in self._world.refusals:
+            raise self._world.refusals["observe"]
         return {name: _fact(process) for (owner, name), process in self._world.processes.items() if owner == uid}
 
     async def unsupported(self, pod: Pod) -> str:
@@ -83,7 +85,7 @@ class FakeRuntime:
             raise self._world.refusals["check"]
 
     async def create(self, launch: Launch) -> Created:
-        """A parked process. A second living copy is an AssertionError."""
+        """A parked process. A second living copy is a Violation."""
         deed = f"create {launch.uid} {launch.container.name} {launch.attempt}"
         self._world.spark(deed)
         if launch.uid not in self._world.sandboxes:
@@ -91,7 +93,7 @@ class FakeRuntime:
         key = (launch.uid, launch.container.name)
         held = self._world.processes.get(key)
         if held is not None and held.alive:
-            raise AssertionError(f"a second copy of {key} was created while the first lives")
+            raise Violation(f"a second copy of {key} was created while the first lives")
         self._world.pids += 1
         made = Process(attempt=launch.attempt, pid=self._world.pids, start_time=int(self._world.boot * 100))
         self._world.processes[key] = made
@@ -99,12 +101,12 @@ class FakeRuntime:
         return Created(pid=made.pid, start_time=made.start_time)
 
     async def start(self, uid: str, container: str, attempt: int) -> None:
-        """It runs; before its network is configured that is an AssertionError."""
+        """It runs; before its network is configured that is a Violation."""
         deed = f"start {uid} {container} {attempt}"
         self._world.spark(deed)
         sandbox = self._world.sandboxes.get(uid)
         if sandbox is None or (sandbox.wanted and sandbox.nics is None):
-            raise AssertionError("started before its network was configured")
+            raise Violation("started before its network was configured")
         self._world.processes[uid, container].started = True
         self._world.did(deed)
 

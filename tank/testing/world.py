@@ -16,6 +16,10 @@ class Crash(BaseException):
     """The daemon died here."""
 
 
+class Violation(BaseException):
+    """What must never happen happened."""
+
+
 @dataclass(slots=True)
 class Process:
     """A container's attempt, as the world sees it."""

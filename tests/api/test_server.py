@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import stat
+import time
 from typing import cast
 
 import aiohttp
@@ -14,6 +15,7 @@ import pytest
 
 import tank
 from tank.api.app import routes
+from tank.api.routes import DEEDS, ENDLESS
 from tank.api.server import Server, serve
 from tank.config import Settings
 from tank.errors import Failed
@@ -150,6 +152,61 @@ async def test_closing_ends_streams_with_1001(node: FakeNode, settings: Settings
 
     assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
     assert node.sessions[0].closed
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/events?follow=1", "/v1/pods?watch=1", "/v1/pods/web/logs?follow=1", "/v1/wait?pod=web&for=failed"]
+)
+async def test_closing_waits_for_nobody_who_follows(node: FakeNode, settings: Settings, path: str) -> None:
+    server = await serve(cast("Node", node), settings)
+    connector = aiohttp.UnixConnector(str(server.path))
+    async with aiohttp.ClientSession("http://tank", connector=connector) as http:
+        await http.post("/v1/apply", json=WEB)
+        following = [asyncio.create_task(_read(http, path)) for _ in range(3)]
+        await wait_until(lambda: len(server._app[ENDLESS]) == 3)
+        began = time.monotonic()
+        await server.close()
+        took = time.monotonic() - began
+        ends = await asyncio.gather(*following, return_exceptions=True)
+
+    assert took < 2.0
+    assert [type(each) for each in ends if not isinstance(each, aiohttp.ClientError)] == []
+
+
+async def _read(http: aiohttp.ClientSession, path: str) -> bytes:
+    async with http.get(path) as answer:
+        return await answer.read()
+
+
+async def test_closing_waits_for_nobody_who_does_not_read(node: FakeNode, settings: Settings) -> None:
+    server = await serve(cast("Node", node), settings)
+    connector = aiohttp.UnixConnector(str(server.path))
+    async with aiohttp.ClientSession("http://tank", connector=connector) as http:
+        await http.post("/v1/apply", json=WEB)
+        node.log = [Line(text=b"x" * 1000)] * 20_000
+        answer = await http.get("/v1/pods/web/logs?follow=1")
+        began = time.monotonic()
+        await server.close()
+        took = time.monotonic() - began
+        answer.close()
+
+    assert took < 2.0
+
+
+async def test_closing_lets_a_deed_and_its_answer_be_finished(node: FakeNode, settings: Settings) -> None:
+    server = await serve(cast("Node", node), settings)
+    node.slow = asyncio.Event()
+    connector = aiohttp.UnixConnector(str(server.path))
+    async with aiohttp.ClientSession("http://tank", connector=connector) as http:
+        applying = asyncio.create_task(http.post("/v1/apply", json=WEB))
+        await wait_until(lambda: server._app[DEEDS])
+        closing = asyncio.create_task(server.close())
+        await wait_until(lambda: server._runner.server is not None and not server._runner.sites)
+        node.slow.set()
+        answer = await applying
+        await closing
+
+    assert (answer.status, list(node.pods)) == (200, ["web"])
 
 
 async def test_a_follower_that_hangs_up_leaves_nothing_behind(http: aiohttp.ClientSession, node: FakeNode) -> None:

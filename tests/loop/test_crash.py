@@ -46,12 +46,36 @@ async def crash(daemon: Daemon) -> None:
     await daemon.settle()
 
 
+async def take_back(daemon: Daemon) -> None:
+    """Asked to stop for a change that is taken back while the programs still think about it."""
+    daemon.world.stubborn = True
+    await update(daemon)
+    await start(daemon)
+    await daemon.pass_time(60)
+
+
+async def lend(daemon: Daemon) -> None:
+    volumes = [{"name": "data", "source": "managed"}]
+    await daemon.node.apply([pod(volumes=volumes, containers=TWO, network={"nics": [NIC]}), pod("other")])
+    await daemon.settle()
+
+
+async def hand_over(daemon: Daemon) -> None:
+    """An address and a volume go from one pod to the other in one go."""
+    nic, volumes = NIC | {"ip": "10.0.0.6/24"}, [{"name": "data", "source": "managed"}]
+    taker = pod("other", volumes=volumes, network={"nics": [NIC]})
+    await daemon.node.apply([pod(containers=TWO, network={"nics": [nic]}), taker])
+    await daemon.settle()
+
+
 STORIES: dict[str, tuple[Story, ...]] = {
     "start": (start,),
     "update": (start, update),
     "new sandbox": (start, resandbox),
     "crash": (start, crash),
     "delete": (start, delete),
+    "take back": (start, take_back),
+    "hand over": (lend, hand_over),
 }
 
 
@@ -59,7 +83,7 @@ async def tell(daemon: Daemon, story: Story) -> None:
     """The story, until its end or the daemon's."""
     try:
         await story(daemon)
-    except (Crash, BaseExceptionGroup):
+    except* Crash:
         pass
     finally:
         for _, task in list(daemon.loop.flights._tasks.values()):

@@ -348,3 +348,16 @@ async def test_p9_a_defect_met_by_one_pod_hinders_no_other(daemon: Daemon) -> No
     del daemon.world.refusals["tune"]
     await daemon.pass_time(60)
     assert "tune" in {deed.split()[0] for deed in daemon.world.deeds}
+
+
+async def test_a_container_that_cannot_be_made_is_tried_at_ever_longer_intervals(daemon: Daemon) -> None:
+    daemon.world.refusals["create"] = Failed("cannot mount the root: invalid argument")
+    await daemon.node.apply([pod()])
+    await daemon.settle()
+    for _ in range(60):
+        await daemon.pass_time(1.0)
+    assert 4 < daemon.records.containers(await uid_of(daemon))["app"].last_number < 9
+    del daemon.world.refusals["create"]
+    await daemon.pass_time(300.0)
+    status = await daemon.node.status("web")
+    assert (status.phase, status.reason) == ("running", "")

@@ -14,12 +14,13 @@ from tank.model.parse import parse_pod
 from tank.model.pod import Pod
 from tank.model.record import ContainerRecord, Stop, Trouble
 from tank.plan import marks
+from tank.plan.claims import held_words, words
 from tank.plan.foresee import LIMIT, after, foresee
-from tank.plan.phase import Phase, phase
+from tank.plan.phase import Phase, Wish, phase
 from tank.plan.pod import plan_pod
 from tank.plan.restart import counted
 from tank.plan.steps import Action
-from tank.plan.wish import trouble_digest
+from tank.plan.wish import DRAIN, DROP, attempt_digest, cases, pod_trouble_digest, trouble_digest, tuning_trouble_digest
 
 NOW = Now(boot=5000.0, boot_id="boot-1", wall=1_800_000_000.0)
 NAMES = ("a", "b", "c")
@@ -75,7 +76,8 @@ def facts(draw: st.DrawFn, made_for: Desired, name: str) -> ContainerFact | None
         return ContainerFact(record=draw(ends(record)), runtime=draw(st.none() | st.just(replace(seen, alive=False))))
     if state == "stopping" and record.attempt is not None:
         left = draw(st.sampled_from([-1.0, 0.0, 5.0]))
-        stop = Stop(deadline=NOW.boot + left, boot_id=NOW.boot_id, grace=30.0, signalled=draw(st.booleans()))
+        aim = draw(st.sampled_from(["", DROP, DRAIN, "of another spec", trouble_digest(made_for, container)]))
+        stop = Stop(deadline=NOW.boot + left, boot_id=NOW.boot_id, grace=30.0, signalled=draw(st.booleans()), aim=aim)
         record = replace(record, attempt=replace(record.attempt, stop=stop))
     return ContainerFact(record=record, runtime=replace(seen, started=True))
 
@@ -102,26 +104,37 @@ def worlds(draw: st.DrawFn) -> tuple[Desired | None, PodFacts]:
     images = {name: ImageFact(state=draw(st.sampled_from([ImageState.READY, ImageState.ABSENT]))) for name in NAMES}
     containers = {name: fact for name, fact in each.items() if fact is not None}
     if draw(st.booleans()):
-        containers = {name: _troubled(fact, desired, draw(st.booleans())) for name, fact in containers.items()}
+        action, held = draw(st.sampled_from(MET)), draw(st.booleans())
+        containers = {name: _troubled(fact, desired, action, held) for name, fact in containers.items()}
+    met = Trouble(
+        reason="Failed", message="", failures=1, retry_at=NOW.boot + 10, boot_id=NOW.boot_id, delay=10.0,
+        digest=pod_trouble_digest(desired), action=draw(st.sampled_from(["configure network", "repin sandbox"])),
+    )  # fmt: skip
+    older = draw(st.sampled_from([None, (), ("address 10.0.0.9", "volume data"), ("volume data (shared)",)]))
+    held_too = None if older is None else tuple(sorted({*words(before.spec), *older}))
+    record = replace(record, trouble=draw(st.sampled_from([None, None, met])), held=held_too)
     seen = PodFacts(
         uid=desired.uid,
         record=draw(st.sampled_from([record, record, record, None])) if not containers else record,
         sandbox=sandbox,
         containers=containers,
         images=images,
+        blocked=draw(st.sampled_from(["", "", "", "volume data is still held by pod old"])),
     )
     return draw(st.sampled_from([desired, desired, None])), seen
 
 
-def _troubled(fact: ContainerFact, desired: Desired, held: bool) -> ContainerFact:
+def _troubled(fact: ContainerFact, desired: Desired, action: str, held: bool) -> ContainerFact:
     container = desired.spec.container(fact.record.name)
+    met = tuning_trouble_digest if action == Action.TUNE.value else trouble_digest
     trouble = Trouble(
         reason="ErrImagePull", message="", failures=1, retry_at=NOW.boot + (10 if held else -1), boot_id=NOW.boot_id,
-        delay=10.0, digest=trouble_digest(desired, container) if container else "",
+        delay=10.0, digest=met(desired, container) if container else "", action=action,
     )  # fmt: skip
     return replace(fact, record=replace(fact.record, trouble=trouble))
 
 
+MET = ["", "pull", "create", "start", "stop", "tune"]
 MANY = settings(max_examples=150, deadline=None)
 
 
@@ -144,7 +157,7 @@ def test_at_rest_what_is_wanted_runs_or_has_a_reason_not_to(world: tuple[Desired
         return
     running = {name for name, fact in rest.containers.items() if phase(fact) is Phase.RUNNING}
     ended = {name for name, fact in rest.containers.items() if phase(fact) is Phase.EXITED}
-    later = plan_pod(desired, rest, NOW).wake_at is not None
+    later = plan_pod(desired, rest, NOW).wake_at is not None or seen.blocked
     assert {each.name for each in desired.spec.containers} <= running | ended or later
 
 
@@ -184,3 +197,47 @@ def test_nothing_starts_before_its_network_is_configured(world: tuple[Desired | 
                 assert seen.record is not None
                 assert seen.record.network_ready or desired is None or not marks.has_nics(desired.spec)
             seen = after(step, desired, seen, NOW)
+
+
+@MANY
+@given(worlds())
+def test_what_may_still_be_in_use_is_on_record_as_held(world: tuple[Desired | None, PodFacts]) -> None:
+    desired, seen = world
+    for _ in range(LIMIT):
+        plan = plan_pod(desired, seen, NOW)
+        for step in plan.steps:
+            before, seen = seen, after(step, desired, seen, NOW)
+            if desired is None or before.record is None or seen.record is None:
+                continue
+            assert set(words(desired.spec)) <= set(held_words(seen.record)) or seen.record.spec != desired.spec
+            if set(held_words(seen.record)) < set(held_words(before.record)):
+                assert all(made_for(desired, fact) for fact in seen.containers.values() if phase(fact) in MAY_LIVE)
+
+
+MAY_LIVE = (Phase.CREATED, Phase.RUNNING, Phase.LOST)
+
+
+def made_for(desired: Desired, fact: ContainerFact) -> bool:
+    container = desired.spec.container(fact.record.name)
+    attempt = fact.record.attempt
+    return bool(container and attempt and attempt.digest == attempt_digest(desired.spec, container))
+
+
+@MANY
+@given(worlds())
+def test_a_blocked_pod_takes_nothing(world: tuple[Desired | None, PodFacts]) -> None:
+    desired, seen = world
+    if desired is not None and seen.blocked:
+        steps, _ = foresee(desired, seen, NOW)
+        assert not {step.action for step in steps} & {Action.CREATE, Action.NETWORK, Action.SANDBOX}
+
+
+@MANY
+@given(worlds())
+def test_nothing_that_is_wanted_as_it_is_gets_stopped(world: tuple[Desired | None, PodFacts]) -> None:
+    desired, seen = world
+    wishes = {case.name: case.wish for case in cases(desired, seen)}
+    for step in plan_pod(desired, seen, NOW).steps:
+        assert step.action is not Action.STOP or wishes[step.container] is not Wish.KEEP
+        alive = phase(seen.containers.get(step.container)) is Phase.RUNNING
+        assert step.action is not Action.KILL or not alive or wishes[step.container] is not Wish.KEEP

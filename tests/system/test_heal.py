@@ -86,6 +86,62 @@ def test_a_deleted_namespace_pin_is_pinned_again_without_a_restart(daemon: Daemo
     assert pid(daemon) == before
 
 
+def test_a_new_volume_in_memory_reaches_its_container_while_another_runs_on(daemon: Daemon, busybox: str) -> None:
+    base = {"image": busybox, "command": ["sleep", "999"]}
+    side = {"name": "side", **base, "mounts": [{"volume": "cache", "path": "/cache"}]}
+    apply(daemon, busybox, containers=[{"name": "app", **base}, {"name": "side", **base}])
+    before, old_side = pid(daemon), pid(daemon, "side")
+    volumes = [{"name": "cache", "source": {"tmpfs": {"size": "1MiB"}}}]
+    daemon.client.apply({"name": "web", "grace": 1, "containers": [{"name": "app", **base}, side], "volumes": volumes})
+    wait_for(lambda: (now := pid(daemon, "side")) and now != old_side, 20)
+    assert pid(daemon) == before
+    assert b" /cache " in daemon.client.exec("web", ["cat", "/proc/mounts"], container="side").stdout
+    assert "SandboxRepaired" not in {each.reason for each in daemon.client.events()}
+
+
+@pytest.mark.parametrize("network", ["host", "loopback"])
+def test_a_lost_shm_is_made_again_once_and_blocks_no_start(daemon: Daemon, busybox: str, network: str) -> None:
+    base = {"image": busybox, "command": ["sleep", "999"]}
+    more = {"network": "host"} if network == "host" else {}
+    apply(daemon, busybox, containers=[{"name": "app", **base}, {"name": "side", **base}], **more)
+    before, old_side = pid(daemon), pid(daemon, "side")
+    subprocess.run(["umount", f"{daemon.run}/pods/{uid(daemon)}/shm"], check=True)
+    os.kill(old_side, signal.SIGKILL)
+    wait_for(lambda: (now := pid(daemon, "side")) and now != old_side, 20)
+    assert daemon.client.exec("web", ["sh", "-c", "echo x > /dev/shm/x"], container="side").exit_code == 0
+    assert pid(daemon) == before
+    said = wait_for(lambda: [each for each in daemon.client.events() if each.reason == "SandboxRepaired"])
+    assert [(each.count, each.message) for each in said] == [(1, "gone from the sandbox: shm")]
+
+
+def test_another_size_of_a_volume_in_memory_is_taken_and_its_files_stay(daemon: Daemon, busybox: str) -> None:
+    mounts = [{"volume": "cache", "path": "/cache"}]
+    containers = [{"name": "app", "image": busybox, "command": ["sleep", "999"], "mounts": mounts}]
+
+    def sized(size: str) -> dict[str, Any]:
+        volume = {"name": "cache", "source": {"tmpfs": {"size": size} if size else {}}}
+        return {"name": "web", "grace": 1, "containers": containers, "volumes": [volume]}
+
+    def kilobytes() -> int:
+        said = daemon.client.exec("web", ["df", "-k", "/cache"]).stdout.decode()
+        return int(said.splitlines()[-1].split()[1])
+
+    before = apply(daemon, busybox, **sized("1MiB"))
+    daemon.client.exec("web", ["sh", "-c", "head -c 600000 /dev/zero > /cache/kept"])
+    for size, wanted in (("4MiB", 4096), ("1MiB", 1024)):
+        daemon.client.apply(sized(size))
+        after = wait_for(lambda: now if (now := pid(daemon)) and now != before else None, 20)  # noqa: B023
+        assert kilobytes() == wanted
+        before = after
+    daemon.client.apply(sized("64KiB"))
+    wait_for(lambda: "it holds" in daemon.client.status("web").message, 20)
+    assert pid(daemon) == before
+    daemon.client.apply(sized(""))
+    wait_for(lambda: (now := pid(daemon)) and now != before, 20)
+    assert kilobytes() > 4096
+    assert daemon.client.exec("web", ["wc", "-c", "/cache/kept"]).stdout.startswith(b"600000")
+
+
 def test_a_container_whose_monitor_was_killed_is_replaced(daemon: Daemon, busybox: str) -> None:
     before = apply(daemon, busybox)
     monitor = int(next(Path(f"{daemon.run}/pods/{uid(daemon)}").rglob("conmon.pid")).read_text())
@@ -147,6 +203,22 @@ def test_an_update_whose_image_cannot_be_had_leaves_the_old_one_running(daemon: 
     daemon.client.rollback("web")
     wait_for(lambda: not daemon.client.status("web").reason)
     assert pid(daemon) == before
+
+
+def test_a_script_whose_interpreter_is_no_text_ends_its_container_and_nothing_else(
+    daemon: Daemon, short_tmp: Path
+) -> None:
+    root = short_tmp / "root"
+    for name in ("bin", "dev", "etc", "proc", "sys"):
+        (root / name).mkdir(parents=True)
+    (root / "bin/odd").write_bytes(b"#!/\xff\xfe\n")
+    (root / "bin/odd").chmod(0o755)
+    container = {"name": "app", "image": {"rootfs": str(root)}, "command": ["odd"]}
+    daemon.client.apply({"name": "web", "restart": "never", "containers": [container]})
+    status = wait_for(lambda: each if (each := daemon.client.status("web")).phase == "failed" else None)
+    end = status.containers[0].last[0]
+    assert (end.exit_code, end.reason) == (127, "StartError")
+    wait_for(lambda: any("which is missing" in each.message for each in daemon.client.events()))
 
 
 def test_a_stop_is_a_signal_and_a_grace(daemon: Daemon, busybox: str) -> None:

@@ -106,7 +106,7 @@ async def test_a_sandbox_is_whole_after_repeated_making_and_repinning(rig: Rig) 
     pins = await rig.runtime.observe_sandbox(rig.uid, rig.pod)
     assert pins is not None
     assert not pins["net"]
-    await rig.runtime.repin_sandbox(rig.uid, created.pid)
+    await rig.runtime.repin_sandbox(rig.uid, rig.pod, created.pid)
     pins = await rig.runtime.observe_sandbox(rig.uid, rig.pod)
     assert pins is not None
     assert all(pins.values())

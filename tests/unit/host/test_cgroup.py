@@ -37,6 +37,12 @@ def test_names_are_those_of_every_hierarchy(legacy: Groups) -> None:
     assert legacy.names() == {"u1", "u2"}
 
 
+def test_the_sleeper_that_holds_the_delegated_group_is_no_pod(unified: Groups, tmp_path: Path) -> None:
+    group(tmp_path, "holder")
+    group(tmp_path, "u1/holder")
+    assert (unified.names(), unified.names("u1")) == (frozenset({"u1"}), frozenset({"holder"}))
+
+
 def test_a_group_is_populated_when_version_2_says_so(unified: Groups, tmp_path: Path) -> None:
     group(tmp_path, "u/app", cgroup__events="populated 1\nfrozen 0\n", cgroup__procs="1\n2\n")
     assert unified.populated("u/app")

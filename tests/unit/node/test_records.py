@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,20 +122,20 @@ def records(directory: Path) -> Records:
 def test_a_new_daemon_reads_what_the_last_one_wrote(tmp_path: Path, both: tuple[PodRecord, ContainerRecord]) -> None:
     pod, container = both
     writer = records(tmp_path)
-    writer.save_pod(pod)
-    writer.save_container(UID, container)
+    asyncio.run(writer.save_pod(pod))
+    asyncio.run(writer.save_container(UID, container))
 
     reader = records(tmp_path)
 
     assert (reader.pod(UID), reader.containers(UID)[container.name], reader.damaged) == (pod, container, [])
-    reader.drop_container(UID, container.name)
-    reader.forget(UID)
+    asyncio.run(reader.drop_container(UID, container.name))
+    asyncio.run(reader.forget(UID))
 
 
 def test_records_are_for_root_alone(tmp_path: Path) -> None:
     writer = records(tmp_path)
-    writer.save_pod(a_pod())
-    writer.save_container(UID, ContainerRecord(name="main"))
+    asyncio.run(writer.save_pod(a_pod()))
+    asyncio.run(writer.save_container(UID, ContainerRecord(name="main")))
 
     top = tmp_path / "pods" / UID
     modes = [path.stat().st_mode & 0o777 for path in (top, top / "pod.json", top / "containers/main.json")]
@@ -144,7 +145,7 @@ def test_records_are_for_root_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [b"", b"{", b"null", b"\xff\xfe", b'{"name": "web"}'])
 def test_a_damaged_record_is_kept_aside_and_told(tmp_path: Path, text: bytes) -> None:
-    records(tmp_path).save_pod(a_pod())
+    asyncio.run(records(tmp_path).save_pod(a_pod()))
     path = tmp_path / "pods" / UID / "pod.json"
     path.write_bytes(text)
 
@@ -155,7 +156,7 @@ def test_a_damaged_record_is_kept_aside_and_told(tmp_path: Path, text: bytes) ->
 
 
 def test_a_field_of_a_newer_version_does_not_make_a_record_unreadable(tmp_path: Path) -> None:
-    records(tmp_path).save_container(UID, ContainerRecord(name="main", restart_count=3))
+    asyncio.run(records(tmp_path).save_container(UID, ContainerRecord(name="main", restart_count=3)))
     path = tmp_path / "pods" / UID / "containers/main.json"
     path.write_bytes(path.read_bytes().replace(b"{", b'{"mood":"good",', 1))
 
@@ -163,13 +164,13 @@ def test_a_field_of_a_newer_version_does_not_make_a_record_unreadable(tmp_path: 
 
 
 def test_what_a_crash_in_the_middle_of_a_write_left_is_no_record_and_no_obstacle(tmp_path: Path) -> None:
-    records(tmp_path).save_pod(a_pod())
+    asyncio.run(records(tmp_path).save_pod(a_pod()))
     top = tmp_path / "pods" / UID
     (top / ".pod.json.tmp").write_bytes(b'{"uid": "01')
 
     reader = records(tmp_path)
     found = reader.pod(UID), reader.damaged
-    reader.forget(UID)
+    asyncio.run(reader.forget(UID))
 
     assert found == (a_pod(), [])
     assert not top.exists()
@@ -177,22 +178,22 @@ def test_what_a_crash_in_the_middle_of_a_write_left_is_no_record_and_no_obstacle
 
 def test_the_pods_record_is_the_last_to_go(tmp_path: Path) -> None:
     writer = records(tmp_path)
-    writer.save_pod(a_pod())
-    writer.save_container(UID, ContainerRecord(name="main"))
+    asyncio.run(writer.save_pod(a_pod()))
+    asyncio.run(writer.save_container(UID, ContainerRecord(name="main")))
     (tmp_path / "pods" / UID / "containers/main.json").unlink()
     (tmp_path / "pods" / UID / "containers/main.json").mkdir()  # something that unlink refuses
 
     with pytest.raises(OSError, match="directory"):
-        writer.forget(UID)
+        asyncio.run(writer.forget(UID))
 
     assert (tmp_path / "pods" / UID / "pod.json").exists()
 
 
 def test_forgetting_may_be_repeated(tmp_path: Path) -> None:
     writer = records(tmp_path)
-    writer.save_pod(a_pod())
+    asyncio.run(writer.save_pod(a_pod()))
 
-    writer.forget(UID)
-    writer.forget(UID)
+    asyncio.run(writer.forget(UID))
+    asyncio.run(writer.forget(UID))
 
     assert (records(tmp_path).pods(), writer.pods()) == ({}, {})

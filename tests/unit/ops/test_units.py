@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,7 +14,7 @@ from tank.ops import units
 
 
 def parsed(text: str) -> configparser.ConfigParser:
-    parser = configparser.ConfigParser()
+    parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(text)
     return parser
@@ -29,13 +30,22 @@ def test_stopping_the_daemon_kills_nobody_but_the_daemon() -> None:
 def test_the_pods_have_a_delegated_group_of_their_own_that_outlives_the_daemon() -> None:
     pods = parsed(units.systemd("/opt/tank/bin/tank serve")[units.PODS])
 
-    assert dict(pods["Service"]) | {"TasksMax": ""} == {
+    assert dict(pods["Service"]) | {"TasksMax": "", "ExecStart": ""} == {
         "Type": "oneshot",
         "RemainAfterExit": "yes",
-        "ExecStart": "/bin/true",
+        "ExecStart": "",
         "Delegate": "yes",
         "TasksMax": "",
     }
+
+
+def test_a_sleeper_below_the_delegated_group_keeps_systemd_from_dropping_it() -> None:
+    command = parsed(units.systemd("/opt/tank/bin/tank serve")[units.PODS])["Service"]["ExecStart"]
+
+    shell, option, script = shlex.split(command.replace("$$", "$").replace("%%", "%"))
+    assert (shell, option) == ("/bin/sh", "-c")
+    assert subprocess.run([shell, "-n", option, script], check=False).returncode == 0
+    assert "/holder; sleep infinity &" in script
 
 
 def test_the_daemon_starts_after_and_so_stops_before_the_pods_unit() -> None:

@@ -10,7 +10,7 @@ from tank.model.facts import ImageFact, ImageState, SandboxFact
 from tank.model.record import Stop, Trouble
 from tank.plan.pod import plan_drain, plan_pod
 from tank.plan.steps import Action, Impact, Plan
-from tank.plan.wish import trouble_digest
+from tank.plan.wish import pod_trouble_digest, trouble_digest
 from tests.unit.plan.situations import (
     DIGEST,
     NOW,
@@ -112,7 +112,8 @@ def test_c17_and_not_on_a_live_change() -> None:
 def test_c17_a_restart_runs_it_again_and_needs_no_registry() -> None:
     before = wanted(a_pod(restart="never"))
     after = replace(before, restarts={"app": 1})
-    assert doing(plan_pod(after, situation(before, ended(before, code=0)), NOW)) == ["create app", "start app"]
+    plan = plan_pod(after, situation(before, ended(before, code=0)), NOW)
+    assert doing(plan) == ["mark", "create app", "start app"]
 
 
 def test_a_limits_change_restarts_nothing() -> None:
@@ -232,6 +233,20 @@ def test_a_lost_pin_is_pinned_again_from_a_living_process() -> None:
     plan = plan_pod(desired, seen, NOW)
     assert doing(plan) == ["repin sandbox"]
     assert plan.steps[0].pid == 42
+
+
+def test_a_sandbox_that_could_not_be_repaired_is_left_alone_for_a_while() -> None:
+    desired = wanted()
+    gone = SandboxFact(pins={"net": False, "shm": False, "ipc": True})
+    seen = situation(desired, running(desired), sandbox=gone)
+    assert plan_pod(desired, seen, NOW).steps[0].why == "gone from the sandbox: net, shm"
+    assert seen.record is not None
+    trouble = Trouble(
+        reason="Failed", message="", failures=1, retry_at=NOW.boot + 5, boot_id=NOW.boot_id, delay=5.0,
+        digest=pod_trouble_digest(desired),
+    )  # fmt: skip
+    held = plan_pod(desired, replace(seen, record=replace(seen.record, trouble=trouble)), NOW)
+    assert (doing(held), held.wake_at) == ([], NOW.boot + 5)
 
 
 def test_network_drift_is_repaired_without_a_restart() -> None:

@@ -109,3 +109,25 @@ def test_a_program_without_its_loader_is_not_found(top: Path) -> None:
 )
 def test_a_head_that_names_nobody_names_nobody(head: bytes) -> None:
     assert executable.interpreter(head) is None
+
+
+@pytest.mark.parametrize("line", [b"#!/\xff\xfe", b"#!/opt/\xed\xa0\x80 -x", b"#!/\x1b[2J\x07"])
+def test_a_message_never_carries_the_bytes_of_an_image(top: Path, line: bytes) -> None:
+    (top / "bin/odd").write_bytes(line + b"\n")
+    (top / "bin/odd").chmod(0o755)
+    with Root(top) as root, pytest.raises(StartFailed, match="missing") as caught:
+        root.program("odd", {"PATH": "/bin"}, "/")
+    assert caught.value.code == 127
+    assert str(caught.value).isprintable()
+    str(caught.value).encode()
+
+
+def test_nor_do_those_of_a_search_path_from_an_image(top: Path) -> None:
+    (top / "bin/text").write_text("echo hi")
+    (top / "bin/text").chmod(0o755)
+    os.mkdir(os.fsencode(top) + b"/\xff")
+    os.rename(top / "bin/text", os.fsencode(top) + b"/\xff/text")
+    with Root(top) as root, pytest.raises(StartFailed) as caught:
+        root.program("text", {"PATH": "/\udcff"}, "/")
+    assert caught.value.code == 126
+    str(caught.value).encode()
