@@ -121,6 +121,7 @@ def worlds(draw: st.DrawFn) -> tuple[Desired | None, PodFacts]:
         images=images,
         blocked=draw(st.sampled_from(["", "", "", "volume data is still held by pod old"])),
     )
+    seen = replace(seen, entangled=bool(seen.blocked) and draw(st.booleans()))
     return draw(st.sampled_from([desired, desired, None])), seen
 
 
@@ -238,6 +239,6 @@ def test_nothing_that_is_wanted_as_it_is_gets_stopped(world: tuple[Desired | Non
     desired, seen = world
     wishes = {case.name: case.wish for case in cases(desired, seen)}
     for step in plan_pod(desired, seen, NOW).steps:
-        assert step.action is not Action.STOP or wishes[step.container] is not Wish.KEEP
+        assert step.action is not Action.STOP or wishes[step.container] is not Wish.KEEP or seen.entangled
         alive = phase(seen.containers.get(step.container)) is Phase.RUNNING
-        assert step.action is not Action.KILL or not alive or wishes[step.container] is not Wish.KEEP
+        assert step.action is not Action.KILL or not alive or wishes[step.container] is not Wish.KEEP or seen.entangled
