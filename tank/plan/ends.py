@@ -9,7 +9,7 @@ from tank.model.digest import tuning_digest
 from tank.plan.draft import STOPPING, Draft, stale, unconfigured
 from tank.plan.phase import Move, Phase, Wish
 from tank.plan.steps import Action, Impact
-from tank.plan.wish import Case, aim_of, fits, image_ready
+from tank.plan.wish import WITHDRAWN, Case, aim_of, fits, image_ready
 
 
 def plan_ends(draft: Draft, desired: Desired, each_case: tuple[Case, ...]) -> None:
@@ -48,12 +48,13 @@ def _plan_tuning(draft: Draft, desired: Desired, case: Case) -> None:
 
 
 def _plan_taking_back(draft: Draft, case: Case) -> None:
-    """A stop that is not wanted any more: until its deadline an end is its doing, later it is the program's own."""
+    """A stop that is not wanted any more is marked so, and forgotten once its time is over."""
     if case.stop is None:
         return
-    if case.stop.boot_id == draft.now.boot_id and draft.now.boot < case.stop.deadline:
+    doing = case.stop.boot_id == draft.now.boot_id and draft.now.boot < case.stop.deadline
+    if doing:
         draft.wakes.append(case.stop.deadline)
-    else:
+    if not doing or case.stop.aim != WITHDRAWN:
         draft.add(Action.MARK, "its stop was taken back", container=case.name)
 
 

@@ -65,6 +65,17 @@ async def test_within_the_first_grace_too_the_later_stop_signals_and_waits(daemo
     assert process.alive
 
 
+async def test_c3_5_a_deletion_in_the_middle_of_an_update_does_not_lengthen_its_stop(daemon: Daemon) -> None:
+    daemon.world.stubborn = True
+    await applied(daemon, pod(grace="5s"))
+    process = daemon.world.processes[await uid_of(daemon), "app"]
+    await applied(daemon, changed())
+    await daemon.pass_time(4)
+    await daemon.node.delete("web")
+    await daemon.pass_time(1.1)
+    assert (process.alive, len(process.signals)) == (False, 1)
+
+
 async def test_an_update_that_cannot_be_pulled_is_not_helped_by_an_old_stop(daemon: Daemon) -> None:
     daemon.world.stubborn = True
     await applied(daemon, pod(grace="5s"))

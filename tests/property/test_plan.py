@@ -20,7 +20,16 @@ from tank.plan.phase import Phase, Wish, phase
 from tank.plan.pod import plan_pod
 from tank.plan.restart import counted
 from tank.plan.steps import Action
-from tank.plan.wish import DRAIN, DROP, attempt_digest, cases, pod_trouble_digest, trouble_digest, tuning_trouble_digest
+from tank.plan.wish import (
+    DRAIN,
+    DROP,
+    WITHDRAWN,
+    attempt_digest,
+    cases,
+    pod_trouble_digest,
+    trouble_digest,
+    tuning_trouble_digest,
+)
 
 NOW = Now(boot=5000.0, boot_id="boot-1", wall=1_800_000_000.0)
 NAMES = ("a", "b", "c")
@@ -76,7 +85,9 @@ def facts(draw: st.DrawFn, made_for: Desired, name: str) -> ContainerFact | None
         return ContainerFact(record=draw(ends(record)), runtime=draw(st.none() | st.just(replace(seen, alive=False))))
     if state == "stopping" and record.attempt is not None:
         left = draw(st.sampled_from([-1.0, 0.0, 5.0]))
-        aim = draw(st.sampled_from(["", DROP, DRAIN, "of another spec", trouble_digest(made_for, container)]))
+        aim = draw(
+            st.sampled_from(["", DROP, DRAIN, WITHDRAWN, "of another spec", trouble_digest(made_for, container)])
+        )
         stop = Stop(deadline=NOW.boot + left, boot_id=NOW.boot_id, grace=30.0, signalled=draw(st.booleans()), aim=aim)
         record = replace(record, attempt=replace(record.attempt, stop=stop))
     return ContainerFact(record=record, runtime=replace(seen, started=True))
