@@ -105,3 +105,4 @@ class PodFacts:
     images: Mapping[str, ImageFact] = field(default_factory=dict)
     marked: bool = False
     blocked: str = ""  # which other pod has to end first: an address or a volume is never held twice
+    entangled: bool = False  # and that one waits, in turn, for this one

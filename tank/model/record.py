@@ -51,8 +51,8 @@ class Exit:
 class Stop:
     """A stop under way: the signal was asked for, and at `deadline` the kill follows (C3).
 
-    `aim` says what for: the successor that was wanted, "drop" or "drain". A stop with another aim than the present
-    one was taken back, and counts as none. Empty: of an earlier version, and fits any.
+    `aim` says what for: the successor that was wanted, "drop" or "drain"; "withdrawn" once it was taken back. A
+    stop for another successor counts as none. Empty: of an earlier version, and fits any.
     """
 
     deadline: float  # boot time

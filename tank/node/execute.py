@@ -110,7 +110,7 @@ class Executor:
         records, now = self._machine.records, self._machine.now()
         record = records.pod(work.uid)
         if step.container:
-            await records.save_container(work.uid, marks.unstopped_mark(self._container(work, step)))
+            await records.save_container(work.uid, marks.unstopped_mark(self._container(work, step), now))
         elif work.desired is not None:
             await records.save_pod(marks.pod_mark(record, work.desired, self._machine.installation, now, step.held))
         elif record is not None:

@@ -26,7 +26,7 @@ from tank.node.observe import Look, Machine, observe
 from tank.node.pulse import Pulse
 from tank.node.report import Report
 from tank.node.work import Work
-from tank.plan.claims import held_clashes
+from tank.plan.claims import entangled, held_clashes
 from tank.plan.pod import plan_drain, plan_pod
 from tank.plan.steps import Action, Plan, Step
 from tank.store.base import Store
@@ -215,6 +215,8 @@ class Reconciler:
         await self.flights.settle(work.uid)
         flying = self.flights.of(work.uid)
         seen = await observe(self.machine, work.uid, desired, now, blocked=blocked, flying=flying, look=Look.KEEP)
+        if blocked:
+            seen = replace(seen, entangled=entangled(work.uid, self.machine.records.pods()))
         await self._act(plan_drain(seen, now) if self.draining else plan_pod(desired, seen, now), work)
         if (record := self.machine.records.pod(work.uid)) and seen.record and record.held != seen.record.held:
             self._unblock()

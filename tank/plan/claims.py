@@ -44,6 +44,21 @@ def _clashes(pod: Pod, others: Iterable[tuple[str, Mapping[str, bool]]]) -> tupl
     )
 
 
+def entangled(uid: str, records: Mapping[str, PodRecord]) -> bool:
+    """Whether the pod waits for one that waits, in turn, for it: two that swap addresses. One has to give up first."""
+    reached: set[str] = set()
+    ahead = [uid]
+    while ahead:
+        each = records.get(ahead.pop())
+        if each is None or each.deleting:
+            continue
+        for other in records.values():
+            if other.uid != each.uid and other.uid not in reached and held_clashes(each.spec, (other,)):
+                reached.add(other.uid)
+                ahead.append(other.uid)
+    return uid in reached
+
+
 def words(pod: Pod) -> tuple[str, ...]:
     """The claims of a spec as a record holds them."""
     return tuple(sorted(what + SHARED * shared for what, shared in claims(pod).items()))

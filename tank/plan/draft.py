@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tank.model.desired import Desired
 from tank.model.digest import sandbox_digest
 from tank.model.facts import Now, PodFacts
+from tank.plan.marks import has_nics
 from tank.plan.steps import Action, Plan, Step
 from tank.plan.wish import Case, due, pod_trouble_digest, trouble_digest, tuning_trouble_digest
 
@@ -57,3 +58,9 @@ def stale(draft: Draft, desired: Desired) -> bool:
     """Whether the sandbox was made for a spec that needs another one."""
     record = draft.seen.record
     return bool(record and record.sandbox_digest and record.sandbox_digest != sandbox_digest(desired.spec))
+
+
+def unconfigured(draft: Draft, desired: Desired) -> bool:
+    """Whether the sandbox that stands waits for addresses of the spec."""
+    record, sandbox = draft.seen.record, draft.seen.sandbox
+    return bool(sandbox and sandbox.drift) or bool(record and not record.network_ready and has_nics(desired.spec))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tank.model.desired import Desired
 from tank.model.digest import tuning_digest
-from tank.plan.draft import STOPPING, Draft, stale
+from tank.plan.draft import STOPPING, Draft, stale, unconfigured
 from tank.plan.phase import Move, Phase, Wish
 from tank.plan.steps import Action, Impact
-from tank.plan.wish import Case, aim_of, fits, image_ready
+from tank.plan.wish import WITHDRAWN, Case, aim_of, fits, image_ready
 
 
 def plan_ends(draft: Draft, desired: Desired, each_case: tuple[Case, ...]) -> None:
@@ -23,6 +25,10 @@ def plan_ends(draft: Draft, desired: Desired, each_case: tuple[Case, ...]) -> No
                 draft.add(Action.KILL, why, container=case.name)
             case Move.DELETE:
                 draft.add(Action.DROP, case.why, container=case.name)
+            case Move.REST if draft.seen.entangled and unconfigured(draft, desired):
+                given = replace(case, why="another pod waits for its addresses as it waits for theirs")
+                aim = aim_of(desired, case.wanted)
+                plan_stop(draft, given, desired.spec.grace, Impact.CONTAINER_RESTART, aim=aim)
             case Move.REST:
                 _plan_tuning(draft, desired, case)
                 _plan_taking_back(draft, case)
@@ -42,12 +48,13 @@ def _plan_tuning(draft: Draft, desired: Desired, case: Case) -> None:
 
 
 def _plan_taking_back(draft: Draft, case: Case) -> None:
-    """A stop that is not wanted any more: until its deadline an end is its doing, later it is the program's own."""
+    """A stop that is not wanted any more is marked so, and forgotten once its time is over."""
     if case.stop is None:
         return
-    if case.stop.boot_id == draft.now.boot_id and draft.now.boot < case.stop.deadline:
+    doing = case.stop.boot_id == draft.now.boot_id and draft.now.boot < case.stop.deadline
+    if doing:
         draft.wakes.append(case.stop.deadline)
-    else:
+    if not doing or case.stop.aim != WITHDRAWN:
         draft.add(Action.MARK, "its stop was taken back", container=case.name)
 
 
@@ -58,7 +65,9 @@ def _replaceable(draft: Draft, desired: Desired, each_case: tuple[Case, ...], ca
     """
     together = each_case if stale(draft, desired) else (case,)
     ready = all(image_ready(draft.seen, desired.spec, each.wanted) for each in together if each.wanted)
-    return (ready or fits(case.stop, aim_of(desired, case.wanted), draft.now)) and not draft.seen.blocked
+    return (ready or fits(case.stop, aim_of(desired, case.wanted), draft.now)) and (
+        not draft.seen.blocked or draft.seen.entangled
+    )
 
 
 def plan_stop(draft: Draft, case: Case, grace: float, impact: Impact, *, aim: str, held: float | None = None) -> None:

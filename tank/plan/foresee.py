@@ -82,7 +82,7 @@ def _container_fact(step: Step, desired: Desired | None, fact: ContainerFact | N
     record = fact.record if fact else None
     match step.action:
         case Action.MARK if fact is not None:
-            return replace(fact, record=marks.unstopped_mark(fact.record))
+            return replace(fact, record=marks.unstopped_mark(fact.record, now))
         case Action.CREATE if desired is not None and wanted is not None:
             made = marks.attempt_mark(record, desired, wanted, "", now)
             parked = RuntimeFact(attempt=made.last_number, pid=1, start_time=1, alive=True, monitored=True)

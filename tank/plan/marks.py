@@ -17,7 +17,7 @@ from tank.model.record import Attempt, ContainerRecord, Exit, PodRecord, Stop, T
 from tank.plan.claims import held_words, words
 from tank.plan.restart import REBOOTED, UNKNOWN, counted, delay
 from tank.plan.steps import Action
-from tank.plan.wish import attempt_digest, fits
+from tank.plan.wish import WITHDRAWN, attempt_digest, fits
 
 TICKS = 100  # clock ticks in a second, as /proc shows them to every process (USER_HZ)
 
@@ -155,9 +155,14 @@ def tuned_mark(record: ContainerRecord, container: Container) -> ContainerRecord
     return replace(record, attempt=attempt, trouble=None if over else record.trouble)
 
 
-def unstopped_mark(record: ContainerRecord) -> ContainerRecord:
-    """The stop was taken back and its time is over: from now on an end is none of its doing."""
-    return replace(record, attempt=replace(record.attempt, stop=None)) if record.attempt else record
+def unstopped_mark(record: ContainerRecord, now: Now) -> ContainerRecord:
+    """The stop was taken back. Until its deadline an end is still its doing; later it is the program's own."""
+    stop = record.attempt.stop if record.attempt else None
+    if record.attempt is None or stop is None:
+        return record
+    doing = stop.boot_id == now.boot_id and now.boot < stop.deadline
+    left = replace(stop, aim=WITHDRAWN) if doing else None
+    return replace(record, attempt=replace(record.attempt, stop=left))
 
 
 def unstarted_mark(record: ContainerRecord) -> ContainerRecord:

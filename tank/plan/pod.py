@@ -17,7 +17,7 @@ from dataclasses import replace
 from tank.model.desired import Desired
 from tank.model.facts import ImageState, Now, PodFacts
 from tank.plan.adoption import holds_old_addresses, plan_adoption, plan_catching_up
-from tank.plan.draft import MAKING, Draft, stale
+from tank.plan.draft import MAKING, Draft, stale, unconfigured
 from tank.plan.ends import plan_ends, plan_stop
 from tank.plan.marks import has_nics
 from tank.plan.phase import Move, Phase
@@ -42,7 +42,7 @@ def plan_pod(desired: Desired | None, seen: PodFacts, now: Now, *, grace: float 
     _plan_images(draft, desired, each_case)
     starting = [case for case in each_case if _wants_attempt(draft, desired, case)]
     living = [case for case in each_case if case.phase in (*LIVING, Phase.LOST)]
-    waiting = seen.blocked if starting or (living and _unconfigured(draft, desired)) else ""
+    waiting = seen.blocked if starting or (living and unconfigured(draft, desired)) else ""
     if not living and (waiting or not starting):
         if holds_old_addresses(draft, desired):
             draft.add(Action.REMOVE, "it holds addresses that the spec has no more", stage=1)
@@ -161,12 +161,6 @@ def _plan_repin(draft: Draft, desired: Desired, living: list[Case]) -> None:
     if pid and not draft.pod_held(desired):
         gone = [name for name, stands in sandbox.pins.items() if not stands] if sandbox else ["everything"]
         draft.add(Action.REPIN, f"gone from the sandbox: {', '.join(gone)}", pid=pid, impact=Impact.LIVE)
-
-
-def _unconfigured(draft: Draft, desired: Desired) -> bool:
-    """Whether the sandbox that stands waits for addresses of the spec."""
-    record, sandbox = draft.seen.record, draft.seen.sandbox
-    return bool(sandbox and sandbox.drift) or bool(record and not record.network_ready and has_nics(desired.spec))
 
 
 def _plan_network(draft: Draft, desired: Desired, *, fresh: bool) -> bool:

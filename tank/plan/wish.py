@@ -93,6 +93,7 @@ def pod_trouble_digest(desired: Desired) -> str:
 
 
 DROP, DRAIN = "drop", "drain"  # aims of a stop that no successor follows
+WITHDRAWN = "withdrawn"  # of one that was taken back
 
 
 def aim_of(desired: Desired | None, wanted: Container | None) -> str:
@@ -101,8 +102,10 @@ def aim_of(desired: Desired | None, wanted: Container | None) -> str:
 
 
 def fits(stop: Stop | None, aim: str, now: Now) -> TypeGuard[Stop]:
-    """Whether a stop for this aim is under way."""
-    return stop is not None and stop.boot_id == now.boot_id and stop.aim in ("", aim)
+    """Whether a stop for this aim is under way. One for good takes over any that was not taken back (C3.5)."""
+    if stop is None or stop.boot_id != now.boot_id:
+        return False
+    return stop.aim in ("", aim) or (aim in (DROP, DRAIN) and stop.aim != WITHDRAWN)
 
 
 def cases(desired: Desired | None, seen: PodFacts) -> tuple[Case, ...]:

@@ -65,6 +65,17 @@ async def test_within_the_first_grace_too_the_later_stop_signals_and_waits(daemo
     assert process.alive
 
 
+async def test_c3_5_a_deletion_in_the_middle_of_an_update_does_not_lengthen_its_stop(daemon: Daemon) -> None:
+    daemon.world.stubborn = True
+    await applied(daemon, pod(grace="5s"))
+    process = daemon.world.processes[await uid_of(daemon), "app"]
+    await applied(daemon, changed())
+    await daemon.pass_time(4)
+    await daemon.node.delete("web")
+    await daemon.pass_time(1.1)
+    assert (process.alive, len(process.signals)) == (False, 1)
+
+
 async def test_an_update_that_cannot_be_pulled_is_not_helped_by_an_old_stop(daemon: Daemon) -> None:
     daemon.world.stubborn = True
     await applied(daemon, pod(grace="5s"))
@@ -164,6 +175,29 @@ async def test_an_address_in_a_sandbox_where_nothing_lives_is_let_go_of(daemon: 
     assert await uid_of(daemon, "a") not in daemon.world.sandboxes
     assert (await daemon.node.status("b")).ready
     assert (await daemon.node.status("a")).phase == "succeeded"
+
+
+async def test_two_pods_that_swap_their_addresses_do_not_wait_for_ever(daemon: Daemon) -> None:
+    await applied(daemon, at("a", "10.0.0.5"), at("b", "10.0.0.6"))
+    await applied(daemon, at("a", "10.0.0.6"), at("b", "10.0.0.5"))
+    assert [each.ready for each in await daemon.node.list()] == [True, True]
+    a, b = await uid_of(daemon, "a"), await uid_of(daemon, "b")
+    assert (daemon.world.sandboxes[a].nics, daemon.world.sandboxes[b].nics) == (
+        ("eth0 10.0.0.6/24",),
+        ("eth0 10.0.0.5/24",),
+    )
+    assert daemon.records.pods()[a].held == ("address 10.0.0.6",)
+
+
+async def test_two_pods_that_swap_their_volumes_do_not_wait_for_ever(daemon: Daemon) -> None:
+    def using(name: str, volume: str) -> Pod:
+        app = {"name": "app", "image": IMAGE, "mounts": [{"volume": volume, "path": "/data"}]}
+        return pod(name, volumes=[{"name": volume, "source": "managed"}], containers=[app])
+
+    await applied(daemon, using("a", "x"), using("b", "y"))
+    await applied(daemon, using("a", "y"), using("b", "x"))
+    assert [each.ready for each in await daemon.node.list()] == [True, True]
+    assert daemon.records.pods()[await uid_of(daemon, "a")].held == ("volume y",)
 
 
 async def test_c1_limits_that_cannot_be_set_hold_up_no_restart(daemon: Daemon) -> None:

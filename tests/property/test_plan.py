@@ -20,7 +20,16 @@ from tank.plan.phase import Phase, Wish, phase
 from tank.plan.pod import plan_pod
 from tank.plan.restart import counted
 from tank.plan.steps import Action
-from tank.plan.wish import DRAIN, DROP, attempt_digest, cases, pod_trouble_digest, trouble_digest, tuning_trouble_digest
+from tank.plan.wish import (
+    DRAIN,
+    DROP,
+    WITHDRAWN,
+    attempt_digest,
+    cases,
+    pod_trouble_digest,
+    trouble_digest,
+    tuning_trouble_digest,
+)
 
 NOW = Now(boot=5000.0, boot_id="boot-1", wall=1_800_000_000.0)
 NAMES = ("a", "b", "c")
@@ -76,7 +85,9 @@ def facts(draw: st.DrawFn, made_for: Desired, name: str) -> ContainerFact | None
         return ContainerFact(record=draw(ends(record)), runtime=draw(st.none() | st.just(replace(seen, alive=False))))
     if state == "stopping" and record.attempt is not None:
         left = draw(st.sampled_from([-1.0, 0.0, 5.0]))
-        aim = draw(st.sampled_from(["", DROP, DRAIN, "of another spec", trouble_digest(made_for, container)]))
+        aim = draw(
+            st.sampled_from(["", DROP, DRAIN, WITHDRAWN, "of another spec", trouble_digest(made_for, container)])
+        )
         stop = Stop(deadline=NOW.boot + left, boot_id=NOW.boot_id, grace=30.0, signalled=draw(st.booleans()), aim=aim)
         record = replace(record, attempt=replace(record.attempt, stop=stop))
     return ContainerFact(record=record, runtime=replace(seen, started=True))
@@ -121,6 +132,7 @@ def worlds(draw: st.DrawFn) -> tuple[Desired | None, PodFacts]:
         images=images,
         blocked=draw(st.sampled_from(["", "", "", "volume data is still held by pod old"])),
     )
+    seen = replace(seen, entangled=bool(seen.blocked) and draw(st.booleans()))
     return draw(st.sampled_from([desired, desired, None])), seen
 
 
@@ -238,6 +250,6 @@ def test_nothing_that_is_wanted_as_it_is_gets_stopped(world: tuple[Desired | Non
     desired, seen = world
     wishes = {case.name: case.wish for case in cases(desired, seen)}
     for step in plan_pod(desired, seen, NOW).steps:
-        assert step.action is not Action.STOP or wishes[step.container] is not Wish.KEEP
+        assert step.action is not Action.STOP or wishes[step.container] is not Wish.KEEP or seen.entangled
         alive = phase(seen.containers.get(step.container)) is Phase.RUNNING
-        assert step.action is not Action.KILL or not alive or wishes[step.container] is not Wish.KEEP
+        assert step.action is not Action.KILL or not alive or wishes[step.container] is not Wish.KEEP or seen.entangled
