@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,3 +138,33 @@ def test_twenty_pods_at_once(daemon: Daemon, busybox: str) -> None:
     statuses = daemon.client.list()
     assert sum(each.ready for each in statuses) == 20
     assert len({each.containers[0].pid for each in statuses}) == 20
+
+
+def test_logs_are_followed_through_a_restart(daemon: Daemon, busybox: str) -> None:
+    script = "echo alive as $$; exec sleep 999"
+    container = {"name": "app", "image": busybox, "command": ["sh", "-c", script]}
+    daemon.client.apply({"name": "web", "grace": 0, "containers": [container]})
+    pid = daemon.client.wait("web", "ready", timeout=60).containers[0].pid
+    assert pid is not None
+    command = [sys.executable, "-m", "tank", "logs", "-f", "web"]
+    follower = subprocess.Popen(command, env=daemon.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert follower.stdout is not None
+        assert follower.stdout.readline() == b"alive as 1\n"
+        os.kill(pid, signal.SIGKILL)
+        assert follower.stdout.readline() == b"alive as 1\n"
+    finally:
+        follower.kill()
+        follower.wait()
+
+
+def test_a_registry_that_is_down_is_named_by_status_and_why(daemon: Daemon) -> None:
+    image = "127.0.0.1:1/nothing:1"
+    daemon.client.apply({"name": "web", "grace": 0, "containers": [{"name": "app", "image": image}]})
+    status = wait_for(lambda: each if (each := daemon.client.status("web")).reason == "ImagePullBackOff" else None)
+    assert status.phase == "pending"
+    assert status.containers[0].retry_at is not None
+    assert status.containers[0].restarts == 0
+    answer = daemon.tank("why", "web").stdout.decode()
+    assert "127.0.0.1:1" in answer
+    assert "tried again" in answer
