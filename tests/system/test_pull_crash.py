@@ -21,6 +21,7 @@ from tank.image.pull import ImageStore
 from tests import images
 from tests.registry import Registry
 from tests.trees import Node, tree
+from tests.unpackers import unpackers_end
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.system
@@ -45,24 +46,6 @@ def whole(data: Path, reference: str) -> tuple[dict[str, dict[str, Node]], float
 def layers(data: Path) -> dict[str, dict[str, Node]]:
     root = data / "images" / "layers"
     return {path.name: tree(path) for path in root.iterdir() if path.is_dir()} if root.exists() else {}
-
-
-def unpackers(data: Path) -> list[str]:
-    """Unpackers that work for this store."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes()
-        except OSError:
-            continue
-        if b"tank.image.untar" in words and bytes(data) in words:
-            found.append(path.parent.name)
-    return found
-
-
-def unpackers_end(data: Path) -> None:
-    """They end with their input, which the killed puller was."""
-    wait_for(lambda: not unpackers(data), what="the unpackers to end")
 
 
 async def test_a_puller_killed_at_any_moment_leaves_no_half_layer(debian: str, tmp_path: Path) -> None:
@@ -91,6 +74,8 @@ async def check_next_start(data: Path, reference: str, expected: dict[str, dict[
     store = ImageStore(Settings(data_dir=data), environment={"HOME": "/nonexistent"})
     await store.open()
     image = await store.find(reference)
+    store.keeper.bin.hurry()
+    await store.keeper.bin.emptied()  # removal is slow on purpose, and nobody else waits for it
     await store.close()
 
     assert list((data / "images" / "scratch").iterdir()) == []

@@ -26,6 +26,7 @@ from tests import images
 from tests.registry import Registry
 from tests.system.test_store_cut import cut_power, survivor
 from tests.trees import Node, tree
+from tests.unpackers import unpackers_end
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.system
@@ -87,6 +88,8 @@ async def whole(directory: Path, references: list[str]) -> dict[str, dict[str, N
         found = [await opened.resolve(each, "if_missing", None) for each in references]
         return {path.name: tree(path) for image in found for path in image.layers}
     finally:
+        opened.keeper.bin.hurry()
+        await opened.keeper.bin.emptied()  # removal is slow on purpose, and nobody else waits for it
         await opened.close()
 
 
@@ -176,6 +179,7 @@ async def test_a_pull_that_is_killed_leaves_whole_layers_and_the_next_one_takes_
         await asyncio.sleep(chance.uniform(0.0, 1.0) * takes)
         puller.send_signal(signal.SIGKILL)
         finish(puller)
+        unpackers_end(directory)
         found = await here(directory, pushed)
         kept += len(found)
         assert found == {name: expected[name] for name in found}

@@ -166,5 +166,5 @@ def test_a_registry_that_is_down_is_named_by_status_and_why(daemon: Daemon) -> N
     assert status.containers[0].retry_at is not None
     assert status.containers[0].restarts == 0
     answer = daemon.tank("why", "web").stdout.decode()
-    assert "127.0.0.1:1" in answer
+    assert "cannot connect to 127.0.0.1: connection refused" in answer
     assert "tried again" in answer
