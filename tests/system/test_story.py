@@ -141,21 +141,22 @@ def test_twenty_pods_at_once(daemon: Daemon, busybox: str) -> None:
 
 
 def test_logs_are_followed_through_a_restart(daemon: Daemon, busybox: str) -> None:
-    script = "echo alive as $$; exec sleep 999"
+    script = "echo alive; exec sleep 999"
     container = {"name": "app", "image": busybox, "command": ["sh", "-c", script]}
     daemon.client.apply({"name": "web", "grace": 0, "containers": [container]})
     pid = daemon.client.wait("web", "ready", timeout=60).containers[0].pid
     assert pid is not None
     command = [sys.executable, "-m", "tank", "logs", "-f", "web"]
-    follower = subprocess.Popen(command, env=daemon.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    try:
-        assert follower.stdout is not None
-        assert follower.stdout.readline() == b"alive as 1\n"
-        os.kill(pid, signal.SIGKILL)
-        assert follower.stdout.readline() == b"alive as 1\n"
-    finally:
-        follower.kill()
-        follower.wait()
+    with subprocess.Popen(
+        command, env=daemon.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as follower:
+        try:
+            assert follower.stdout is not None
+            assert follower.stdout.readline() == b"alive\n"
+            os.kill(pid, signal.SIGKILL)
+            assert follower.stdout.readline() == b"alive\n"
+        finally:
+            follower.kill()
 
 
 def test_a_registry_that_is_down_is_named_by_status_and_why(daemon: Daemon) -> None:
