@@ -58,6 +58,7 @@ def clear(directory: Path) -> None:
     kill(directory.name, found)
     for name in found:
         remove_groups(name)
+        remove_tables(name)
     for link in leaks.read(directory / "links").decode().split():
         subprocess.run(["ip", "link", "delete", link], capture_output=True, check=False)
     for neighbour in leaks.read(directory / "neighbours").decode().split():
@@ -104,6 +105,13 @@ def remove_groups(name: str) -> None:
         for directory, _, _ in os.walk(hierarchy / f"tank-{name}", topdown=False):
             with contextlib.suppress(OSError):
                 os.rmdir(directory)
+
+
+def remove_tables(name: str) -> None:
+    """The tables of one installation."""
+    for line in leaks.tables():
+        if line.endswith(f" tank_{name}"):
+            subprocess.run(["nft", "delete", *line.split()], capture_output=True, check=False)
 
 
 def unmount(directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -19,6 +20,14 @@ pytestmark = pytest.mark.system
 HERE = Path(__file__).parents[2]
 
 
+def noted(directory: Path, file: str, name: str) -> str:
+    """A name, written where the sweep of a killed run looks for it."""
+    run = next(parent for parent in directory.parents if parent.parent == sweeping.ROOT)
+    with (run / file).open("a") as notes:
+        notes.write(f"{name}\n")
+    return name
+
+
 @contextmanager
 def orphan(_: Path) -> Iterator[None]:
     """A process that has left us, with nothing but the run's mark upon it."""
@@ -28,8 +37,9 @@ def orphan(_: Path) -> Iterator[None]:
 
 
 @contextmanager
-def control_group(_: Path) -> Iterator[None]:
-    made = [hierarchy / "tank-fab1e5" for hierarchy in leaks.hierarchies()[:1]]
+def control_group(directory: Path) -> Iterator[None]:
+    name = noted(directory, "installations", secrets.token_hex(3))
+    made = [hierarchy / f"tank-{name}" for hierarchy in leaks.hierarchies()[:1]]
     for group in made:
         group.mkdir()
     yield
@@ -45,18 +55,20 @@ def mount(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def link_with_route(_: Path) -> Iterator[None]:
-    subprocess.run(["ip", "link", "add", "tkleak0", "type", "veth", "peer", "name", "tkleak1"], check=True)
-    subprocess.run(["ip", "address", "add", "192.0.2.77/32", "dev", "tkleak0"], check=True)
+def link_with_route(directory: Path) -> Iterator[None]:
+    link = noted(directory, "links", f"tl{secrets.token_hex(3)}")
+    subprocess.run(["ip", "link", "add", link, "type", "veth", "peer", "name", f"{link}p"], check=True)
+    subprocess.run(["ip", "address", "add", "192.0.2.77/32", "dev", link], check=True)
     yield
-    subprocess.run(["ip", "link", "delete", "tkleak0"], check=True)
+    subprocess.run(["ip", "link", "delete", link], check=True)
 
 
 @contextmanager
-def table(_: Path) -> Iterator[None]:
-    subprocess.run(["nft", "add", "table", "inet", "tank_fab1e5"], check=True)
+def table(directory: Path) -> Iterator[None]:
+    name = f"tank_{noted(directory, 'installations', secrets.token_hex(3))}"
+    subprocess.run(["nft", "add", "table", "inet", name], check=True)
     yield
-    subprocess.run(["nft", "delete", "table", "inet", "tank_fab1e5"], check=True)
+    subprocess.run(["nft", "delete", "table", "inet", name], check=True)
 
 
 @contextmanager
@@ -108,6 +120,10 @@ run = sweeping.begin()
 os.environ[leaks.MARK] = run.name
 (run / "m").mkdir()
 subprocess.run(["mount", "-t", "tmpfs", "none", run / "m"], check=True)
+(run / "installations").write_text(run.name)
+(run / "links").write_text("tl" + run.name)
+subprocess.run(["nft", "add", "table", "inet", "tank_" + run.name], check=True)
+subprocess.run(["ip", "link", "add", "tl" + run.name, "type", "veth"], check=True)
 subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 print(run.name, flush=True)
 """
@@ -120,3 +136,5 @@ print(run.name, flush=True)
     assert run_dir_of_tests.name not in swept
     assert list(sweeping.members(dead, frozenset())) == []
     assert not (sweeping.ROOT / dead).exists()
+    assert not Path("/sys/class/net", f"tl{dead}").exists()
+    assert [line for line in leaks.tables() if dead in line] == []
