@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tank.model.inputs import ConfigFiles, SecretFiles
 from tank.model.pod import (
     Container,
     Cpu,
@@ -21,8 +22,8 @@ from tank.model.pod import (
     Rootfs,
     Source,
     Tmpfs,
-    Value,
 )
+from tank.model.value import Value
 from tank.model.words import UNLIMITED
 
 
@@ -85,5 +86,7 @@ def dump_source(source: Source) -> Any:
             return {"tmpfs": {} if size is None else {"size": size}}
         case ImageVolume(image=image, pull=pull):
             return {"image": image, "pull": pull}
+        case SecretFiles() | ConfigFiles():
+            return dump(source)
         case Empty():  # pragma: no branch (there is no other)
             return {"empty": {}}

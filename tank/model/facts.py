@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from tank.model.record import ContainerRecord, PodRecord
+from tank.model.record import ContainerRecord, Health, PodRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,8 @@ class RuntimeFact:
     oom_kills: int | None = None  # counter of the container's own cgroup since it was made
     populated: bool = False  # some process still lives in its cgroup
     error: str = ""  # what the runtime said when create failed
+    message: str = ""  # its termination message, once it has ended (C5)
+    actual: Mapping[str, int | str] = field(default_factory=dict)  # the limits in force, by the spec's names (C12)
 
 
 class ImageState(Enum):
@@ -65,11 +67,26 @@ class ImageFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A secret or config that the spec names. `version` empty: there is none. `keys`: what it holds."""
+
+    version: str = ""
+    keys: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerFact:
-    """One container: its durable record and what lives of it. `runtime` None: nothing of its attempt is left."""
+    """One container: its durable record and what lives of it. `runtime` None: nothing of its attempt is left.
+
+    `health`: what probes and hooks say by now; None: nothing new. `hooking`: its post_start or pre_stop hook is
+    under way. `hooked`: its pre_stop hook is over.
+    """
 
     record: ContainerRecord
     runtime: RuntimeFact | None = None
+    health: Health | None = None
+    hooking: bool = False
+    hooked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,3 +123,4 @@ class PodFacts:
     marked: bool = False
     blocked: str = ""  # which other pod has to end first: an address or a volume is never held twice
     entangled: bool = False  # and that one waits, in turn, for this one
+    inputs: Mapping[str, Input] = field(default_factory=dict)  # every secret and config of the spec, by "secret/NAME"

@@ -24,6 +24,9 @@ class Launch:
     image: Image | None
     addresses: tuple[Address, ...] = ()
     volumes: Mapping[str, Image] = field(default_factory=dict)
+    inputs: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, repr=False)  # "secret/NAME" -> key -> value
+    node: str = ""  # the machine's own name and address, for downward fields (C7)
+    host_ip: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +35,22 @@ class Created:
 
     pid: int
     start_time: int  # clock ticks since boot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The running container that a probe or hook is for."""
+
+    uid: str
+    pod: Pod
+    container: Container
+    attempt: int
+    addresses: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of a probe or hook. `good` None: it could not be asked, which says nothing of the container (C2)."""
+
+    good: bool | None
+    message: str = ""

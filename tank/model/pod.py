@@ -6,21 +6,17 @@ other fields, units and suggestions are the work of `tank.model.parse`. Sizes ar
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from tank.model.health import Hooks, Probes
+from tank.model.inputs import ConfigFiles, EnvFrom, EnvSource, SecretFiles
+from tank.model.value import Many, Value
 
 RestartPolicy = Literal["always", "on_failure", "never"]
 PullPolicy = Literal["always", "if_missing", "never", "prefer_fresh"]
-
-_Item = TypeVar("_Item")
-Many = Annotated[tuple[_Item, ...], Field(strict=False)]  # a list will do when written in Python
-
-
-class Value(BaseModel):
-    """A frozen value that refuses unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+Propagation = Literal["private", "slave", "shared"]
 
 
 class Backoff(Value):
@@ -43,8 +39,14 @@ class Limits(Value):
     """What a container may use; None is unlimited. All of them change on a running container."""
 
     memory: int | None = None
+    memory_high: int | None = None
+    memory_low: int | None = None
+    swap: int | None = None  # bytes of swap beside `memory`; None: none where memory is limited
     pids: int | None = None
     cpu: Cpu | None = None
+    cpu_weight: int | None = None  # 1-10000, 100 is the kernel's default
+    cpuset: str | None = None  # "0-3,8"
+    io_weight: int | None = None  # 1-10000
 
 
 class Security(Value):
@@ -53,31 +55,48 @@ class Security(Value):
     privileged: bool = False
     cap_add: Many[str] = ()  # canonical: CAP_NET_ADMIN, or ALL
     cap_drop: Many[str] = ()
-    seccomp: Literal["default", "unconfined"] = "default"
+    seccomp: str = "default"  # or unconfined, or the absolute path of a profile
     no_new_privileges: bool = True
     read_only_root: bool = False
     unmask: Many[str] = ()  # paths taken off the masked and read-only lists, or ALL
 
 
 class Mount(Value):
-    """The volume `volume` of the pod at `path` in the container."""
+    """The volume `volume` of the pod, or its part `sub_path`, at `path` in the container (C10).
+
+    `propagation`: private, slave (mounts of the host appear), shared (both ways, privileged containers only).
+    `allow` takes back the `nosuid` or `nodev` that data volumes are mounted with.
+    """
 
     volume: str
     path: str
     read_only: bool = False
+    sub_path: str | None = None
+    propagation: Propagation = "private"
+    allow: Many[Literal["suid", "dev"]] = ()
 
 
 class EnvVar(Value):
-    """One variable; `$(NAME)` in `value` expands by C7."""
+    """One variable; `$(NAME)` in `value` expands by C7. Either `value` or `source` (written `from`) is set."""
 
     name: str
-    value: str
+    value: str | None = None
+    source: EnvSource | None = None
 
 
 class Rootfs(Value):
     """A directory of the host used as the image, never written to."""
 
     rootfs: str
+
+
+class Device(Value):
+    """A device node of the host, or a CDI device (`name`: vendor.com/class=device). `access` of r, w and m."""
+
+    path: str | None = None  # on the host
+    target: str | None = None  # in the container; None: the same
+    access: str = "rwm"
+    name: str | None = None
 
 
 class Container(Value):
@@ -89,12 +108,15 @@ class Container(Value):
     command: Many[str] = ()
     args: Many[str] = ()
     env: Many[EnvVar] = ()
+    env_from: Many[EnvFrom] = ()
     working_dir: str | None = None
     user: str | None = None
     groups: Many[int] = ()
     mounts: Many[Mount] = ()
     limits: Limits = Limits()
-    restart: RestartPolicy | None = None  # None: the pod's
+    restart: RestartPolicy | None = None  # None: the pod's; "always" in `init`: a sidecar (C4)
+    probes: Probes = Probes()
+    hooks: Hooks = Hooks()
     tty: bool = False
     stdin: bool = False
     stop_signal: str | None = None  # canonical: SIGTERM; None: the image's, else SIGTERM
@@ -102,6 +124,9 @@ class Container(Value):
     security: Security = Security()
     ulimits: dict[str, tuple[int, int]] = Field(default_factory=dict)  # name -> (soft, hard)
     size: int | None = None  # of its writable layer, bytes; None: as the disk has
+    devices: Many[Device] = ()
+    termination_message: str = "/dev/termination-log"  # C5
+    oom: Literal["group", "single"] = "group"  # who is killed when its memory is used up (C5)
 
 
 class Managed(Value):
@@ -140,7 +165,9 @@ class ImageVolume(Value):
     pull: PullPolicy = "if_missing"  # the parser writes C6's default at creation
 
 
-Source = Annotated[Managed | HostPath | Tmpfs | Empty | ImageVolume, Field(discriminator="type")]
+Source = Annotated[
+    Managed | HostPath | Tmpfs | Empty | ImageVolume | SecretFiles | ConfigFiles, Field(discriminator="type")
+]
 
 
 class Volume(Value):
@@ -186,6 +213,7 @@ class Pod(Value):
 
     name: str
     containers: Many[Container]
+    init: Many[Container] = ()  # run first, in order; those with restart "always" are sidecars (C4)
     network: Literal["none", "host"] | Network = "none"
     volumes: Many[Volume] = ()
     restart: RestartPolicy = "always"
@@ -195,10 +223,27 @@ class Pod(Value):
     annotations: dict[str, str] = Field(default_factory=dict)
     hostname: str | None = None  # None: the pod's name
     hosts: dict[str, str] = Field(default_factory=dict)  # name -> address
+    deadline: float | None = None  # seconds that it may be active
+    share_pid: bool = False
+    users: Literal["host", "auto"] = "host"
+    sysctls: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def everyone(self) -> tuple[Container, ...]:
+        """Every container: those of `init` first, each group in the spec's order."""
+        return self.init + self.containers
 
     def container(self, name: str) -> Container | None:
-        """The container called `name`."""
-        return next((each for each in self.containers if each.name == name), None)
+        """The container called `name`, also one of `init`."""
+        return next((each for each in self.everyone if each.name == name), None)
+
+    def is_init(self, name: str) -> bool:
+        """Whether `name` is one of `init`, sidecars included."""
+        return any(each.name == name for each in self.init)
+
+    def is_sidecar(self, name: str) -> bool:
+        """Whether `name` is one of `init` that goes on running beside the containers (C4)."""
+        return any(each.name == name and each.restart == "always" for each in self.init)
 
     def volume(self, name: str) -> Volume | None:
         """The volume called `name`."""

@@ -48,6 +48,22 @@ class Exit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What probes and hooks have said of one attempt, written down when it changes (C2): a new daemon goes on from it.
+
+    `started`: the startup probe succeeded, or there is none. `ready`: the ready probe's standing answer; without one,
+    true. `failed`: why the container is to be killed (its startup or live probe, or its post_start hook failed), in
+    words; empty: it is not. `grace`: seconds for that kill; None: the pod's. `hooked`: its post_start hook is done.
+    """
+
+    started: bool = False
+    ready: bool = False
+    failed: str = ""
+    grace: float | None = None
+    hooked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """A stop under way: the signal was asked for, and at `deadline` the kill follows (C3).
 
@@ -60,6 +76,7 @@ class Stop:
     grace: float
     signalled: bool = False
     aim: str = ""
+    hooked: bool = False  # its pre_stop hook is over, done or failed (C3.2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +98,9 @@ class Attempt:
     started_at: float | None = None  # wall clock
     started_boot: float | None = None
     stop: Stop | None = None
+    health: Health = Health()
+    sandbox: int = 0  # the number of the sandbox that it was made in (C4)
+    inputs: Mapping[str, str] = field(default_factory=dict)  # what it was given: "secret/NAME" -> its version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,3 +151,7 @@ class PodRecord:
     restarts: Mapping[str, int] = field(default_factory=dict)
     pulls: Mapping[str, int] = field(default_factory=dict)
     held: tuple[str, ...] | None = None
+    sandbox: int = 0  # how many sandboxes it has had: a new one runs every init container again (C4)
+    active: float = 0.0  # seconds that it was active in earlier boots
+    active_since: float | None = None  # boot time of `boot_id`; None: not active yet
+    failed: str = ""  # DeadlineExceeded: it has failed for good, whatever its containers did

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tank.model.facts import RuntimeFact
+from tank.model.health import Hook, Probe
 from tank.model.image import Image, Verdict
-from tank.model.launch import Created, Launch
+from tank.model.launch import Answer, Created, Launch, Target
 from tank.model.pod import Container, Limits, Pod
 from tank.model.record import Address
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from tank.runtime.logs import LogLine
     from tank.runtime.session import ExecRequest, Session
 
-__all__ = ["Created", "Images", "Launch", "Net", "Runtime"]
+__all__ = ["Answer", "Created", "Images", "Launch", "Net", "Runtime", "Target"]
 
 
 class Runtime(Protocol):
@@ -73,6 +74,15 @@ class Runtime(Protocol):
 
     async def tune(self, uid: str, container: str, attempt: int, limits: Limits) -> None:
         """Change the limits of the running container (C12)."""
+
+    async def probe(self, target: Target, probe: Probe) -> Answer:
+        """Ask one question of the running container, within its timeout (C2). Never raises TankError: see Answer."""
+
+    async def hook(self, target: Target, hook: Hook, limit: float) -> Answer:
+        """Run one hook of the running container, for `limit` seconds at most (C3)."""
+
+    async def refill(self, uid: str, pod: Pod, inputs: Mapping[str, Mapping[str, bytes]]) -> None:
+        """Every file of secrets and configs in the pod as it should be now, changed at one stroke (C10)."""
 
     def stop_signal(self, container: Container, image: Image | None) -> str:
         """The signal that asks this container to stop: the spec's, else the image's, else SIGTERM (C3.3)."""

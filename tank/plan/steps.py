@@ -23,7 +23,10 @@ class Action(Enum):
     NETWORK = "configure network"
     CREATE = "create"
     START = "start"
+    HOOK = "run hook"  # post_start, beside the program (C3.7)
     TUNE = "tune"  # limits, live
+    REFILL = "refill files"  # of secrets and configs, live (C10)
+    REACT = "react"  # to refilled files: a signal or a program
     STOP = "stop"
     KILL = "kill"
     DROP = "drop"  # what is left of an ended container, and its record

@@ -27,7 +27,7 @@ def own_environment(container: Container) -> dict[str, str]:
     """The spec's variables in order; each may use those before it, never the image's (C7)."""
     known: dict[str, str] = {}
     for each in container.env:
-        known[each.name] = expand(each.value, known)
+        known[each.name] = expand(each.value or "", known)
     return known
 
 

@@ -9,53 +9,31 @@ sweep over the attempt's groups, mounts and directories is the real delete.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from tank.config import Settings
 from tank.errors import Failed, StartFailed, ToolFailed
 from tank.host import files, limits
-from tank.host.cgroup import Groups
-from tank.host.netns import Namespaces
 from tank.host.threads import in_thread
 from tank.host.watch import Process, Watcher
 from tank.model.facts import RuntimeFact
 from tank.model.image import Image
 from tank.model.launch import Created, Launch
 from tank.model.pod import Container, Limits, Pod
-from tank.runtime import bundle, conmon, equipment, exec_session, facts, places, removal, signals
-from tank.runtime.attach_session import attach
-from tank.runtime.conmon import Conmon
-from tank.runtime.crun import Crun
+from tank.runtime import bundle, conmon, equipment, facts, places, removal, signals
+from tank.runtime.care import Care
 from tank.runtime.death import Deaths
-from tank.runtime.equipment import Programs
-from tank.runtime.logs import Archive, LogLine
+from tank.runtime.logs import Archive
 from tank.runtime.places import Attempt
 from tank.runtime.sandbox import Sandboxes
-from tank.runtime.session import ExecRequest, Session
+from tank.runtime.streaming import Streaming
 
 _KILL_SECONDS = 10.0  # until what will not die is reported as stuck (R18)
 _MONITOR_SECONDS = 5.0  # that a monitor gets to write down the exit of a container that is dead
 
 
-class CrunRuntime:
+class CrunRuntime(Streaming, Care):
     """`tank.node.drivers.Runtime` on this machine. `open` it first, in the loop that uses it; `close` it last."""
-
-    _crun: Crun
-    _conmon: Conmon
-    _groups: Groups
-    _host: bundle.Host
-    _watcher: Watcher
-    _sandboxes: Sandboxes
-    _deaths: Deaths
-    _archive: Archive
-
-    def __init__(self, settings: Settings, installation: str, programs: Programs | None = None) -> None:
-        """`installation`: the 6 hex digits that mark all we make."""
-        self._settings = settings
-        self._installation = installation
-        self._programs = programs or Programs()
-        self._namespaces = Namespaces()
 
     async def open(self) -> None:
         """Raises Unsupported when crun, conmon or control groups are missing, Failed when a mount cannot be made."""
@@ -256,34 +234,12 @@ class CrunRuntime:
         """The signal that asks this container to stop (C3.3)."""
         return signals.stop_signal(container, image)
 
-    # Streams
-
-    def logs(
-        self, uid: str, container: str, *, tail: int | None, since: float | None, previous: bool, follow: bool
-    ) -> AsyncIterator[LogLine]:
-        """The container's output over its attempts, oldest first (C11)."""
-        return self._archive.read(uid, container, tail=tail, since=since, previous=previous, follow=follow)
-
-    async def rotate_logs(self) -> None:
-        """Rotate every log that has grown beyond its size (R31)."""
-        for uid in files.names(self._settings.run_dir / "pods"):
-            for attempt in facts.newest(self._settings, uid).values():
-                await in_thread(self._archive.rotate, attempt)
-
-    async def exec(self, uid: str, container: Container, pod: Pod, attempt: int, request: ExecRequest) -> Session:
-        """Run a program beside the container's own, as the container's own runs. Raises StartFailed, Failed."""
-        found = self._attempt(uid, container.name, attempt)
-        return await exec_session.run(found, request, self._crun, self._groups)
-
-    async def attach(self, uid: str, container: str, attempt: int) -> Session:
-        """Join the streams of the container's own program. Raises Failed."""
-        return await attach(self._attempt(uid, container, attempt), self._deaths)
+    async def refill(self, uid: str, pod: Pod, inputs: Mapping[str, Mapping[str, bytes]]) -> None:
+        """The pod's files of secrets and configs as they should be now (C10)."""
+        raise Failed("files of secrets and configs are not supported yet")
 
     # Life
 
     def watch(self, nudge: Callable[[str], None]) -> None:
         """Call `nudge(uid)` when an exit is written down or a process ends. A hint only."""
         self._deaths.watch(nudge)
-
-    def _attempt(self, uid: str, container: str, number: int) -> Attempt:
-        return Attempt(settings=self._settings, uid=uid, container=container, number=number)

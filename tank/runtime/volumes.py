@@ -11,6 +11,7 @@ from pathlib import Path
 from tank.config import Settings
 from tank.errors import Failed, Waiting
 from tank.host import files, mounts
+from tank.model.inputs import ConfigFiles, SecretFiles
 from tank.model.launch import Launch
 from tank.model.pod import Empty, HostPath, ImageVolume, Managed, Mount, Tmpfs, Volume
 from tank.runtime.ocispec import Bind
@@ -52,6 +53,8 @@ def find(settings: Settings, uid: str, volume: Volume) -> Path:
             raise Waiting(_REASON, f"cannot mount {volume.name}: an image has no directory of its own")
         case HostPath():
             return _host(settings, volume.name, volume.source)
+        case SecretFiles() | ConfigFiles():
+            raise Waiting(_REASON, f"cannot mount {volume.name}: secrets and configs are not supported yet")
 
 
 def check(settings: Settings, uid: str, volume: Volume) -> None:
