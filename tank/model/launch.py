@@ -50,7 +50,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came of a probe or hook. `good` None: it could not be asked, which says nothing of the container (C2)."""
+    """What came of a probe or hook. `good` None: it could not be asked, which says nothing of the container (C2).
+
+    `lag`: seconds by which the asker himself was late meanwhile; a late answer is not a bad one (R56).
+    """
 
     good: bool | None
     message: str = ""
+    lag: float = 0.0
