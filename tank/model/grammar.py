@@ -210,14 +210,15 @@ class Field:
 class Record:
     """A mapping with known fields. `later` are known and not built yet; `foreign` maps others' words to ours.
 
-    The answer holds only the fields that were given and are sound; `BAD` only if there is no mapping at all.
+    Of the fields in `one_of` exactly one must be given. The answer holds only the fields that were given and are
+    sound; `BAD` only if there is no mapping at all.
     """
 
     noun: str
     fields: Mapping[str, Field]
     later: frozenset[str] = frozenset()
     foreign: Mapping[str, str] = field(default_factory=dict)
-    key: str = ""  # the field that names it, for people
+    one_of: tuple[str, ...] = ()
 
     @property
     def takes(self) -> tuple[type, ...]:
@@ -239,7 +240,15 @@ class Record:
         for name, known in self.fields.items():
             if known.required and name not in value:
                 spot.at(name).fault(f"{self.noun} needs this field")
+        self._choose(value, spot)
         return found
+
+    def _choose(self, value: dict[str, Any], spot: Spot) -> None:
+        given = [name for name in self.one_of if name in value]
+        if len(given) > 1:
+            spot.fault(f"{self.noun} has one of {', '.join(self.one_of)}, found {' and '.join(given)}")
+        if self.one_of and not given and not any(spot.at(name).faulty for name in value):  # one was misspelt, perhaps
+            spot.fault(f"{self.noun} needs one of {', '.join(self.one_of)}")
 
     def _refuse(self, name: str, spot: Spot) -> None:
         if name in self.later:
@@ -261,6 +270,7 @@ class Record:
             "properties": {name: each.schema() for name, each in self.fields.items()},
             "additionalProperties": False,
             **({"required": required} if required else {}),
+            **({"oneOf": [{"required": [name]} for name in self.one_of]} if self.one_of else {}),
         }
 
 
