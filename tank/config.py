@@ -58,6 +58,7 @@ class Settings:
     image_high: int = HIGH  # per cent of the file system at which unused images begin to go
     image_low: int = LOW  # and at which they stop going
     image_reserve: int = 2**30  # bytes that pulls leave free
+    secret_key: Path | None = None  # the file that encrypts secrets; None: systemd's credential, else Tank's own
     seeds: tuple[dict[str, object], ...] = ()  # `[[pods]]` as written
 
     @property
@@ -151,10 +152,15 @@ def _fields(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
         "registries": _registries(draft.get("registries", {}), spot.at("registries")),
         "trust": trust.rules(draft.get("trust", []), spot.at("trust")) or None,
         **_marks(draft.get("images", {}), spot.at("images")),
+        "secret_key": _path(draft.get("secrets", {}).get("key_file")),
         "seeds": draft.get("pods"),
     }
     lists = {key: tuple(each) if isinstance(each, list) else each for key, each in wanted.items()}
     return found | {key: each for key, each in lists.items() if each is not None}
+
+
+def _path(value: Any) -> Path | None:
+    return Path(value) if isinstance(value, str) else None
 
 
 def _registries(draft: Mapping[str, Any], spot: Spot) -> dict[str, Registry] | None:
@@ -273,6 +279,10 @@ SETTINGS = Record(
         "images": Field(_IMAGES, "When images are removed, and how much space they leave."),
         "registries": Field(MapOf(_registry_host, _REGISTRY), "By host."),
         "trust": Field(ListOf(trust.TRUST), "Which images are let in. The first rule that fits decides."),
+        "secrets": Field(
+            Record("[secrets]", {"key_file": Field(PATH, "The key that encrypts them; never made by Tank.")}),
+            "How secrets are kept.",
+        ),
         "pods": Field(ListOf(_AsWritten()), "Boot seeds."),
     },
     later=frozenset({"store", "net"}),

@@ -25,8 +25,17 @@ class Launch:
     addresses: tuple[Address, ...] = ()
     volumes: Mapping[str, Image] = field(default_factory=dict)
     inputs: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, repr=False)  # "secret/NAME" -> key -> value
+    versions: Mapping[str, str] = field(default_factory=dict)  # of what is in `inputs`
     node: str = ""  # the machine's own name and address, for downward fields (C7)
     host_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Secrets and configs with their values, by `secret/NAME`, and which version of each that is."""
+
+    values: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, repr=False)
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
