@@ -60,9 +60,8 @@ class Scalar:
     def read(self, value: Any, spot: Spot) -> Any:
         """The canonical value, once its type and `check` are right."""
         if type(value) not in self.takes:
-            quote = type(value) in (int, float) and str in self.takes
-            hint = "put it in quotes" if quote or (type(value) is bool and str in self.takes) else ""
-            return wrong_type(spot, self.wanted or " or ".join(NOUNS[each] for each in self.takes), value, hint)
+            wanted = self.wanted or " or ".join(NOUNS[each] for each in self.takes)
+            return wrong_type(spot, wanted, value, _quoting(value, self.takes))
         try:
             return self.check(value)
         except Refused as refused:
@@ -70,6 +69,10 @@ class Scalar:
 
     def schema(self) -> Schema:
         return dict(self.describe)
+
+
+def _quoting(value: object, takes: tuple[type, ...]) -> str:
+    return "put it in quotes" if type(value) in (int, float, bool) and str in takes else ""
 
 
 def text(check: Callable[[str], Any] = str, **describe: Any) -> Scalar:
@@ -172,10 +175,11 @@ class MapOf:
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """One of several kinds, told apart by the type of the value."""
+    """One of several kinds, told apart by the type of the value. `bare`: a number in quotes may be meant."""
 
     kinds: tuple[Kind, ...]
     wanted: str
+    bare: bool = False
 
     @property
     def takes(self) -> tuple[type, ...]:
@@ -186,7 +190,7 @@ class Either:
         for kind in self.kinds:
             if type(value) in kind.takes:
                 return kind.read(value, spot)
-        return wrong_type(spot, self.wanted, value)
+        return wrong_type(spot, self.wanted, value, _quoting(value, self.takes) if self.bare else "")
 
     def schema(self) -> Schema:
         return {"anyOf": [kind.schema() for kind in self.kinds]}

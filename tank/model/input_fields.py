@@ -71,6 +71,7 @@ _ENV_MAP = MapOf(
             Record("a variable", {"from": Field(SOURCE, _FROM.doc, required=True)}, foreign={"valueFrom": "from"}),
         ),
         "a string or {from: …}",
+        bare=True,
     ),
     most=MOST_VARIABLES,
 )
@@ -118,7 +119,8 @@ def _variable(variable: Any, spot: Spot) -> Any:
     if type(variable) is not dict or "from" not in variable:
         return variable
     source = variable["from"]
-    if "divisor" in source and not source.get("field", "limits.").startswith("limits."):
+    told = source.get("field", "" if {"secret", "config"} & source.keys() else "limits.")
+    if "divisor" in source and not told.startswith("limits."):
         spot.at("from", "divisor").fault("only a limit is told in units")
     return {**{name: each for name, each in variable.items() if name != "from"}, "source": source}
 

@@ -51,6 +51,8 @@ def relative_path(text: str) -> str:
     """A path below a volume: relative, without '..' (C10)."""
     if text.startswith("/"):
         raise Refused(f"{quoted(text)} must be a relative path", f"did you mean '{text.strip('/')}'?")
+    if ".." in text.split("/"):
+        raise Refused(f"{quoted(text)} must not contain '..'")
     path = words.absolute_path(f"/{text}")[1:]
     if not path:
         raise Refused("a path below the volume cannot be empty")

@@ -55,12 +55,12 @@ SOURCES: Mapping[str, Record] = {
         },
         foreign={"reference": "image", "pullPolicy": "pull"},
     ),
-    "secret": files_source("secret"),
-    "config": files_source("config", "configMap"),
     "empty": Record(
         "an empty source",
         {"empty": Field(Record("an empty source", {}), "A directory that lives as long as the pod.", required=True)},
     ),
+    "secret": files_source("secret"),
+    "config": files_source("config", "configMap"),
 }
 
 NAMED = {"host": "path", "image": "image", "secret": "name", "config": "name"}  # what a bare string states
