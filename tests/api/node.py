@@ -15,10 +15,12 @@ from tank.errors import Conflict, Failed, NotFound, StartFailed, TankError, Time
 from tank.model.desired import Desired, Event, Revision
 from tank.model.pod import Pod
 from tank.model.status import AddressStatus, Condition, ContainerStatus, Status, Termination
+from tank.node.input_verbs import InputVerbs
 from tank.plan.preview import Preview, PreviewStep
 from tank.plan.selector import matches
 from tank.plan.why import Why
 from tests.api.images import FakeDisk, FakeImages
+from tests.api.inputs import in_memory
 from tests.waiting import wait_until
 
 NOON = 1_700_000_000.0
@@ -59,6 +61,7 @@ class FakeNode:
     log_ends_with: Exception | None = None
     slow: asyncio.Event | None = None
     images: FakeImages = field(default_factory=FakeImages)
+    inputs: InputVerbs = field(default_factory=in_memory)
     disk: FakeDisk = field(default_factory=FakeDisk)
 
     def _check(self, call: str, what: object = None) -> None:
