@@ -45,7 +45,8 @@ class CrunRuntime(Streaming, Care):
         self._archive = Archive(self._settings, self._watcher)
 
     async def close(self) -> None:
-        """Let go of watches and descriptors. Nothing that runs is touched. Not opened is closed too."""
+        """Let go of watches and descriptors. No container is touched. Not opened is closed too."""
+        await self.let_care_go()
         if hasattr(self, "_deaths"):
             self._deaths.close()
             self._watcher.close()
