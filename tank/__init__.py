@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from tank.client.default import status as status
     from tank.client.default import wait as wait
     from tank.client.default import why as why
+    from tank.client.values import Change as Change
     from tank.client.values import Event as Event
     from tank.client.values import ExecResult as ExecResult
     from tank.client.values import LogLine as LogLine
-    from tank.client.values import Change as Change
     from tank.client.values import Plan as Plan
     from tank.client.values import Revision as Revision
     from tank.client.values import Step as Step
@@ -59,9 +59,22 @@ if TYPE_CHECKING:
     from tank.errors import Timeout as Timeout
     from tank.errors import Unavailable as Unavailable
     from tank.errors import Unsupported as Unsupported
+    from tank.model.health import GrpcAction as GrpcAction
+    from tank.model.health import Hook as Hook
+    from tank.model.health import Hooks as Hooks
+    from tank.model.health import HttpAction as HttpAction
+    from tank.model.health import Probe as Probe
+    from tank.model.health import Probes as Probes
+    from tank.model.inputs import ConfigFiles as ConfigFiles
+    from tank.model.inputs import EnvFrom as EnvFrom
+    from tank.model.inputs import EnvSource as EnvSource
+    from tank.model.inputs import KeyOf as KeyOf
+    from tank.model.inputs import Reaction as Reaction
+    from tank.model.inputs import SecretFiles as SecretFiles
     from tank.model.pod import Backoff as Backoff
     from tank.model.pod import Container as Container
     from tank.model.pod import Cpu as Cpu
+    from tank.model.pod import Device as Device
     from tank.model.pod import Empty as Empty
     from tank.model.pod import EnvVar as EnvVar
     from tank.model.pod import HostPath as HostPath
@@ -102,7 +115,9 @@ _live("tank.client.default", "configs secrets status wait why")
 _live("tank.client.values", "Change Event ExecResult LogLine Plan Revision Step Why")
 _live("tank.errors", "Conflict Denied Failed InvalidSpec NotFound Problem TankError Timeout Unavailable")
 _live("tank.errors", "Unsupported")
-_live("tank.model.pod", "Backoff Container Cpu Empty EnvVar HostPath Limits Managed Mount Network Nic Pod")
+_live("tank.model.health", "GrpcAction Hook Hooks HttpAction Probe Probes")
+_live("tank.model.inputs", "ConfigFiles EnvFrom EnvSource KeyOf Reaction SecretFiles")
+_live("tank.model.pod", "Backoff Container Cpu Device Empty EnvVar HostPath Limits Managed Mount Network Nic Pod")
 _live("tank.model.pod", "ImageVolume Rootfs Route Security Tmpfs Volume")
 _live("tank.model.status", "AddressStatus Condition ContainerStatus Status Termination")
 _live("tank.model.stored", "InputStatus")

@@ -107,6 +107,8 @@ def _add(cls: type, found: dict[str, Any]) -> None:
 def _type(hint: Any, found: dict[str, Any]) -> dict[str, Any]:
     if hint in _PRIMITIVES:
         return {"type": _PRIMITIVES[hint]}
+    if hint is Any:
+        return {}
     if is_dataclass(hint):
         _add(hint, found)  # type: ignore[arg-type]
         return _ref(hint.__name__)  # type: ignore[union-attr]
