@@ -56,7 +56,7 @@ def progress_of(machine: Machine, desired: Desired | None) -> dict[str, str]:
     """How far the pulls of each container are, in words; those that pull nothing are left out."""
     told: dict[str, str] = {}
     if desired is not None:
-        for container in desired.spec.containers:
+        for container in desired.spec.everyone:
             texts = (machine.images.progress_text(each.reference) for each in wanted_images(desired.spec, container))
             told[container.name] = "; ".join(text for text in texts if text)
     return {name: text for name, text in told.items() if text}

@@ -27,8 +27,8 @@ from tank.node.lanes import Lanes
 from tank.node.observe import Machine
 from tank.node.report import Report
 from tank.plan import health as plan
+from tank.plan.aims import WITHDRAWN
 from tank.plan.health import Kind, Tally
-from tank.plan.wish import WITHDRAWN
 
 log = logging.getLogger("tank.node")
 

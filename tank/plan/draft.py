@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from tank.model.desired import Desired
 from tank.model.digest import sandbox_digest
 from tank.model.facts import Now, PodFacts
+from tank.plan.digests import due, pod_trouble_digest, trouble_digest, tuning_trouble_digest
 from tank.plan.marks import has_nics
 from tank.plan.steps import Action, Plan, Step
-from tank.plan.wish import Case, due, pod_trouble_digest, trouble_digest, tuning_trouble_digest
+from tank.plan.wish import Case
 
 # Troubles that keep a container from being made: one met by changing or stopping the old one does not (C1).
 MAKING = frozenset({"", Action.RESOLVE.value, Action.CREATE.value, Action.START.value})

@@ -11,10 +11,12 @@ from tank.model.facts import ContainerFact, Now, PodFacts
 from tank.model.pod import Container, Pod, Rootfs
 from tank.model.record import Exit, Trouble
 from tank.model.status import AddressStatus, Condition, ContainerStatus, Status, Termination
+from tank.plan.aims import DRAIN, aim_of, fits
+from tank.plan.digests import due, pod_trouble_digest, trouble_digest
 from tank.plan.draft import MAKING
 from tank.plan.phase import Phase, Wish
 from tank.plan.restart import retry_at
-from tank.plan.wish import DRAIN, Case, aim_of, cases, due, fits, image_ready, pod_trouble_digest, trouble_digest
+from tank.plan.wish import Case, cases, image_ready
 
 PULL_REASONS = ("ErrImagePull",)
 

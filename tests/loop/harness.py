@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +53,26 @@ class Daemon:
     async def go_on(self) -> None:
         """Do what is due, pulls included."""
         for _ in range(200):
-            taken = await self.loop.turn()
+            taken = await self.loop.turn() + await self.loop.prober.turn()
             flown = await self.loop.flights.landed()
-            if self.world.dead:  # it may have died in a pull, beside the loop
+            for _ in range(5):  # hooks that take no time come to their end
+                await asyncio.sleep(0)
+            if self.world.dead:  # it may have died in a pull or hook, beside the loop
                 raise Crash("in the background")
-            if not taken and not flown:
+            if not taken and not flown and not self._is_due():
                 return
         raise AssertionError("the loop does not come to rest")
 
+    def _is_due(self) -> bool:
+        return any(due <= self.world.boot for due in self.loop._due.values())
+
     async def pass_time(self, seconds: float) -> None:
-        self.world.advance(seconds)
+        """So much time, a probe at a time."""
+        end = self.world.boot + seconds
+        while (due := self.loop.prober.next_due()) is not None and due < end:
+            self.world.advance(max(due - self.world.boot, 0.0))
+            await self.go_on()
+        self.world.advance(end - self.world.boot)
         await self.go_on()
 
 

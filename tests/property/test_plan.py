@@ -13,23 +13,16 @@ from tank.model.facts import ContainerFact, ImageFact, ImageState, Now, PodFacts
 from tank.model.parse import parse_pod
 from tank.model.pod import Pod
 from tank.model.record import ContainerRecord, Stop, Trouble
-from tank.plan import marks
+from tank.plan import marks, settling
+from tank.plan.aims import DRAIN, DROP, WITHDRAWN
 from tank.plan.claims import held_words, words
+from tank.plan.digests import attempt_digest, pod_trouble_digest, trouble_digest, tuning_trouble_digest
 from tank.plan.foresee import LIMIT, after, foresee
 from tank.plan.phase import Phase, Wish, phase
 from tank.plan.pod import plan_pod
 from tank.plan.restart import counted
 from tank.plan.steps import Action
-from tank.plan.wish import (
-    DRAIN,
-    DROP,
-    WITHDRAWN,
-    attempt_digest,
-    cases,
-    pod_trouble_digest,
-    trouble_digest,
-    tuning_trouble_digest,
-)
+from tank.plan.wish import cases
 
 NOW = Now(boot=5000.0, boot_id="boot-1", wall=1_800_000_000.0)
 NAMES = ("a", "b", "c")
@@ -96,7 +89,7 @@ def facts(draw: st.DrawFn, made_for: Desired, name: str) -> ContainerFact | None
 @st.composite
 def ends(draw: st.DrawFn, record: ContainerRecord) -> ContainerRecord:
     ago = draw(st.sampled_from([0.0, 5.0, 500.0]))
-    end = marks.ended(record, draw(CODES), "Error", NOW, finished=NOW.boot - ago)
+    end = settling.ended(record, draw(CODES), "Error", NOW, finished=NOW.boot - ago)
     done = counted(record, end, parse_pod({"name": "x", "containers": [{"name": "a", "image": "x"}]}).backoff)
     return replace(done, failures=draw(st.integers(1, 9)))
 
