@@ -16,6 +16,7 @@ from tank.model.desired import Desired, Event, Revision
 from tank.model.pod import Pod
 from tank.model.status import AddressStatus, Condition, ContainerStatus, Status, Termination
 from tank.node.input_verbs import InputVerbs
+from tank.plan.changes import changes
 from tank.plan.preview import Preview, PreviewStep
 from tank.plan.selector import matches
 from tank.plan.why import Why
@@ -106,7 +107,8 @@ class FakeNode:
             for pod in pods
             if pod.name not in self.pods or self.pods[pod.name].spec != pod
         ]
-        return Preview(token=f"token{len(steps)}", steps=tuple(steps))
+        differing = [each for pod in pods if pod.name in self.pods for each in changes(self.pods[pod.name].spec, pod)]
+        return Preview(token=f"token{len(steps)}", steps=tuple(steps), changes=tuple(differing))
 
     async def get(self, name: str) -> Desired:
         self._check("get", name)
