@@ -28,7 +28,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the plan: 0 for nothing to do, 10 for changes."""
     read = documents.Documents(options.files)
-    found = read.send(endpoint(options.host), "/v1/plan", {"prune": pruned(options)})
+    found = read.send(endpoint(options.host), "/v1/plan", {"prune": pruned(options), "losses": True})
+    documents.tell_losses(found)
     show(found, options)
     return CHANGES if found["steps"] or found.get("changes") else 0
 
