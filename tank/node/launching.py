@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tank.errors import Waiting
-from tank.host import hostname
+from tank.host import machine as this_machine
 from tank.model.desired import Desired
 from tank.model.image import Image
 from tank.model.launch import Launch
@@ -30,8 +30,8 @@ async def launch_for(machine: Machine, desired: Desired, container: Container, a
         volumes=volumes,
         inputs=given.values,
         versions=given.versions,
-        node=hostname.name(),
-        host_ip=hostname.address(),
+        node=this_machine.name(),
+        host_ip=this_machine.address(),
     )
 
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from tank.config import Settings
 from tank.errors import Failed, StartFailed, Waiting
-from tank.host import files, mounts, quota, reach
+from tank.host import files, machine, mounts, quota, reach
 from tank.model import etcfiles
 from tank.model.image import ImageConfig
 from tank.model.launch import Launch
 from tank.model.pod import Pod, Rootfs
-from tank.runtime import capabilities, command, hostpath, ocispec, placing, removal, rootfs, seccomp, volumes
+from tank.runtime import capabilities, command, hostpath, inputs, ocispec, placing, removal, rootfs, seccomp, volumes
 from tank.runtime.ocispec import Bind, Device, Setup
 from tank.runtime.places import Attempt
 from tank.runtime.sandbox import Sandboxes
@@ -57,6 +57,8 @@ def check(launch: Launch, settings: Settings, host: Host) -> None:
     for mount in launch.container.mounts:
         if (volume := launch.pod.volume(mount.volume)) is not None:
             volumes.check(settings, launch.uid, volume, mount)
+    inputs.check(launch)
+    command.own_environment(launch, machine.capacity())
     _layers(launch, settings)
     tuple(_reaper(launch, host))
     _check_capabilities(launch, host)
@@ -79,6 +81,7 @@ def make(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host) -> 
     """Make it. Raises Waiting, StartFailed, Failed."""
     removal.clear_earlier(attempt)
     files.make_directory(attempt.bundle)  # the mark of all that follows
+    inputs.check(launch)
     _check_size_limit(launch, sandboxes.settings)
     try:
         placing.mount_images(launch, attempt.images)
@@ -141,14 +144,15 @@ def _setup(
 ) -> tuple[Setup, StartFailed | None]:
     container, image = launch.container, launch.image.config if launch.image else ImageConfig()
     cwd = rootfs.working_directory(container.working_dir or image.working_dir or "/")
-    arguments = command.arguments(container, image)
+    own = command.own_environment(launch, machine.capacity())
+    arguments = command.arguments(container, image, own)
     if not arguments:
         raise Waiting(_CONFIG_ERROR, "cannot start: neither the spec nor the image says what to run")
     with rootfs.Root(attempt.rootfs) as root:
         root.check()
         identity = root.identity(container.user or image.user, container.groups)
         environment = command.environment(
-            container, image, hostname=etcfiles.pod_hostname(launch.pod), home=identity.home
+            container, image, own, hostname=etcfiles.pod_hostname(launch.pod), home=identity.home
         )
         _check_size(arguments, environment)
         doubt = _doubt(root, arguments[0], environment, cwd)

@@ -132,6 +132,8 @@ class CrunRuntime(Streaming, Care):
                 return parked
             await self._discard(attempt)
         self._sandboxes.make_memory(launch.uid, launch.pod, launch.container)
+        mounted = [each.volume for each in launch.container.mounts]
+        await self._inputs.fill(launch.uid, launch.pod, launch.inputs, mounted)
         made = await in_thread(bundle.make, launch, attempt, self._sandboxes, self._host)
         try:
             pid = await self._conmon.create(self._request(launch, attempt), self._watcher)
@@ -236,8 +238,9 @@ class CrunRuntime(Streaming, Care):
         return signals.stop_signal(container, image)
 
     async def refill(self, uid: str, pod: Pod, inputs: Mapping[str, Mapping[str, bytes]]) -> None:
-        """The pod's files of secrets and configs as they should be now (C10)."""
-        raise Failed("files of secrets and configs are not supported yet")
+        """The pod's files of secrets and configs as they should be now (C10). Raises Failed."""
+        shown = files.names(self._settings.pod_run_dir(uid) / "inputs")
+        await self._inputs.fill(uid, pod, inputs, shown)
 
     # Life
 

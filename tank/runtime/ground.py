@@ -11,6 +11,7 @@ from tank.runtime.conmon import Conmon
 from tank.runtime.crun import Crun
 from tank.runtime.death import Deaths
 from tank.runtime.equipment import Programs
+from tank.runtime.inputs import Inputs
 from tank.runtime.logs import Archive
 from tank.runtime.places import Attempt
 from tank.runtime.sandbox import Sandboxes
@@ -34,6 +35,7 @@ class Ground:
         self._installation = installation
         self._programs = programs or Programs()
         self._namespaces = Namespaces()
+        self._inputs = Inputs(settings)
 
     def _attempt(self, uid: str, container: str, number: int) -> Attempt:
         return Attempt(settings=self._settings, uid=uid, container=container, number=number)
