@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tank.errors import InvalidSpec
 from tank.model.dump import dump_pod
 from tank.model.parse import Defaults, parse_pod
 from tank.model.pod import Pod
@@ -85,8 +86,15 @@ def test_a_machine_can_have_a_default_of_its_own_for_users() -> None:
 
 
 def test_a_default_of_the_machine_is_judged_with_the_rest() -> None:
-    with pytest.raises(Exception, match="users: ids of its own have no power over the host's network"):
+    with pytest.raises(InvalidSpec, match="users: ids of its own have no power over the host's network"):
         parse_pod(pod(network="host"), Defaults(users="auto"))
+
+
+def test_a_fault_is_not_hidden_by_a_default_of_the_machine() -> None:
+    with pytest.raises(InvalidSpec) as error:
+        parse_pod(pod(grace="x", users=5), Defaults(grace=1.0, users="auto"))
+
+    assert [problem.path for problem in error.value.problems] == ["grace", "users"]
 
 
 def limit(**fields: Any) -> dict[str, Any]:

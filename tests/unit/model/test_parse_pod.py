@@ -229,6 +229,8 @@ def test_a_gateway_is_one_or_one_for_each_family(written: Any, canonical: Any) -
         ({"tmpfs": {}}, {"tmpfs": {}}, "tmpfs"),
         ({"tmpfs": {"size": "64MiB"}}, {"tmpfs": {"size": 67108864}}, "tmpfs"),
         ({"empty": {}}, {"empty": {}}, "empty"),
+        ({"image": "nginx"}, {"image": "nginx", "pull": "always"}, "image"),
+        ({"image": "nginx:1", "pull": "never"}, {"image": "nginx:1", "pull": "never"}, "image"),
     ],
 )
 def test_a_source_is_written_as_people_write_it(source: Any, canonical: Any, kind: str) -> None:
