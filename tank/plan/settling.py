@@ -67,8 +67,8 @@ def _seen_exit(record: ContainerRecord, seen: RuntimeFact, now: Now) -> Exit:
     kills = seen.oom_kills or 0
     oom = seen.exit_code == 137 and kills > 0 and not asked
     reason = "OOMKilled" if oom else _reason(seen.exit_code)
-    message = seen.message or (record.attempt.health.failed if record.attempt else "")
-    end = ended(record, seen.exit_code, reason, now, finished=finished, message=message)
+    why = (seen.oom_cause if oom else "") or (record.attempt.health.failed if record.attempt else "")
+    end = ended(record, seen.exit_code, reason, now, finished=finished, message=seen.message or why)
     return replace(end, oom_killed=oom, child_oom_kills=kills - oom)
 
 

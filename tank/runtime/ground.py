@@ -13,6 +13,7 @@ from tank.runtime.death import Deaths
 from tank.runtime.equipment import Programs
 from tank.runtime.inputs import Inputs
 from tank.runtime.logs import Archive
+from tank.runtime.oom import OomWatch
 from tank.runtime.places import Attempt
 from tank.runtime.sandbox import Sandboxes
 
@@ -27,6 +28,7 @@ class Ground:
     _watcher: Watcher
     _sandboxes: Sandboxes
     _deaths: Deaths
+    _ooms: OomWatch
     _archive: Archive
 
     def __init__(self, settings: Settings, installation: str, programs: Programs | None = None) -> None:
