@@ -196,7 +196,9 @@ class Tables:
             self._events += more
 
     def _forget_surplus_of(self, pod: str) -> None:
-        query = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE pod = ? ORDER BY id DESC LIMIT -1 OFFSET ?)"
+        query = (
+            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE pod = ? ORDER BY id DESC LIMIT -1 OFFSET ?)"
+        )
         gone = self._connection.execute(query, (pod, decide.KEPT_EVENTS_OF_POD)).rowcount
         self._count_events(-gone)
 
