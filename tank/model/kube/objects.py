@@ -72,13 +72,10 @@ def _decoded(found: dict[str, Any], name: str, place: Place) -> dict[str, bytes]
 
 
 def _stored(kind: str, name: str, values: dict[str, bytes], place: Place) -> Stored | None:
-    before = place.spot.faults.count
     _check(input_words.input_name, name, place.at("metadata", "name"))
     for key in values:
         _check(input_words.input_key, key, place.at("data"))
-    if not values:
-        place.spot.fault("it has no keys")
-    return Stored(key=f"{kind}/{name}", values=values) if place.spot.faults.count == before else None
+    return None if place.spot.faults.count else Stored(key=f"{kind}/{name}", values=values)
 
 
 def _check(word: Any, value: str, place: Place) -> None:

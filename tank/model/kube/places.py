@@ -23,6 +23,10 @@ class Place:
         """The place below this one."""
         return Place(self.spot.at(*steps), self.losses)
 
+    def above(self) -> Place:
+        """The place that this one is in."""
+        return Place(Spot(self.spot.faults, self.spot.path[:-1]), self.losses)
+
     def refuse(self, why: str, suggestion: str = "") -> None:
         """What stands here cannot be honoured."""
         self.spot.fault(why, suggestion, key=True)

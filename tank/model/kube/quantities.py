@@ -9,7 +9,9 @@ from fractions import Fraction
 from tank.model.faults import Refused, quoted
 from tank.model.grammar import Scalar
 
-_QUANTITY = re.compile(r"([+-]?)(\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE]([+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i)?)")
+_QUANTITY = re.compile(
+    r"([+-]?)(\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE]([+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i)?)", re.ASCII
+)
 _SCALES = {"": Fraction(1), "n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000)}
 _SCALES |= {each: Fraction(1000**power) for power, each in enumerate(("k", "M", "G", "T", "P", "E"), 1)}
 _SCALES |= {f"{each}i": Fraction(1024**power) for power, each in enumerate("KMGTPE", 1)}

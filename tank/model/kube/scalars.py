@@ -21,7 +21,7 @@ def _whole(base: int) -> Any:
     def make(text: str) -> int:
         sign = -1 if text.startswith("-") else 1
         digits = text.lstrip("+-").replace("_", "")
-        return sign * int(digits[2:] if digits[1:2].isalpha() else digits, base)
+        return sign * int((digits[2:] if digits[1:2].isalpha() else digits) or "0", base)
 
     return make
 

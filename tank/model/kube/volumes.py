@@ -45,10 +45,11 @@ SOURCES: dict[str, Used | Never] = {
     **{name: Never(_ELSEWHERE, unless=(), suggestion=_MOUNT_IT) for name in _CLOUD.split()},
 }
 VOLUME = Noun("a volume", {"name": Used(TEXT, "`volumes[].name`", required=True), **SOURCES})
+MEDIUM = one_of({"Memory": True, "": False})
 EMPTY = Noun(
     "an emptyDir",
     {
-        "medium": Used(one_of({"": False, "Memory": True}), "Memory: `tmpfs`"),
+        "medium": Used(MEDIUM, "Memory: `tmpfs`"),
         "sizeLimit": Used(SIZE, "`tmpfs.size`"),
         "mode": Used(MODE, "`mode`; 0777 without it, as there"),
     },
@@ -104,13 +105,14 @@ def volumes(value: Any, place: Place, draft: Draft, fs_group: int | None) -> Sto
         if kind is not None and (not given or kind in found):
             _SOURCE[kind](found.get(kind, {}), here.at(kind), draft, storage, name)
         else:  # refused: something stands in for it, so that its mounts are not refused as well
-            _volume(draft, here, storage, name).put("source", {"empty": {}}, here)
+            _volume(draft, here.at("name"), storage, name).put("source", {"empty": {}}, here)
     return storage
 
 
 def _volume(draft: Draft, place: Place, storage: Storage, name: str) -> Draft:
-    volume = draft.append("volumes", place)
-    volume.put("name", name, place)
+    volume = draft.append("volumes", place.above())
+    if name:
+        volume.put("name", name, place.above().at("name"))
     storage.named.setdefault(name, name)
     return volume
 
@@ -158,7 +160,8 @@ def _claim(value: Any, place: Place, draft: Draft, storage: Storage, name: str) 
         storage.read_only.add(name)
     if claim not in storage.claims:
         storage.claims.add(claim)
-        volume = _volume(draft, here, storage, claim)
+        volume = _volume(draft, place, storage, claim)
+        volume.put("name", claim, here)
         volume.put("source", "managed", place)
         _group(volume, place, storage, None)
         here.lose(
