@@ -140,6 +140,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     (pod(deadline=0), "deadline: must be at least 1ms"),
     (pod(users="keep-id"), "users: must be one of host, auto, found 'keep-id'"),
     (pod(users="auto", network="host"), "users: ids of its own have no power over the host's network (write users: host)"),
+    (pod(users="auto", volumes=[{"name": "v"}], containers=[{"name": "a", "image": "x:1", "security": {"privileged": True}, "mounts": [{"volume": "v", "path": "/v", "propagation": "shared"}]}]), "containers[0].mounts[0].propagation: with users: auto no mount made inside appears on the host"),
     (pod(share_pid=True, containers=[{"name": "a", "image": "x:1", "reaper": True}]), "containers[0].reaper: with share_pid the pod's own first process reaps for all"),
     (pod(sysctls={"vm.swappiness": 1}), f"sysctls[\"vm.swappiness\"]: 'vm.swappiness' is a setting of the whole machine: {_ALLOWED}"),
     (pod(sysctls={"kernel.pid_max": 1}), f"sysctls[\"kernel.pid_max\"]: 'kernel.pid_max' is a setting of the whole machine: {_ALLOWED}"),
