@@ -20,6 +20,7 @@ from tank.plan import marks, settling
 from tank.plan.aims import CERTAIN, fits
 from tank.plan.steps import Impact, Step
 from tank.plan.stops import EXTRA
+from tank.runtime import command
 
 EXIT_WAIT = 2.0  # seconds that conmon is given to write the exit file of a process that is gone
 REACTION = 10.0  # seconds that a program may take to tell another that its files have changed
@@ -52,6 +53,9 @@ class ContainerDeeds:
         if before.attempt is not None:
             await runtime.discard(work.uid, container.name, before.attempt.number)
         launch = await launch_for(self._machine, desired, container, before.last_number + 1)
+        if passed := ", ".join(command.unusable(launch)):
+            text = f"no variable can be made of key {passed}"
+            self._report.warning(work.name, work.uid, "InvalidVariableNames", text, container.name)
         record = self._attempt(before, desired, launch)
         await self._machine.records.save_container(work.uid, record)
         try:

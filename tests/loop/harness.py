@@ -10,6 +10,8 @@ from tank.config import Settings
 from tank.model.image import Image
 from tank.model.parse import parse_pod
 from tank.model.pod import Pod
+from tank.node.input_verbs import InputVerbs
+from tank.node.inputs import StoredInputs
 from tank.node.observe import Machine
 from tank.node.pulse import Pulse
 from tank.node.reconciler import Reconciler
@@ -19,6 +21,7 @@ from tank.node.report import Report
 from tank.node.service import Node
 from tank.store.base import Store
 from tank.store.memory import MemoryStore
+from tank.store.seal import KeyFile
 from tank.testing.drivers import FakeImages, FakeNet, FakeRuntime
 from tank.testing.world import Crash, World
 
@@ -36,10 +39,12 @@ class Daemon:
         self.machine = Machine(
             settings=settings, installation="abcdef", runtime=FakeRuntime(world), images=FakeImages(world),
             net=FakeNet(world), records=self.records, now=world.now,
+            inputs=StoredInputs(store, KeyFile(path=top / "key")),
         )  # fmt: skip
         self.report = Report(store, world.now)
         self.loop = Reconciler(self.machine, store, self.report, Pulse())
         self.node = Node(self.machine, store, self.loop, self.report)
+        self.node.inputs = InputVerbs(store, KeyFile(path=top / "key"), world.now, self.node.conditions)
 
     async def recover(self) -> tuple[str, ...]:
         return await take_back(self.store, self.records)

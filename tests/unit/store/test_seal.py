@@ -73,7 +73,7 @@ def test_the_own_key_is_made_private_and_read_again(tmp_path: Path) -> None:
 def test_the_own_key_that_others_may_read_is_made_private(tmp_path: Path) -> None:
     file = seal.key_file(tmp_path, None, {})
     made = file.make()
-    file.path.chmod(0o640)
+    file.path.chmod(0o644)
 
     assert (file.read(), file.path.stat().st_mode & 0o777) == (made, 0o600)
 
