@@ -36,7 +36,27 @@ class _Same:
 
 @functools.lru_cache(maxsize=4096)
 def _attempt_digest(pod: _Same, container: _Same) -> str:
-    return f"{sandbox_digest(pod.value)[:16]}{container_digest(pod.value, container.value)[:48]}"
+    return f"{sandbox_of(pod.value)[:16]}{container_digest(pod.value, container.value)[:48]}"
+
+
+def sandbox_of(pod: Pod) -> str:
+    """`sandbox_digest`, reckoned once for a value."""
+    return _sandbox_digest(_Same(pod))
+
+
+@functools.lru_cache(maxsize=1024)
+def _sandbox_digest(pod: _Same) -> str:
+    return sandbox_digest(pod.value)
+
+
+def tuning_of(container: Container) -> str:
+    """`tuning_digest`, reckoned once for a value."""
+    return _tuning_digest(_Same(container))
+
+
+@functools.lru_cache(maxsize=4096)
+def _tuning_digest(container: _Same) -> str:
+    return tuning_digest(container.value)
 
 
 def trouble_digest(desired: Desired, container: Container) -> str:
@@ -46,7 +66,7 @@ def trouble_digest(desired: Desired, container: Container) -> str:
 
 def tuning_trouble_digest(desired: Desired, container: Container) -> str:
     """The same for what was met by changing its limits: other limits make it void, and it holds up nothing else."""
-    return f"{trouble_digest(desired, container)}/{tuning_digest(container)}"
+    return f"{trouble_digest(desired, container)}/{tuning_of(container)}"
 
 
 def pod_trouble_digest(desired: Desired) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tank.model.desired import Desired
-from tank.model.digest import tuning_digest
 from tank.plan.aims import END, UNHEALTHY, WITHDRAWN, aim_of, fits
+from tank.plan.digests import tuning_of
 from tank.plan.draft import STOPPING, Draft, stale, unconfigured
 from tank.plan.inputs import lacking
 from tank.plan.phase import Move, Phase, Wish
@@ -72,7 +72,7 @@ def _plan_one(
 
 
 def _plan_tuning(draft: Draft, desired: Desired, case: Case) -> None:
-    if not case.attempt or not case.wanted or case.attempt.tuning == tuning_digest(case.wanted):
+    if not case.attempt or not case.wanted or case.attempt.tuning == tuning_of(case.wanted):
         return
     held = draft.tuning_held(desired, case)
     if held is not None:

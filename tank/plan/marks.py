@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tank.model.desired import Desired
-from tank.model.digest import sandbox_digest, tuning_digest
 from tank.model.facts import Now
 from tank.model.pod import Container, Network, Pod
 from tank.model.record import Attempt, ContainerRecord, PodRecord, Stop
 from tank.plan.activity import active_so_far, afresh
 from tank.plan.aims import WITHDRAWN, fits
 from tank.plan.claims import held_words, words
-from tank.plan.digests import attempt_digest
+from tank.plan.digests import attempt_digest, sandbox_of, tuning_of
 from tank.plan.order import runs_again
 from tank.plan.steps import Action, Step
 
@@ -74,7 +73,7 @@ def sandbox_mark(record: PodRecord, desired: Desired, now: Now) -> PodRecord:
     """
     return replace(
         active_so_far(record, now),
-        sandbox_digest=sandbox_digest(desired.spec),
+        sandbox_digest=sandbox_of(desired.spec),
         sandbox=record.sandbox + 1,
         network_ready=not has_nics(desired.spec),
         addresses=(),
@@ -109,7 +108,7 @@ def attempt_mark(
         boot_id=now.boot_id,
         spec=container,
         digest=digest,
-        tuning=tuning_digest(container),
+        tuning=tuning_of(container),
         revision=desired.revision,
         restarts=asked,
         pulls=desired.pulls.get(container.name, 0),
@@ -174,7 +173,7 @@ def tuned_mark(record: ContainerRecord, container: Container) -> ContainerRecord
     """It runs under these limits. What kept them from being set is over."""
     assert record.attempt is not None
     over = record.trouble is not None and record.trouble.action == Action.TUNE.value
-    attempt = replace(record.attempt, tuning=tuning_digest(container))
+    attempt = replace(record.attempt, tuning=tuning_of(container))
     return replace(record, attempt=attempt, trouble=None if over else record.trouble)
 
 

@@ -21,11 +21,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tank.model.desired import Desired
-from tank.model.digest import sandbox_digest
 from tank.model.facts import ContainerFact, PodFacts
 from tank.model.pod import Container, Pod, RestartPolicy
 from tank.model.record import PodRecord
-from tank.plan.digests import attempt_digest
+from tank.plan.digests import attempt_digest, sandbox_of
 from tank.plan.phase import Phase, phase
 from tank.plan.restart import retry_at
 
@@ -112,13 +111,13 @@ def course_of(desired: Desired, seen: PodFacts) -> Course:
     init = desired.spec.init
     passed = _passed(desired.spec, seen) if init and _stands(desired, seen) else frozenset()
     turn = next((each.name for each in init if each.name not in passed), "")
-    return Course(turn=turn, passed=passed, over=_over(desired, seen, turn))
+    return Course(turn=turn, passed=passed, over=_over(desired, seen, passed))
 
 
 def _stands(desired: Desired, seen: PodFacts) -> bool:
     """Whether the sandbox on record goes on: all its pins stand, or something lives from which they are mended."""
     record, sandbox = seen.record, seen.sandbox
-    if record is None or (record.sandbox_digest and record.sandbox_digest != sandbox_digest(desired.spec)):
+    if record is None or (record.sandbox_digest and record.sandbox_digest != sandbox_of(desired.spec)):
         return False
     living = any(phase(fact) in (Phase.CREATED, Phase.RUNNING) for fact in seen.containers.values())
     return living or (sandbox is not None and sandbox.whole)
@@ -157,14 +156,14 @@ def succeeded(fact: ContainerFact | None) -> bool:
     return end.code == 0 and not end.stopped
 
 
-def _over(desired: Desired, seen: PodFacts, turn: str) -> str:
+def _over(desired: Desired, seen: PodFacts, passed: frozenset[str]) -> str:
     record = seen.record
     if record is not None and record.failed and not runs_again(record, desired):
         return f"{record.failed}: it was active for longer than its deadline allows"
-    entry = desired.spec.container(turn) if turn else None
-    fact = seen.containers.get(turn)
-    if entry is not None and not succeeded(fact) and _has_ended_for_good(desired, entry, fact):
-        return f"init container {turn} failed"
+    for each in desired.spec.init:
+        fact = seen.containers.get(each.name)
+        if each.name not in passed and not succeeded(fact) and _has_ended_for_good(desired, each, fact):
+            return f"init container {each.name} failed"
     apps = desired.spec.containers
     ended = all(_has_ended_for_good(desired, each, seen.containers.get(each.name)) for each in apps)
     return DONE if ended else ""
