@@ -53,7 +53,7 @@ CONTAINER = Noun(
         "readinessProbe": Used(MAPPING, "`probes.ready`"),
         "lifecycle": Used(MAPPING, "`hooks`, `stop_signal`"),
         "terminationMessagePath": Kept("termination_message", TEXT, "`termination_message`"),
-        "terminationMessagePolicy": Lost("the log is shown beside the message anyway", unless=("File",)),
+        "terminationMessagePolicy": Lost("the end of the log is not taken for a message", unless=("File",)),
         "securityContext": Used(MAPPING, "`user`, `security`"),
         "stdin": Kept("stdin", FLAG, "`stdin`"),
         "stdinOnce": Lost("standard input stays open", FLAG, unless=(False,)),
@@ -66,9 +66,9 @@ CONTAINER_PORT = Noun(
     "a port",
     {
         "name": Used(TEXT, "for probes"),
-        "containerPort": Used(NUMBER, "told by the image as well; every port can be reached", required=True),
+        "containerPort": Used(NUMBER, "says nothing: every port can be reached", required=True),
         "protocol": Used(_PROTOCOL, "nothing depends on it"),
-        "hostPort": Used(whole(0, 65_535)),
+        "hostPort": Used(whole(0, 65_535), "refused, but for that of a pod on the host's network"),
         "hostIP": Passed(),
     },
 )

@@ -16,7 +16,9 @@ _SHARED: dict[str, Fate] = {
 CONFIG = Noun("a configMap", {"name": Kept("config", doc="`config`"), **_SHARED})
 SECRET = Noun("a secret", {"secretName": Kept("secret", doc="`secret`"), **_SHARED})
 ITEM = Noun("an item", {"key": Used(TEXT, required=True), "path": Used(TEXT, required=True), "mode": Used(MODE)})
-PROJECTED = Noun("a projected volume", {"sources": Used(MAPPINGS), "defaultMode": Used(MODE, "`mode`")})
+PROJECTED = Noun(
+    "a projected volume", {"sources": Used(MAPPINGS, "one, several are refused"), "defaultMode": Used(MODE, "`mode`")}
+)
 PROJECTION = Noun(
     "a source",
     {

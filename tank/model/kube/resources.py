@@ -17,7 +17,7 @@ RESOURCES = Noun(
     "the resources",
     {
         "limits": Used(_AMOUNTS, "`limits`"),
-        "requests": Used(_AMOUNTS),
+        "requests": Used(_AMOUNTS, "lost; told to variables"),
         "claims": Never("devices by claim are not supported", suggestion="see devices in the spec's reference"),
     },
 )

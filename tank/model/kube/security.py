@@ -35,7 +35,7 @@ _SHARED: dict[str, Fate] = {  # by the pod for all its containers, or by one of 
     "runAsGroup": Used(ID, "`user`, beside runAsUser"),
     "runAsNonRoot": Used(FLAG, "checked against runAsUser"),
     "seccompProfile": Used(MAPPING, "`security.seccomp`"),
-    "appArmorProfile": Used(MAPPING),
+    "appArmorProfile": Used(MAPPING, "RuntimeDefault is lost, Localhost is refused"),
     "seLinuxOptions": Never(_SELINUX),
     "windowsOptions": Never("Tank runs on Linux"),
 }
@@ -44,7 +44,9 @@ POD_SECURITY = Noun(
     {
         **_SHARED,
         "supplementalGroups": Used(IDS, "`groups` of every container"),
-        "supplementalGroupsPolicy": Used(one_of({"Merge": "Merge", "Strict": "Strict"})),
+        "supplementalGroupsPolicy": Used(
+            one_of({"Merge": "Merge", "Strict": "Strict"}), "Strict only beside runAsUser and runAsGroup"
+        ),
         "fsGroup": Used(ID, "`groups`; `group` and `mode` of volumes"),
         "fsGroupChangePolicy": Lost("a volume gets its group when it is made, and is never gone through afterwards"),
         "sysctls": Used(MAPPINGS, "`sysctls`"),

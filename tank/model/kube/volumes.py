@@ -55,7 +55,10 @@ EMPTY = Noun(
     },
 )
 HOST = Noun("a hostPath", {"path": Used(TEXT, "`host`", required=True), "type": Used(one_of(_HOST_KINDS), "`kind`")})
-CLAIM = Noun("a claim", {"claimName": Used(TEXT, required=True), "readOnly": Used(FLAG, "`mounts[].read_only`")})
+CLAIM = Noun(
+    "a claim",
+    {"claimName": Used(TEXT, "the name of the volume", required=True), "readOnly": Used(FLAG, "`mounts[].read_only`")},
+)
 IMAGE = Noun(
     "an image",
     {"reference": Kept("image", doc="`image`"), "pullPolicy": Kept("pull", PULL, "`pull`")},
@@ -73,7 +76,9 @@ MOUNT = Noun(
             one_of({"None": "private", "HostToContainer": "slave", "Bidirectional": "shared"}),
             "`mounts[].propagation`",
         ),
-        "recursiveReadOnly": Used(one_of({"Disabled": "", "IfPossible": "", "Enabled": "Enabled"})),
+        "recursiveReadOnly": Used(
+            one_of({"Disabled": "", "IfPossible": "", "Enabled": "Enabled"}), "Enabled is refused"
+        ),
     },
 )
 _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"  # what a cluster adds to every pod

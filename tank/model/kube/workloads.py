@@ -38,7 +38,7 @@ _SHARED: Mapping[str, Fate] = {
     "minReadySeconds": Lost(_ROLLOUT, unless=(0,)),
     "revisionHistoryLimit": Lost("every revision is kept, up to a hundred"),
 }
-_REPLICAS: Mapping[str, Fate] = {"replicas": Used(REPLICAS, "1")}
+_REPLICAS: Mapping[str, Fate] = {"replicas": Used(REPLICAS, "1, others are refused")}
 _DEPLOYMENT: Mapping[str, Fate] = {
     "strategy": Lost(_ROLLOUT),
     "paused": Never("a pod that is stated runs"),
@@ -54,10 +54,10 @@ _STATEFUL: Mapping[str, Fate] = {
 }
 _JOB: Mapping[str, Fate] = {
     "template": Used(MAPPING, "the pod", required=True),
-    "completions": Used(COUNT, "1"),
-    "parallelism": Used(COUNT, "1"),
+    "completions": Used(COUNT, "1, others are refused"),
+    "parallelism": Used(COUNT, "1, others are refused"),
     "activeDeadlineSeconds": Used(seconds(), "`deadline`"),
-    "backoffLimit": Used(COUNT),
+    "backoffLimit": Used(COUNT, "lost: Never tries once, OnFailure without end"),
     "ttlSecondsAfterFinished": Lost("a pod that is done stays, with its logs, until it is deleted"),
     "suspend": Never("a pod that is stated runs"),
     "completionMode": Never("one pod has no index", TEXT, unless=("NonIndexed",)),
