@@ -19,7 +19,7 @@ APP = {"name": "web", "containers": [{"name": "app", "image": "nginx:1.27"}]}
 
 def blocks() -> list[Any]:
     """Each block of code that states a pod, or fields of one or of a container."""
-    found = []
+    found: list[Any] = []
     for page in sorted(DOCS.rglob("*.md")):
         for match in BLOCK.finditer(page.read_text()):
             text = textwrap.dedent(match[3])
