@@ -126,7 +126,7 @@ async def test_c4_a_finished_pod_runs_nothing_again_after_a_reboot(daemon: Daemo
 
 async def test_c4_the_next_entry_waits_until_a_sidecar_is_started_not_until_it_is_ready(daemon: Daemon) -> None:
     daemon.world.answers |= {"proxy startup": False, "proxy ready": False}
-    probes = {"startup": {"tcp": 80, "failures": 100}, "ready": {"tcp": 80}}
+    probes = {"startup": {"tcp": 80, "failures": 100}, "ready": {"tcp": 81}}
     await applied(daemon, init=[PROXY | {"probes": probes}])
     assert running(daemon) == {"proxy"}
     daemon.world.answers["proxy startup"] = True
