@@ -25,6 +25,7 @@ from tank.client.calls import WAIT, Call
 from tank.client.inputs import AwaitedConfigs, AwaitedSecrets
 from tank.client.sessions import NOT_EXECUTABLE, NOT_FOUND, Surroundings, request
 from tank.client.values import Event, ExecResult, LogLine, Plan, Revision, Why
+from tank.client.volumes import AwaitedVolumes
 from tank.client.wire import endpoint, refusal, said, target
 from tank.errors import Failed, TankError, Timeout, Unavailable, from_json
 
@@ -47,6 +48,7 @@ class Client:
         self.url = self._daemon.url
         self._session: aiohttp.ClientSession | None = None
         self.images = Images(self._do, self._stream)
+        self.volumes = AwaitedVolumes(self._do)
         self.secrets, self.configs = AwaitedSecrets(self._typed), AwaitedConfigs(self._typed)
 
     async def __aenter__(self) -> Client:

@@ -79,7 +79,7 @@ class Count:
             case ("pods", uid, *rest):
                 return self._of_pod(uid, tuple(rest))
             case ("volumes", name, *_):
-                return "volume", name.removeprefix(".").removesuffix(".new") if name.startswith(".") else name
+                return "volume", name.removeprefix(".").partition(".")[0]  # what is made or removed is the volume's too
             case ("images", "scratch" | "parts", *_):
                 return "scratch", ""
             case ("images", "packed", *_):
