@@ -64,7 +64,7 @@ def test_wide_has_uid_and_revision(tank: Tank, web: FakeNode) -> None:
     head, row = tank.says("list", "-o", "wide")[1].splitlines()
 
     assert head.split()[-4:] == ["UID", "REVISION", "DIGEST", "PRIVILEGED"]
-    assert row.split()[-3:] == ["0123456789ab", "1", "sha256:0123456789ab"]
+    assert row.split()[-4:] == ["0123456789ab", "1", "sha256:0123456789ab", "-"]
 
 
 def test_get_prints_what_can_be_applied_again(tank: Tank, web: FakeNode) -> None:
