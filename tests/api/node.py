@@ -66,6 +66,7 @@ class FakeNode:
     inputs: InputVerbs = field(default_factory=in_memory)
     volumes: FakeVolumes = field(default_factory=FakeVolumes)
     disk: FakeDisk = field(default_factory=FakeDisk)
+    conditions: list[dict[str, str]] = field(default_factory=list)
 
     def _check(self, call: str, what: object = None) -> None:
         self.calls.append((call, what))
@@ -222,7 +223,7 @@ class FakeNode:
 
     async def info(self) -> dict[str, Any]:
         self._check("info")
-        return {"version": "0.1.0", "pods": len(self.pods), "conditions": []}
+        return {"version": "0.1.0", "pods": len(self.pods), "conditions": self.conditions}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
