@@ -20,7 +20,7 @@ from tank.model.kube.scalars import KUBERNETES
 from tank.model.parse import Stated, parse_documents, parse_pod, read_documents
 from tank.model.pod import Pod
 from tank.model.yaml_text import read_yaml
-from tests.property.strategies import names, pods
+from tests.property.strategies import pods
 
 
 @given(pods())
@@ -48,7 +48,12 @@ scalars = (
     | st.integers(-5, 70_000)
     | st.sampled_from(["", "x", "/x", "../x", "100m", "$(A)", "a b"])
 )
-anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(names, inner, max_size=2))
+anything = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["name", "x", "value"]), inner, max_size=2)
+    ),
+)
 
 
 def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,33 @@ def test_what_cannot_be_honoured_keeps_the_whole_file_from_being_applied(
     assert (code, out) == (2, "")
     assert "spec.hostPID: a pod does not see the machine's processes" in err
     assert json.loads(daemon.tank("list", "-o", "json").stdout) == []
+
+
+DOCUMENTS = sorted((Path(__file__).parents[1] / "kube").glob("*.yaml"))
+OURS = re.compile(r'image: "?busybox[:0-9.]*"?')
+
+
+def runnable(path: Path, image: str) -> str | None:
+    """The document with an image that there is; None for one that needs another, or is refused."""
+    text = path.read_text()
+    if "# refused" in text or len(re.findall(r"image:", text)) != len(OURS.findall(text)):
+        return None
+    return OURS.sub(f'image: "{image}"', text)
+
+
+def test_documents_of_the_unit_tests_run(daemon: Daemon, busybox: str, short_tmp: Path) -> None:
+    """Each comes to its start, or waits for the secret or config that it names and nobody made."""
+    texts = {path.stem: text for path in DOCUMENTS if (text := runnable(path, busybox))}
+    assert len(texts) >= 15
+    for name, text in texts.items():
+        (short_tmp / f"{name}.yaml").write_text(text)
+        done = daemon.tank("apply", "-f", str(short_tmp / f"{name}.yaml"))
+        assert done.returncode == 0, (name, done.stderr.decode())
+
+    def waiting() -> dict[str, str]:
+        pods = json.loads(daemon.tank("list", "-o", "json").stdout)
+        return {pod["name"]: pod["reason"] for pod in pods if pod["phase"] == "pending"}
+
+    absent = dict.fromkeys(("projected", "speaks", "variables"), "CreateContainerConfigError")
+    wait_for(lambda: waiting() == absent, seconds=30, what="all to start but those")
+    assert daemon.client.wait("done", "succeeded").init[0].name == "logs"
