@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -162,6 +163,40 @@ def test_a_rollback_brings_spec_and_configs_back_over_a_restart_of_the_daemon(da
     assert client.configs.get("app").held_by == ("web",)
     client.configs.set("app", {"mode": "three"})
     wait_for(lambda: sh(daemon, "app", "cat /in/mode") == "three", what="the config that was set anew")
+
+
+def test_a_daemon_that_is_killed_in_the_middle_of_a_change_goes_on_with_it(daemon: Daemon, busybox: str) -> None:
+    client = daemon.client
+    client.configs.set("app", {"mode": "0"})
+    told = {"command": ["/bin/sh", "-c", LOOP], "mounts": ["told:/in"]}
+    hup = {"config": "app", "on_change": {"signal": "HUP"}}
+    client.apply(pod(busybox, {"told": told}, told=hup), wait=True, timeout=60)
+    wait_for(lambda: "up" in lines(daemon, "told"), what="the program's first words")
+    pid = client.status("web").containers[0].pid
+
+    for number in ("1", "2", "3"):
+        client.configs.set("app", {"mode": number})
+        daemon.kill()
+        daemon.start()
+        wait_for(lambda: f"told {number}" in lines(daemon, "told"), what=f"change {number}")  # noqa: B023
+
+    assert client.status("web").containers[0].pid == pid
+
+
+def test_fields_of_the_pod_and_whole_configs_reach_the_program(daemon: Daemon, busybox: str) -> None:
+    client = daemon.client
+    client.configs.set("app", {"MODE": "fast", "blob": b"\xff"})
+    fields = {"POD": "name", "ID": "uid", "HOST": "node", "TIER": "labels['tier']", "MEMORY": "limits.memory"}
+    env = [{"name": name, "from": {"field": field}} for name, field in fields.items()]
+    container = {"env": env, "env_from": [{"config": "app", "prefix": "APP_"}], "limits": {"memory": "64MiB"}}
+    client.apply(pod(busybox, {"app": container}) | {"labels": {"tier": "front"}}, wait=True, timeout=60)
+
+    said = sh(daemon, "app", "echo $POD $ID $HOST $TIER $MEMORY $APP_MODE; env | grep -c APP_")
+    told = [each.message for each in client.events("web") if each.reason == "InvalidVariableNames"]
+
+    wanted = ["web", client.status("web").uid, os.uname().nodename, "front", str(64 * 2**20), "fast", "1"]
+    assert said.split() == wanted
+    assert told == ["no variable can be made of key 'blob' of config app"]
 
 
 def test_a_pod_waits_for_its_secret_and_keeps_it_from_being_deleted(daemon: Daemon, busybox: str) -> None:
