@@ -6,7 +6,7 @@ from typing import Any
 
 from tank.model.inputs import Reaction
 from tank.model.parse import parse_pod
-from tank.model.pod import Pod
+from tank.model.pod import Container, Mount, Pod
 from tank.model.uses import Use, named, needed, uses
 
 
@@ -40,3 +40,15 @@ def test_init_containers_and_volumes_that_nobody_mounts_are_named() -> None:
     made = pod(init=[init], volumes=[{"name": "spare", "source": {"secret": "key"}}])
 
     assert (named(made), needed(made)) == (frozenset({"config/boot", "secret/key"}), frozenset())
+
+
+def test_a_mount_of_no_volume_is_no_use() -> None:
+    container = Container(name="app", image="x:1", mounts=(Mount(volume="none", path="/in"),))
+
+    assert uses(Pod(name="web", containers=(container,)), container) == ()
+
+
+def test_a_volume_of_another_kind_is_no_use() -> None:
+    made = pod(mounts=["data:/data"], volumes=[{"name": "data"}])
+
+    assert uses(made, made.containers[0]) == ()
