@@ -40,7 +40,7 @@ REFUSED = {
 }
 _TYPE = {"apiVersion": Passed(), "kind": Passed()}
 POD = Noun(
-    "a Pod",
+    "a document",
     {**_TYPE, "metadata": Used(MAPPING, required=True), "spec": Used(MAPPING, required=True), "status": Passed()},
 )
 LIST = Noun("a List", {**_TYPE, "metadata": Passed(), "items": Used(MAPPINGS, required=True)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tank.model.faults import quoted
+from tank.model.grammar import ListOf
 from tank.model.kube.container import RESTART, Around, container
 from tank.model.kube.nouns import (
     FLAG,
@@ -65,7 +66,7 @@ METADATA = Noun(
 SPEC = Noun(
     "a pod's spec",
     {
-        "containers": Used(MAPPINGS, "`containers`", required=True),
+        "containers": Used(ListOf(MAPPING, least=1), "`containers`", required=True),
         "initContainers": Used(MAPPINGS, "`init`"),
         "volumes": Used(MAPPINGS, "`volumes`"),
         "restartPolicy": Kept("restart", RESTART, "`restart`"),
