@@ -48,6 +48,7 @@ class Settings:
     seeds_dir: Path = Path("/etc/tank/pods.d")
     group: str = "tank"
     uplink: str | None = None
+    users_base: int = 0x70000000  # of the host's ids, the first that is given to pods with `users: auto`
     dns: tuple[str, ...] | None = None
     default_grace: float | None = None
     default_users: Literal["host", "auto"] | None = None
@@ -145,6 +146,7 @@ def _fields(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
         "group": draft.get("api", {}).get("group"),
         "uplink": draft.get("host", {}).get("uplink"),
         "dns": draft.get("host", {}).get("dns"),
+        "users_base": draft.get("host", {}).get("users_base"),
         "default_grace": draft.get("defaults", {}).get("grace"),
         "default_users": draft.get("defaults", {}).get("users"),
         "log_max_size": draft.get("logs", {}).get("max_size"),
@@ -222,6 +224,9 @@ _HOST = Record(
     "[host]",
     {
         "uplink": Field(text(addresses.parent_name), "The interface of the default route, if it cannot be found."),
+        "users_base": Field(
+            whole(2**16, 2**31 - 2**20), "The first id of the host for pods with users: auto.", default=0x70000000
+        ),
         "dns": Field(ListOf(text(addresses.address), most=MAX_NAMESERVERS), "Name servers instead of resolv.conf's."),
     },
 )

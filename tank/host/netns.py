@@ -21,7 +21,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tank import errors
 from tank.host import sysctl
@@ -46,16 +46,23 @@ class Namespaces:
         self._thread: Thread | None = None
 
     async def make(
-        self, directory: Path, *, net: bool, hostname: str, settings: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        *,
+        net: bool,
+        hostname: str,
+        settings: Mapping[str, str] | None = None,
+        source: int | None = None,
     ) -> None:
         """Pin `ipc`, `uts` and, with `net`, `net` below `directory`; set the host name, bring loopback up.
 
         `settings` of the kernel are written in them: sysctls by name.
 
-        A pin that stands is kept, and its host name and loopback put right.
+        A pin that stands is kept, and its host name and loopback put right. `source`: the process in whose namespaces
+        all is done, instead of new ones.
         """
         kinds = tuple(kind for kind in KINDS if net or kind != "net")
-        await self._run(lambda home: _make(home, directory, kinds, hostname, settings or {}))
+        await self._run(lambda home: _make(home, directory, kinds, _Ready(hostname, settings or {}, source)))
 
     async def set_hostname(self, directory: Path, hostname: str) -> None:
         """Set the host name of the pinned UTS namespace."""
@@ -120,19 +127,31 @@ def _discard(future: asyncio.Future[Any]) -> None:
         future.result().close()
 
 
-def _make(home: Home, directory: Path, kinds: tuple[str, ...], hostname: str, settings: Mapping[str, str]) -> None:
+class _Ready(NamedTuple):
+    """What makes namespaces ready, and where those that are missing come from."""
+
+    hostname: str
+    settings: Mapping[str, str]
+    source: int | None
+
+
+def _make(home: Home, directory: Path, kinds: tuple[str, ...], ready: _Ready) -> None:
     directory.mkdir(mode=0o700, exist_ok=True)
     missing = [kind for kind in kinds if not pinned(directory / kind)]
     for kind in kinds:
         if kind not in missing:
             home.enter(directory / kind)
-    home.unshare(missing)
+    if ready.source is None:
+        home.unshare(missing)
+    else:
+        for kind in missing:
+            home.enter(Path(f"/proc/{ready.source}/ns/{kind}"))
     # Before the pin: a namespace that is pinned is ready, whenever we are killed.
-    socket.sethostname(hostname)
+    socket.sethostname(ready.hostname)
     if "net" in kinds:
         _loopback_up()
         _ignore_routers()
-    sysctl.write(settings)
+    sysctl.write(ready.settings)
     for kind in missing:
         pin(f"/proc/thread-self/ns/{kind}", directory / kind)
 

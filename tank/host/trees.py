@@ -92,17 +92,17 @@ def part(path: Path) -> None:
             raise
 
 
-def can_map(directory: Path, users: int) -> str:
-    """Why the file system of `directory` cannot show other ids (Linux 5.12 and later); empty when it can."""
+def can_map(path: Path, users: int, *, recursive: bool = False) -> str:
+    """Why the file system of `path` cannot show other ids (Linux 5.12 and later); empty when it can."""
     try:
-        held = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        held = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError as error:
-        return f"{directory}: {error.strerror}"
+        return f"{path}: {error.strerror}"
     try:
-        with _cloned(held, recursive=False) as tree:
+        with _cloned(held, recursive=recursive) as tree:
             _set(tree, Attributes(users=users))
     except OSError as error:
-        return f"{directory}: {error.strerror}"
+        return f"{path}: {error.strerror}"
     finally:
         os.close(held)
     return ""

@@ -22,7 +22,7 @@ MOST_STRAYS = 20
 _STORE = re.compile(
     r"\.?store\.db.*|installation|lock|auth\.json|secret\.key|\.(auth\.json|installation|secret\.key)\.tmp|seccomp-cache"
 )
-_POD_FILES = re.compile(r"\.?pod\.json.*|containers")
+_POD_FILES = re.compile(r"\.?pod\.json.*|containers|\.?users(\.tmp)?")
 _POD_PARTS = {"roots": "root", "logs": "logs", "empty": "volume"}
 _IMAGE_PARTS = ("blobs", "references", "trust", "chains")
 

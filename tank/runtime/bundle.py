@@ -16,6 +16,7 @@ from pathlib import Path
 from tank.config import Settings
 from tank.errors import Failed, StartFailed, Waiting
 from tank.host import files, machine, mounts, quota, reach
+from tank.host.userns import COUNT
 from tank.model import etcfiles
 from tank.model.image import ImageConfig
 from tank.model.launch import Launch
@@ -25,6 +26,7 @@ from tank.runtime import (
     command,
     devices,
     hostpath,
+    ids,
     inputs,
     kept,
     ocispec,
@@ -38,7 +40,7 @@ from tank.runtime import (
 )
 from tank.runtime.ocispec import Bind, Setup
 from tank.runtime.places import Attempt
-from tank.runtime.sandbox import Sandboxes
+from tank.runtime.sandbox import Sandboxes, Users
 
 LARGEST_ARGUMENTS = 2**20  # bytes of arguments and environment together (S29)
 _CONFIG_ERROR = "CreateContainerConfigError"
@@ -97,31 +99,51 @@ def _check_size_limit(launch: Launch, settings: Settings) -> None:
 def make(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host) -> Made:
     """Make it. Raises Waiting, StartFailed, Failed."""
     removal.clear_earlier(attempt)
-    files.make_directory(attempt.bundle)  # the mark of all that follows
+    files.make_directory(attempt.bundle, 0o711)  # the mark of all that follows
     inputs.check(launch)
     _check_size_limit(launch, sandboxes.settings)
     try:
-        placing.mount_images(launch, attempt.images)
-        binds = placing.binds(sandboxes.settings, launch, attempt)
-        _mount_root(launch, attempt)
-        termination.make(attempt.message)
-        kept.write(attempt, launch.container)
-        files.make_directory(attempt.log.parent)
-        wanted = _filter(launch, host)
-        compiled = host.filters.find(wanted) if wanted is not None else None
-        setup, doubt = _setup(launch, attempt, sandboxes, host, binds)
-        setup = replace(
-            _with_devices(setup, devices.give(launch.container)),
-            seccomp=wanted.profile if wanted is not None else None,
-            annotations={seccomp.ANNOTATION: compiled} if compiled is not None else {},
-        )
-        files.write(attempt.config, json.dumps(ocispec.config(setup)).encode())
+        with sandboxes.users(launch.uid, launch.pod) as users:
+            return _made(launch, attempt, sandboxes, host, users)
     except OSError as error:
         raise Failed(f"cannot prepare {attempt.id}: {error.filename or ''}: {error.strerror}") from error
+
+
+def _made(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host, users: Users | None) -> Made:
+    seen_as = users.namespace if users is not None else None
+    placing.mount_images(launch, attempt, seen_as)
+    binds = placing.binds(sandboxes.settings, launch, attempt, seen_as)
+    _mount_root(launch, attempt, users)
+    termination.make(attempt.message)
+    kept.write(attempt, launch.container)
+    files.make_directory(attempt.log.parent)
+    wanted = _filter(launch, host)
+    compiled = host.filters.find(wanted) if wanted is not None else None
+    setup, doubt = _setup(launch, attempt, sandboxes, host, binds, users=users)
+    setup = replace(
+        _with_devices(setup, devices.give(launch.container)),
+        seccomp=wanted.profile if wanted is not None else None,
+        annotations={seccomp.ANNOTATION: compiled} if compiled is not None else {},
+    )
+    if users is not None:
+        setup = _of_users(setup, attempt, users)
+    files.write(attempt.config, json.dumps(ocispec.config(setup)).encode())
     return Made(wanted if compiled is None else None, doubt)
 
 
-def _mount_root(launch: Launch, attempt: Attempt) -> None:
+def _of_users(setup: Setup, attempt: Attempt, users: Users) -> Setup:
+    """With ids of its own. Raises Waiting when it is to run as one that it has not, OSError."""
+    wanted = (setup.identity.uid, setup.identity.gid, *setup.identity.groups)
+    if missing := [each for each in wanted if not users.ids.holds(each)]:
+        raise Waiting(_CONFIG_ERROR, f"cannot run with id {missing[0]}: with users: auto ids end at {COUNT - 1}")
+    message = [each for each in setup.volumes if each.source == str(attempt.message)]
+    placed = tuple(placing.files_placed((*setup.files, *message), attempt, users.namespace))
+    count = len(setup.files)
+    volumes = (*(each for each in setup.volumes if each not in message), *placed[count:])
+    return replace(setup, files=placed[:count], volumes=volumes, mappings=ids.mappings(users.ids))
+
+
+def _mount_root(launch: Launch, attempt: Attempt, users: Users | None) -> None:
     """An overlay of its own for each attempt; nothing written in one is ever seen by another."""
     if mounts.is_mounted(attempt.rootfs):  # the same upper twice is undefined (R35)
         raise Failed(f"cannot mount the root of {attempt.id}: it is mounted already")
@@ -136,8 +158,11 @@ def _mount_root(launch: Launch, attempt: Attempt) -> None:
     layers = _layers(launch, attempt.settings)
     files_of_top = layers[-1].stat()
     upper.chmod(stat.S_IMODE(files_of_top.st_mode))
-    os.chown(upper, files_of_top.st_uid, files_of_top.st_gid)
-    mounts.overlay(layers, upper, work, attempt.rootfs, flags=("volatile",))
+    base = users.ids.base if users is not None else 0
+    os.chown(upper, base + files_of_top.st_uid, base + files_of_top.st_gid)
+    os.chown(work, base, base)
+    with placing.layers_for(layers, attempt, users.namespace if users is not None else None) as seen:
+        mounts.overlay(seen, upper, work, attempt.rootfs, flags=("volatile",))
 
 
 def _layers(launch: Launch, settings: Settings) -> tuple[Path, ...]:
@@ -159,7 +184,13 @@ def _rootfs(path: Path, settings: Settings) -> Path:
 
 
 def _setup(
-    launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host, binds: tuple[Bind, ...]
+    launch: Launch,
+    attempt: Attempt,
+    sandboxes: Sandboxes,
+    host: Host,
+    binds: tuple[Bind, ...],
+    *,
+    users: Users | None,
 ) -> tuple[Setup, StartFailed | None]:
     container, image = launch.container, launch.image.config if launch.image else ImageConfig()
     cwd = rootfs.working_directory(container.working_dir or image.working_dir or "/")
@@ -178,7 +209,7 @@ def _setup(
         if doubt is not None and not binds:
             raise doubt
         if not _covered(cwd, binds):
-            root.make_directory(cwd, identity)
+            root.make_directory(cwd, identity, users.ids.base if users is not None else 0)
     _check_capabilities(launch, host)
     security = container.security
     setup = Setup(

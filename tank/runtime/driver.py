@@ -20,7 +20,7 @@ from tank.model.facts import RuntimeFact
 from tank.model.image import Image
 from tank.model.launch import Created, Launch
 from tank.model.pod import Container, Pod
-from tank.runtime import bundle, conmon, equipment, facts, places, refusal, removal, signals
+from tank.runtime import bundle, conmon, equipment, facts, ids, places, refusal, removal, signals
 from tank.runtime.care import Care
 from tank.runtime.death import Deaths
 from tank.runtime.holder import Holders
@@ -51,7 +51,7 @@ class CrunRuntime(Streaming, Care, Tuning):
             watcher=self._watcher,
             program=self._host.reaper,
         )
-        self._sandboxes = Sandboxes(self._settings, self._namespaces, self._groups, holders)
+        self._sandboxes = Sandboxes(self._settings, self._namespaces, self._groups, holders, self._installation)
         self._deaths = Deaths(self._settings, self._watcher)
         self._ooms = OomWatch(self._groups)
         self._archive = Archive(self._settings, self._watcher)
@@ -137,7 +137,8 @@ class CrunRuntime(Streaming, Care, Tuning):
         machine = refusal.unsupported(pod, self._groups, self._host.capabilities)
         lost = "share_pid: catatonit is not installed on this machine"
         alone = lost if pod.share_pid and self._host.reaper is None else ""
-        return "; ".join(filter(None, (bundle.unsupported(pod, self._settings), machine, alone)))
+        mapped = await ids.refusal(pod, self._settings)
+        return "; ".join(filter(None, (bundle.unsupported(pod, self._settings), machine, alone, mapped)))
 
     async def check(self, launch: Launch) -> None:
         """Whether `create` could succeed, as far as the host decides it. Changes nothing. Raises Waiting."""

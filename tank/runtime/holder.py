@@ -51,7 +51,7 @@ class Holders:
             raise Failed("cannot share processes: catatonit is not installed on this machine")
         await self.remove(uid)
         bundle = self._bundle(uid)
-        files.make_directory(bundle)  # the mark of all that follows
+        files.make_directory(bundle, 0o711)  # the mark of all that follows
         files.make_directory(bundle / "root/dev", 0o755)
         (bundle / "root/init").touch()
         files.write(bundle / "config.json", json.dumps(self._config(uid, namespaces, users)).encode())

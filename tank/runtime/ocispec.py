@@ -89,6 +89,7 @@ class Setup:
     seccomp: Mapping[str, Any] | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     devices: Sequence[Device] = ()
+    mappings: Mapping[str, Any] = field(default_factory=dict)  # ids of the user namespace among `namespaces`
     reaper: bool = False
     swap_accounting: bool = True
     controllers: frozenset[str] = frozenset()  # those of version 2
@@ -176,6 +177,7 @@ def _linux(setup: Setup) -> dict[str, Any]:
         "maskedPaths": _hidden(MASKED, setup),
         "readonlyPaths": _hidden(READ_ONLY, setup),
         "rootfsPropagation": _root_propagation(setup),
+        **setup.mappings,
     }
     if setup.devices:
         linux["devices"] = [_device(each) for each in setup.devices]

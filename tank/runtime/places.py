@@ -51,6 +51,11 @@ class Attempt:
         return self.bundle / "images"
 
     @property
+    def layers(self) -> Path:
+        """Where the layers of images are mounted as other ids see them, while a root is assembled."""
+        return self.bundle / "layers"
+
+    @property
     def mounts(self) -> Path:
         """Where what it mounts of the pod's volumes is put for the runtime, by number."""
         return self.bundle / "mounts"

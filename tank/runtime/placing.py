@@ -8,9 +8,11 @@ again, since it takes off those that it is not told.
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tank.config import Settings
@@ -22,6 +24,7 @@ from tank.runtime import hostpath, subpath, volumes
 from tank.runtime.ocispec import Bind
 from tank.runtime.places import Attempt
 
+_PASSABLE = 0o711  # for a pod's own root, which is nobody on the host
 _NOTHING = "_nothing"  # no volume can be called that
 _REASON = "CreateContainerConfigError"
 
@@ -32,7 +35,7 @@ def binds(settings: Settings, launch: Launch, attempt: Attempt, users: int | Non
     `users`: a descriptor of the pod's user namespace, as whose ids the volumes are to be seen.
     """
     if launch.container.mounts:
-        files.make_directory(attempt.mounts)
+        files.make_directory(attempt.mounts, _PASSABLE)
     return tuple(
         _placed(settings, launch, mount, attempt, users=users, number=number)
         for number, mount in enumerate(launch.container.mounts)
@@ -54,9 +57,14 @@ def _placed(
             suid="suid" in mount.allow,
             devices="dev" in mount.allow,
             propagation=mount.propagation,
-            users=users,
+            users=None if isinstance(volume.source, ImageVolume) else users,  # its layers show them already
         )
-        trees.place(fd, target, attributes, recursive=is_host)
+        try:
+            trees.place(fd, target, attributes, recursive=is_host)
+        except OSError as error:
+            if attributes.users is None or error.errno != errno.EINVAL:
+                raise
+            raise Waiting(_REASON, f"cannot mount {mount.volume}: ids cannot be mapped on it") from error
     return Bind(
         source=str(target),
         path=mount.path,
@@ -97,8 +105,38 @@ def check_propagation(launch: Launch, mount: Mount, fd: int) -> None:
         raise Waiting(_REASON, f"{what}: on the host it lies on a mount that is private")
 
 
-def mount_images(launch: Launch, top: Path) -> None:
-    """Mount the images that are volumes below `top`, read-only. Raises Waiting, Failed, OSError."""
+def files_placed(binds: Iterable[Bind], attempt: Attempt, users: int) -> Iterator[Bind]:
+    """Tank's own files for the container, where its root gets as far and sees them as its own. Raises OSError."""
+    files.make_directory(attempt.mounts, _PASSABLE)
+    for number, bind in enumerate(binds):
+        target = attempt.mounts / f"file{number}"
+        with files.opened(bind.source, os.O_PATH) as fd:
+            trees.place(fd, target, trees.Attributes(read_only=bind.read_only, users=users), recursive=False)
+        yield replace(bind, source=str(target), options=mounts.options(target))
+
+
+@contextmanager
+def layers_for(layers: Sequence[Path], attempt: Attempt, users: int | None) -> Iterator[Sequence[Path]]:
+    """The layers as the pod's ids see them: an overlay keeps what it was given of them. Raises OSError."""
+    if users is None:
+        yield layers
+        return
+    files.make_directory(attempt.layers)
+    try:
+        for number, layer in enumerate(layers):
+            with files.opened(layer, os.O_PATH | os.O_DIRECTORY) as fd:
+                attributes = trees.Attributes(suid=True, devices=True, users=users)
+                trees.place(fd, attempt.layers / str(number), attributes, recursive=False)
+        yield [attempt.layers / str(number) for number in range(len(layers))]
+    finally:
+        for name in files.names(attempt.layers):
+            mounts.unmount(attempt.layers / name)
+            (attempt.layers / name).rmdir()
+
+
+def mount_images(launch: Launch, attempt: Attempt, users: int | None = None) -> None:
+    """Mount the images that are volumes, read-only. Raises Waiting, Failed, OSError."""
+    top = attempt.images
     for mount in launch.container.mounts:
         volume, target = launch.pod.volume(mount.volume), top / mount.volume
         if volume is None or not isinstance(volume.source, ImageVolume) or mounts.is_mounted(target):
@@ -108,11 +146,12 @@ def mount_images(launch: Launch, top: Path) -> None:
             raise Waiting(_REASON, f"cannot mount {mount.volume}: its image has no layers here")
         files.make_directory(target)
         files.make_directory(top / _NOTHING)
-        mounts.read_only(image.layers, top / _NOTHING, target)
+        with layers_for(image.layers, attempt, users) as layers:
+            mounts.read_only(layers, top / _NOTHING, target)
 
 
 def displace(attempt: Attempt) -> None:
     """Take everything off again. Raises OSError."""
-    for top in (attempt.mounts, attempt.images):
+    for top in (attempt.mounts, attempt.images, attempt.layers):
         for name in files.names(top):
             mounts.unmount(top / name)

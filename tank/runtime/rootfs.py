@@ -63,13 +63,18 @@ class Root:
         except OSError:
             return False
 
-    def make_directory(self, path: str, owner: users.Identity) -> None:
-        """The directory exists; what has to be made is root's, but for the last, which is the user's (C8)."""
+    def make_directory(self, path: str, owner: users.Identity, base: int = 0) -> None:
+        """The directory exists; what has to be made is root's, but for the last, which is the user's (C8).
+
+        `base`: which id of the host the container's root is.
+        """
+        uid, gid = base + owner.uid, base + owner.gid
         here = os.dup(self._fd)
         parts = [part for part in path.split("/") if part]
         try:
             for depth in range(1, len(parts) + 1):
-                inner = self._enter("/".join(parts[:depth]), here, parts[depth - 1], depth == len(parts), owner)
+                ids = (uid, gid) if depth == len(parts) else (base, base)
+                inner = self._enter("/".join(parts[:depth]), here, parts[depth - 1], ids)
                 os.close(here)
                 here = inner
         except OSError as error:
@@ -77,13 +82,12 @@ class Root:
         finally:
             os.close(here)
 
-    def _enter(self, path: str, parent: int, name: str, last: bool, owner: users.Identity) -> int:
+    def _enter(self, path: str, parent: int, name: str, ids: tuple[int, int]) -> int:
         try:
             return openat.open_below(self._fd, path.encode())
         except FileNotFoundError:
             os.mkdir(name, 0o755, dir_fd=parent)
-            if last:
-                os.chown(name, owner.uid, owner.gid, dir_fd=parent, follow_symlinks=False)
+            os.chown(name, *ids, dir_fd=parent, follow_symlinks=False)
             return openat.open_below(self._fd, path.encode())
 
     def program(self, argument: str, environment: Mapping[str, str], cwd: str) -> str:

@@ -7,24 +7,36 @@ that mounts it, as the volumes on disk are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tank.config import Settings
 from tank.errors import Failed
-from tank.host import files, mounts, resolver
+from tank.host import files, mounts, resolver, userns
 from tank.host.cgroup import Groups
 from tank.host.netns import Namespaces, pinned
 from tank.host.threads import in_thread
+from tank.host.userns import Range
 from tank.model import etcfiles
 from tank.model.pod import Container, Pod, Tmpfs
-from tank.runtime import sysctls, volumes
+from tank.runtime import ids, sysctls, volumes
 from tank.runtime.holder import Holders
 
 SHM_SIZE = 64 * 2**20
 HOLDER = "holder"  # the pin that is a process: its PID namespace dies with it, and cannot be pinned again
 _ETC = ("hosts", "hostname", "resolv.conf")
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Ids of a pod's own, and a descriptor of the namespace that has them."""
+
+    ids: Range
+    namespace: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +47,26 @@ class Sandboxes:
     namespaces: Namespaces
     groups: Groups
     holders: Holders
+    installation: str
 
     def namespace_paths(self, uid: str, pod: Pod) -> dict[str, str]:
         """The pins that a container joins, by the runtime's word for their kind."""
         top = self.settings.pod_run_dir(uid) / "ns"
         kinds = {"ipc": "ipc", "uts": "uts"} | ({} if pod.network == "host" else {"network": "net"})
         kinds |= {"pid": "pid"} if pod.share_pid else {}
+        kinds |= {"user": "user"} if pod.users == "auto" else {}
         return {kind: str(top / name) for kind, name in kinds.items()}
+
+    @contextmanager
+    def users(self, uid: str, pod: Pod) -> Iterator[Users | None]:
+        """The ids that the pod has of its own; None: it uses the host's. Raises OSError."""
+        given = ids.of(self.settings, uid) if pod.users == "auto" else None
+        if given is None:
+            yield None
+            return
+        ids.open_way(self.settings, uid, given)
+        with files.opened(self.settings.pod_run_dir(uid) / "ns" / "user", os.O_RDONLY) as fd:
+            yield Users(given, fd)
 
     def shm(self, uid: str) -> Path:
         """What all containers of the pod see as /dev/shm."""
@@ -58,25 +83,49 @@ class Sandboxes:
             files.make_directory(top)
             hostname = etcfiles.pod_hostname(pod)
             own_network = pod.network != "host"
-            await self.namespaces.make(top / "ns", net=own_network, hostname=hostname, settings=sysctls.wanted(pod))
-            await self._make_holder(uid, pod)
-            self._make_shm(uid)
+            make = partial(
+                self.namespaces.make, top / "ns", net=own_network, hostname=hostname, settings=sysctls.wanted(pod)
+            )
+            given = await self._ids(uid, pod)
+            if given is None or all(pinned(top / "ns" / kind) for kind in _own(pod)):
+                await make()
+            else:
+                await self._make_inside(top / "ns", given, pod, make)
+            await self._make_holder(uid, pod, given)
+            self._make_shm(uid, given)
             self.refresh(uid, pod)
         except OSError as error:
             raise Failed(f"cannot make the sandbox {uid}: {error.strerror}") from error
 
-    async def _make_holder(self, uid: str, pod: Pod) -> None:
+    async def _ids(self, uid: str, pod: Pod) -> Range | None:
+        """The pod's own ids, and a way for them to its directory; None: it uses the host's."""
+        if pod.users != "auto":
+            return None
+        found = await in_thread(ids.give, self.settings, self.installation, uid)
+        ids.open_way(self.settings, uid, found)
+        return found
+
+    async def _make_inside(self, directory: Path, given: Range, pod: Pod, make: Callable[..., Awaitable[None]]) -> None:
+        """All namespaces anew, the others inside that of users, whose root they obey."""
+        await self.namespaces.remove(directory)
+        async with userns.born(given, tuple(kind for kind in _own(pod) if kind != "user")) as pid:
+            await make(source=pid)
+            await self.namespaces.repin(directory, pid, ("user",))
+
+    async def _make_holder(self, uid: str, pod: Pod, given: Range | None) -> None:
         """The PID namespace that all containers share, held by a process of its own."""
         if pod.share_pid:
             joined = {kind: path for kind, path in self.namespace_paths(uid, pod).items() if kind != "pid"}
-            pid = await self.holders.make(uid, joined, {})
+            pid = await self.holders.make(uid, joined, ids.mappings(given))
             await self.namespaces.repin(self.settings.pod_run_dir(uid) / "ns", pid, ("pid",))
 
-    def _make_shm(self, uid: str) -> None:
+    def _make_shm(self, uid: str, given: Range | None) -> None:
         shm = self.shm(uid)
         files.make_directory(shm)
         if not mounts.is_mounted(shm):
             mounts.tmpfs(shm, size=SHM_SIZE, mode=0o1777, noexec=True)
+        if given is not None:
+            os.chown(shm, given.base, given.base)
 
     def make_memory(self, uid: str, pod: Pod, container: Container) -> None:
         """The volumes in memory that the container mounts, each of the size that the spec says now. Raises Failed.
@@ -114,7 +163,7 @@ class Sandboxes:
         try:
             files.make_directory(top)
             await self.namespaces.repin(top / "ns", pid, _kinds(pod))
-            self._make_shm(uid)
+            self._make_shm(uid, await self._ids(uid, pod))
             self.refresh(uid, pod)
         except OSError as error:
             raise Failed(f"cannot repair the sandbox {uid}: {error.strerror}") from error
@@ -146,8 +195,13 @@ class Sandboxes:
 
 def _kinds(pod: Pod) -> tuple[str, ...]:
     """The namespaces that are the pod's own."""
+    return (*_own(pod), "pid") if pod.share_pid else _own(pod)
+
+
+def _own(pod: Pod) -> tuple[str, ...]:
+    """Those that stand without a process."""
     own = ("ipc", "uts") if pod.network == "host" else ("net", "ipc", "uts")
-    return (*own, "pid") if pod.share_pid else own
+    return ("user", *own) if pod.users == "auto" else own
 
 
 def _clear(top: Path) -> None:
