@@ -126,7 +126,7 @@ def _action(found: Mapping[str, Any], names: tuple[str, ...], place: Place, draf
         case "grpc":
             grpc = draft.below("grpc", here)
             _port(GRPC.read(value, here, grpc), here, grpc, "port", ports)
-        case "tcpSocket":
+        case "tcpSocket":  # pragma: no branch (there is no other)
             _port(TCP.read(value, here), here, draft, "tcp", ports)
 
 
