@@ -86,7 +86,7 @@ def check(launch: Launch, settings: Settings, host: Host) -> None:
 
 def unsupported(pod: Pod, settings: Settings) -> str:
     """What this machine cannot do of all that the pod asks for, in words; empty when it can do everything."""
-    limited = [each.name for each in pod.containers if each.size is not None]
+    limited = [each.name for each in pod.everyone if each.size is not None]
     why = quota.refusal(settings.data_dir) if limited else ""
     return f"containers {', '.join(limited)}: size cannot be limited: {why}" if why else ""
 
