@@ -5,6 +5,7 @@ With `losses` the answer also tells what Kubernetes documents say that means not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -16,19 +17,20 @@ from tank.api.routes import TIMEOUT, Parameter, Route, answer, deed, node
 from tank.api.waiting import wait_all
 from tank.errors import Problem
 from tank.model.parse import Stated
-from tank.node.stating import apply_stated
+from tank.node.stating import apply_stated, foresee_stored
 
 
 async def apply(request: web.Request) -> web.StreamResponse:
     """Create or replace all the pods, or none; what they take as secrets and configs is stored before them."""
-    stated, told = await read_stated(request), routes.flag(request, "losses")
+    stated, wanted = await read_stated(request), routes.flag(request, "losses")
     prune, token = routes.selector(request, "prune"), routes.text(request, "plan")
     if routes.flag(request, "dry_run"):
         return await _planned(request, stated)
+    inputs = await foresee_stored(node(request), stated) if wanted else {}
     statuses = await deed(request, apply_stated(node(request), stated, token=token, prune=prune))
     if routes.flag(request, "wait"):
         statuses = await wait_all(request, [each.name for each in statuses], "settled")
-    return answer({"pods": statuses, **_beside(stated)} if told else statuses)
+    return answer({"pods": statuses, **_beside(stated, inputs)} if wanted else statuses)
 
 
 async def plan(request: web.Request) -> web.StreamResponse:
@@ -38,14 +40,16 @@ async def plan(request: web.Request) -> web.StreamResponse:
 
 async def _planned(request: web.Request, stated: Stated) -> web.StreamResponse:
     found = await node(request).plan(stated.pods, prune=routes.selector(request, "prune"))
-    return answer({**plain(found), **_beside(stated)} if routes.flag(request, "losses") else found)
+    inputs = await foresee_stored(node(request), stated)
+    return answer({**plain(found), **_beside(stated, inputs)} if routes.flag(request, "losses") else found)
 
 
-def _beside(stated: Stated) -> dict[str, Any]:
-    return {"inputs": [each.key for each in stated.stored], "losses": told(stated.losses)}
+def _beside(stated: Stated, inputs: Mapping[str, str]) -> dict[str, Any]:
+    listed = [{"key": key, "change": change or "none"} for key, change in inputs.items()]
+    return {"inputs": listed, "losses": as_json(stated.losses)}
 
 
-def told(problems: tuple[Problem, ...]) -> list[dict[str, Any]]:
+def as_json(problems: tuple[Problem, ...]) -> list[dict[str, Any]]:
     """Faults or losses as JSON."""
     return [each._asdict() for each in problems]
 

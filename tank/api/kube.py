@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from tank.api import routes
-from tank.api.apply import told
+from tank.api.apply import as_json
 from tank.api.documents import read_stated
 from tank.api.routes import POD, Parameter, Route, answer, node
 from tank.model.dump import dump_pod
@@ -16,14 +16,14 @@ async def translate(request: web.Request) -> web.StreamResponse:
     """The specs that the documents state, and what is lost. Changes nothing."""
     stated = await read_stated(request)
     inputs = [each.key for each in stated.stored]
-    return answer({"pods": [dump_pod(pod) for pod in stated.pods], "inputs": inputs, "losses": told(stated.losses)})
+    return answer({"pods": [dump_pod(pod) for pod in stated.pods], "inputs": inputs, "losses": as_json(stated.losses)})
 
 
 async def exported(request: web.Request) -> web.StreamResponse:
     """The desired spec as a Kubernetes Pod."""
     desired = await node(request).get(routes.name(request))
     document, losses = export(desired.spec)
-    return answer({"document": document, "losses": told(losses)})
+    return answer({"document": document, "losses": as_json(losses)})
 
 
 _FORMAT = Parameter(name="format", about="yaml, toml or json, where the Content-Type does not say")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_STORED = {"create": "created", "replace": "replaced", "none": "unchanged"}
+
+
 def add(parser: argparse.ArgumentParser) -> None:
     """The documents, and how to go about it."""
     plan.add(parser)
@@ -40,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     found = answered["pods"]
     if options.output is None:
         for each in answered["inputs"]:
-            print(f"{line(each)} stored", flush=True)
+            print(f"{line(each['key'])} {_STORED[each['change']]}", flush=True)
     if not options.wait:
         return show(found, options)
     from tank.cli.progress import wait

@@ -30,8 +30,12 @@ def run(options: argparse.Namespace) -> int:
     read = documents.Documents(options.files)
     found = read.send(endpoint(options.host), "/v1/plan", {"prune": pruned(options), "losses": True})
     documents.tell_losses(found)
-    show(found, options)
-    return CHANGES if found["steps"] or found.get("changes") else 0
+    stored = [each for each in found.get("inputs", ()) if each["change"] != "none"]
+    for each in stored if options.output is None else ():
+        print(f"{line(each['key'])}: {each['change']}")
+    if not stored or found["steps"] or found.get("changes") or options.output is not None:
+        show(found, options)
+    return CHANGES if found["steps"] or found.get("changes") or stored else 0
 
 
 def pruned(options: argparse.Namespace) -> str | None:

@@ -47,6 +47,16 @@ class InputVerbs:
         await self.look()
         return await self.get(kind, name, values=False)
 
+    async def foresee(self, kind: str, name: str, data: Mapping[str, bytes]) -> str:
+        """What `set` would do: create, replace, or nothing (empty). Raises as `set`, and changes nothing."""
+        _check(name, data)
+        key = f"{kind}/{name}"
+        stored = (await self._store.read()).inputs.get(key)
+        if stored is None or stored.present is None:
+            return "create"
+        version = await in_thread(_version, self._key_file if kind == SECRET else None, key, data)
+        return "" if version == stored.version else "replace"
+
     async def list(self, kind: str) -> list[InputStatus]:
         """All of a kind by name, without values."""
         contents = await self._store.read()
@@ -124,6 +134,14 @@ def _made(key_file: KeyFile, others: bool) -> Seal:
 def _plain(key: str, data: Mapping[str, bytes]) -> tuple[InputVersion, bytes]:
     body = seal.encoded(data)
     return InputVersion(version=seal.plain_version(key, body), sizes={}, at=0.0), body
+
+
+def _version(key_file: KeyFile | None, key: str, data: Mapping[str, bytes]) -> str:
+    """The version that this content would be; empty when there is no key to tell it by."""
+    if key_file is None:
+        return seal.plain_version(key, seal.encoded(data))
+    with_key = key_file.read()
+    return with_key.version(key, seal.encoded(data)) if with_key else ""
 
 
 def _present_secrets(contents: Contents) -> dict[str, str]:

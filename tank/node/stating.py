@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from tank.node.service import Node
 
 
+async def foresee_stored(node: Node, stated: Stated) -> dict[str, str]:
+    """What becomes of each secret and config: create, replace, or nothing (empty). Raises InvalidSpec."""
+    found: dict[str, str] = {}
+    for each in stated.stored:
+        kind, _, name = each.key.partition("/")
+        found[each.key] = await node.inputs.foresee(kind, name, each.values)
+    return found
+
+
 async def apply_stated(
     node: Node, stated: Stated, *, token: str | None = None, prune: str | None = None
 ) -> list[Status]:
@@ -26,6 +35,7 @@ async def apply_stated(
         return await node.apply(stated.pods, token=token, prune=prune)
     expected = await _revisions(node, stated.pods)
     preview = await node.plan(stated.pods, prune=prune)  # all that can be refused is refused here
+    await foresee_stored(node, stated)
     if token not in (None, preview.token):
         raise PlanChanged(preview)
     for each in stated.stored:

@@ -31,11 +31,24 @@ stringData: {{password: hidden}}
 YAML = {"Content-Type": "application/yaml"}
 
 
+def changes(first: str, second: str = "") -> list[dict[str, str]]:
+    return [{"key": "config/settings", "change": first}, {"key": "secret/login", "change": second or first}]
+
+
+async def test_what_is_so_already_is_told(http: aiohttp.ClientSession) -> None:
+    await http.post("/v1/apply", data=BOTH, headers=YAML)
+    again = await (await http.post("/v1/apply?losses=1", data=BOTH, headers=YAML)).json()
+    other = BOTH.replace("hidden", "another")
+    said = await (await http.post("/v1/plan?losses=1", data=other, headers=YAML)).json()
+
+    assert (again["inputs"], said["inputs"]) == (changes("none"), changes("none", "replace"))
+
+
 async def test_what_pods_take_is_stored_with_them(http: aiohttp.ClientSession, node: FakeNode) -> None:
     answer = await http.post("/v1/apply?losses=1", data=BOTH, headers=YAML)
     said = await answer.json()
 
-    assert ([pod["name"] for pod in said["pods"]], said["inputs"]) == (["web"], ["config/settings", "secret/login"])
+    assert ([pod["name"] for pod in said["pods"]], said["inputs"]) == (["web"], changes("create"))
     assert (await node.inputs.get("config", "settings")).data == {"COLOR": b"blue"}
     assert (await node.inputs.get("secret", "login")).keys == {"password": 6}
 
@@ -77,7 +90,7 @@ async def test_a_token_that_holds_is_taken(http: aiohttp.ClientSession, node: Fa
 async def test_a_plan_stores_nothing(http: aiohttp.ClientSession, node: FakeNode) -> None:
     said = await (await http.post("/v1/plan?losses=1", data=BOTH, headers=YAML)).json()
 
-    assert (said["inputs"], len(said["losses"]), len(said["steps"])) == (["config/settings", "secret/login"], 2, 1)
+    assert (said["inputs"], len(said["losses"]), len(said["steps"])) == (changes("create"), 2, 1)
     assert await node.inputs.list("config") == []
 
 

@@ -45,8 +45,19 @@ def test_a_secret_is_stored_with_its_pod(tank: Tank) -> None:
 
     code, out, err = tank.says("apply", "-f", "both.yaml")
 
-    assert (code, out.splitlines()) == (0, ["secret/login stored", "web applied, revision 1"])
+    assert (code, out.splitlines()) == (0, ["secret/login created", "web applied, revision 1"])
     assert "hidden" not in out + err
+
+
+def test_a_plan_tells_of_a_secret_that_changes(tank: Tank) -> None:
+    (tank.home / "both.yaml").write_text(SECRET + POD)
+    tank("apply", "-f", "both.yaml")
+    assert tank.says("plan", "-f", "both.yaml")[0] == 0
+    (tank.home / "both.yaml").write_text(SECRET.replace("hidden", "other") + POD)
+
+    assert tank.says("plan", "-f", "both.yaml")[:2] == (10, "secret/login: replace\n")
+    assert tank.says("apply", "-f", "both.yaml")[1].splitlines()[0] == "secret/login replaced"
+    assert tank.says("apply", "-f", "both.yaml")[1].splitlines()[0] == "secret/login unchanged"
 
 
 def test_a_plan_says_it_as_well(tank: Tank) -> None:
