@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tank.client.wire import endpoint
+from tank.errors import InvalidSpec, TankError, Unsupported
 from tests.daemon import Daemon
 from tests.waiting import wait_for
 
@@ -177,3 +179,25 @@ def test_documents_of_the_unit_tests_run(daemon: Daemon, busybox: str, short_tmp
     absent = dict.fromkeys(("projected", "speaks", "variables"), "CreateContainerConfigError")
     wait_for(lambda: waiting() == absent, seconds=30, what="all to start but those")
     assert daemon.client.wait("done", "succeeded").init[0].name == "logs"
+
+
+LACKS = {"users-of-its-own"}  # what this machine may not be able to do, though another is
+
+
+def planned(daemon: Daemon, path: Path) -> TankError | None:
+    """Why a real daemon does not plan the document; None when it does."""
+    try:
+        endpoint(daemon.url).json("POST", "/v1/plan", {"format": "yaml"}, body=path.read_bytes())
+    except TankError as error:
+        return error
+    return None
+
+
+def test_every_document_is_planned_or_refused(daemon: Daemon) -> None:
+    said = {path: planned(daemon, path) for path in DOCUMENTS}
+
+    for path, error in said.items():
+        refused = "# refused" in path.read_text()
+        lacking = path.stem in LACKS and isinstance(error, Unsupported)
+        assert isinstance(error, InvalidSpec) == refused, (path.stem, error)
+        assert error is None or refused or lacking, (path.stem, error)
