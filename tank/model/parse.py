@@ -29,6 +29,7 @@ from tank.model.pod_fields import POD
 
 __all__ = ["Defaults", "Format", "Stated", "dump_pod", "parse_documents", "parse_pod", "read_documents"]
 
+MOST_LOSSES = 1000
 Format = Literal["yaml", "toml", "json"]
 
 
@@ -131,9 +132,10 @@ def _whole(parts: list[Stated], source: str) -> Stated:
     stored = tuple(one for each in parts for one in each.stored)
     if not pods and not stored:
         raise InvalidSpec([Problem("", "there is no pod in it", source=source)])
-    losses = sorted(
-        (loss for each in parts for loss in each.losses), key=lambda loss: (loss.line or 0, loss.column or 0)
-    )
+    losses = [loss for each in parts for loss in each.losses]
+    losses.sort(key=lambda loss: (loss.line or 0, loss.column or 0))
+    if len(losses) > MOST_LOSSES:
+        losses[MOST_LOSSES:] = [Problem("", f"{len(losses) - MOST_LOSSES} more are not shown", source=source)]
     return Stated(pods=pods, stored=stored, losses=tuple(losses))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tank.model.faults import BAD, Refused, did_you_mean, quoted
+from tank.model.faults import BAD, MOST, Refused, did_you_mean, quoted
 from tank.model.grammar import Kind, ListOf, MapOf, Scalar, Schema, flag, text, whole, wrong_type
 from tank.model.kube.places import Draft, Place
 
@@ -121,7 +121,8 @@ class Noun:
         for name, each in value.items():
             fate = self.fields.get(name)
             if fate is None:
-                hint = did_you_mean(name, self.fields)
+                shown = place.spot.faults.count < MOST  # to look for a near word is slow
+                hint = did_you_mean(name, self.fields) if shown else ""
                 place.at(name).spot.fault(f"unknown field of {self.name}", hint, key=True)
             elif each is not None and (read := _met(fate, each, place.at(name), draft)) is not BAD:
                 found[name] = read

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tank.errors import Problem
-from tank.model.faults import Faults, Path, Spot, path_text
+from tank.model.faults import MOST, Faults, Path, Spot, path_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Returned(Faults):
         """Note one fault of the spec with the document, unless it follows from one that was found there."""
         self.paths.add(path)
         origin = self.origin(path)
-        if not any(each[: len(origin)] == origin for each in self.document.paths):
+        if self.document.count >= MOST or not any(each[: len(origin)] == origin for each in self.document.paths):
             self.document.add(origin, message, suggestion, key=key)
 
     def origin(self, path: Path) -> Path:

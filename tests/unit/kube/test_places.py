@@ -120,3 +120,19 @@ def test_a_list_of_documents_in_json() -> None:
     with pytest.raises(InvalidSpec) as refused:
         read_documents(text, "json")
     assert refused.value.problems[0].path == "[0].spec.containers"
+
+
+def test_of_very_many_faults_the_first_are_told() -> None:
+    unknown = "".join(f"  field{index}: 1\n" for index in range(20_000))
+
+    told = faults(CONTAINER + unknown)
+    assert (len(told), told[-1]) == (101, "19900 more faults are not shown")
+
+
+def test_of_very_many_losses_the_first_are_told() -> None:
+    more = "resizePolicy: [1], resources: {requests: {cpu: 1}}"
+    requests = "".join(f"  - {{name: c{number}, image: a, {more}}}\n" for number in range(60))
+    text = "---\n".join(HEAD.replace("web", f"w{number}") + CONTAINER + requests for number in range(9))
+
+    losses = read_documents(text, "yaml").losses
+    assert (len(losses), losses[-1].message) == (1001, "89 more are not shown")
