@@ -201,3 +201,13 @@ def test_every_document_is_planned_or_refused(daemon: Daemon) -> None:
         lacking = path.stem in LACKS and isinstance(error, Unsupported)
         assert isinstance(error, InvalidSpec) == refused, (path.stem, error)
         assert error is None or refused or lacking, (path.stem, error)
+
+
+def test_secrets_and_configs_alone_are_stored(daemon: Daemon, short_tmp: Path) -> None:
+    objects = SERVICE.split("---\napiVersion: v1\nkind: Pod")[0].format()
+
+    code, out, err = apply(daemon, short_tmp, objects)
+
+    assert (code, out, err) == (0, "config/settings created\nsecret/login created\n", "")
+    assert apply(daemon, short_tmp, objects)[1] == "config/settings unchanged\nsecret/login unchanged\n"
+    assert b"hunter2" not in daemon.tank("secret", "list", "-o", "json").stdout
