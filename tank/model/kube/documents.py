@@ -109,7 +109,7 @@ def _object(value: Mapping[str, Any], place: Place, said: Statement) -> None:
 
 def _pod(value: Mapping[str, Any], place: Place, metadata: dict[str, Any]) -> Translated:
     kind, draft, at = value["kind"], Draft(), place.at("metadata")
-    found, namespace = POD.read(value, place), metadata.get("namespace", pod.NAMESPACE)
+    found, namespace = POD.read(value, place), metadata.get("namespace") or pod.NAMESPACE
     draft.put("name", metadata["name"], at.at("name"))
     here = place.at("spec")
     if kind == "Pod":

@@ -26,7 +26,7 @@ from tank.model.kube.nouns import (
 )
 from tank.model.kube.patch import ANNOTATION
 from tank.model.kube.places import Draft, Place
-from tank.model.kube.security import POD_SECURITY, PodSecurity, apparmor, pod_security
+from tank.model.kube.security import apparmor, pod_security
 from tank.model.kube.volumes import volumes
 
 NAMESPACE = "default"
@@ -120,10 +120,10 @@ DNS = Noun(
         "options": Lost("options of the resolver are not kept"),
     },
 )
-OS = Noun("the operating system", {"name": Used(one_of({"linux": "", "windows": "windows"}), required=True)})
+OS = Noun("the operating system", {"name": Used(one_of({"linux": "linux", "windows": "windows"}), required=True)})
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
-_DEEDS = {"runtime/default": "RuntimeDefault", "unconfined": "Unconfined"}
+_PROFILES = {"runtime/default": "RuntimeDefault", "unconfined": "Unconfined"}
 
 
 def names(value: Any, place: Place) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def names(value: Any, place: Place) -> dict[str, Any]:
     found = METADATA.read(value, place)
     if "generateName" in found and "name" not in found:
         place.at("generateName").refuse("Tank makes up no names", "write name")
-    if found.get("namespace", NAMESPACE) != NAMESPACE:
+    if found.get("namespace", "") not in ("", NAMESPACE):
         place.at("namespace").lose("names are the machine's: there are no namespaces")
     return found
 
@@ -150,7 +150,7 @@ def labelled(found: dict[str, Any], place: Place, draft: Draft) -> None:
     kept, here = {}, place.at("annotations")
     for name, each in found.get("annotations", {}).items():
         if name.startswith(_APPARMOR):
-            apparmor({"type": _DEEDS.get(each, "Localhost")}, here.at(name))
+            apparmor({"type": _PROFILES.get(each, "Localhost")}, here.at(name))
         elif name not in (_APPLIED, ANNOTATION):
             kept[name] = each
     if kept:
@@ -164,28 +164,27 @@ def spec(value: Any, place: Place, draft: Draft, namespace: str) -> None:
     _hosts(found.get("hostAliases"), place.at("hostAliases"), draft)
     if "hostUsers" in found:
         draft.put("users", "host" if found["hostUsers"] else "auto", place.at("hostUsers"))
-    if OS.read(found["os"], place.at("os")).get("name") if "os" in found else False:
+    if "os" in found and OS.read(found["os"], place.at("os")).get("name") == "windows":
         place.at("os").refuse("Tank runs on Linux")
-    account = found.get("serviceAccountName") or found.get("serviceAccount") or ""
-    for name in ("serviceAccountName", "serviceAccount"):
-        if found.get(name):
-            place.at(name).lose(_ACCOUNT)
-    security = _security(found, place, draft)
-    storage = volumes(found.get("volumes"), place.at("volumes"), draft, security.fs_group)
+    security = pod_security(found.get("securityContext", {}), place.at("securityContext"), draft)
     around = Around(
         namespace=namespace,
-        account=account or "default",
+        account=_account(found, place),
         host_network=host_network,
         security=security,
-        storage=storage,
+        storage=volumes(found.get("volumes"), place.at("volumes"), draft, security.fs_group),
     )
     for name, ours in (("initContainers", "init"), ("containers", "containers")):
         for each, here in items(found.get(name), place.at(name)):
             container(each, here, draft.append(ours, here), around)
 
 
-def _security(found: dict[str, Any], place: Place, draft: Draft) -> PodSecurity:
-    return pod_security(found.get("securityContext", {}), place.at("securityContext"), draft)
+def _account(found: dict[str, Any], place: Place) -> str:
+    """The service account, which is no more than a word here."""
+    given = [name for name in ("serviceAccountName", "serviceAccount") if found.get(name)]
+    for name in given:
+        place.at(name).lose(_ACCOUNT)
+    return str(found[given[0]]) if given else "default"
 
 
 def _network(found: dict[str, Any], place: Place, draft: Draft) -> bool:
@@ -222,6 +221,3 @@ def told_network(patch: dict[str, Any], place: Place, draft: Draft) -> None:
     """Say that the pod has no address, unless it was given one or asked for none."""
     if draft.fields.get("network") != "host" and "network" not in patch:
         place.lose(_NO_ADDRESS)
-
-
-NOUNS = (METADATA, SPEC, POD_SECURITY, DNS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tank.model.faults import BAD
-from tank.model.kube.files import CONFIG, PROJECTED, SECRET, config, projected, secret
+from tank.model.kube.files import config, projected, secret
 from tank.model.kube.nouns import FLAG, MAPPING, TEXT, Kept, Never, Noun, Used, chosen, items, one_of
 from tank.model.kube.places import Draft, Place
 from tank.model.kube.quantities import MODE, SIZE
@@ -81,7 +81,7 @@ MOUNT = Noun(
         ),
     },
 )
-_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"  # what a cluster adds to every pod
+TOKEN = "kube-api-access-"  # how a volume is called that a cluster adds to every pod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def volumes(value: Any, place: Place, draft: Draft, fs_group: int | None) -> Sto
     for each, here in items(value, place):
         found = VOLUME.read(each, here)
         name = found.get("name", "")
-        if name.startswith("kube-api-access-") and "projected" in found:
+        if name.startswith(TOKEN) and "projected" in found:
             storage.dropped.add(name)
             here.lose("there is no Kubernetes to speak to, so it needs no token for it")
             continue
@@ -206,13 +206,12 @@ _SOURCE: Mapping[str, Callable[[Any, Place, Draft, Storage, str], None]] = {
     "secret": _files(secret),
     "projected": _files(projected),
 }
-NOUNS = (VOLUME, EMPTY, HOST, CLAIM, IMAGE, CONFIG, SECRET, PROJECTED, MOUNT)
 
 
 def mounts(value: Any, place: Place, draft: Draft, storage: Storage) -> None:
     """`volumeMounts` of a container."""
     for each, here in items(value, place):
-        if each.get("mountPath") == _ACCOUNT or each.get("name") in [*storage.dropped]:  # it may be of any type yet
+        if each.get("name") in [*storage.dropped]:  # a name may be of any type yet
             continue
         mount = draft.append("mounts", here)
         found = MOUNT.read(each, here, mount)

@@ -267,6 +267,15 @@ def test_memory_has_the_mode_of_a_place_for_everybody() -> None:
     assert found.volumes[0].mode is None
 
 
+def test_only_what_a_cluster_added_is_taken_away() -> None:
+    path = "/var/run/secrets/kubernetes.io/serviceaccount"
+    mounts = [{"name": "own", "mountPath": path}, {"name": "kube-api-access-a", "mountPath": "/x"}]
+    added = {"name": "kube-api-access-a", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+
+    found = pod({"volumeMounts": mounts}, volumes=[{"name": "own"}, added])
+    assert [each.path for each in found.containers[0].mounts] == [path]
+
+
 def test_files_of_a_group_can_be_read_by_it() -> None:
     context = {"fsGroup": 5}
     projected = {"projected": {"defaultMode": 0o400, "sources": [{"configMap": {"name": "c"}}]}}
