@@ -81,7 +81,7 @@ MOUNT = Noun(
         ),
     },
 )
-TOKEN = "kube-api-access-"  # how a volume is called that a cluster adds to every pod
+_ADDED = "kube-api-access-"  # how a volume is called that a cluster adds to every pod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def volumes(value: Any, place: Place, draft: Draft, fs_group: int | None) -> Sto
     for each, here in items(value, place):
         found = VOLUME.read(each, here)
         name = found.get("name", "")
-        if name.startswith(TOKEN) and "projected" in found:
+        if name.startswith(_ADDED) and "projected" in found:
             storage.dropped.add(name)
             here.lose("there is no Kubernetes to speak to, so it needs no token for it")
             continue
