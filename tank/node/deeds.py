@@ -20,7 +20,7 @@ from tank.plan import marks, settling
 from tank.plan.aims import CERTAIN, fits
 from tank.plan.steps import Impact, Step
 from tank.plan.stops import EXTRA
-from tank.runtime import command
+from tank.runtime import command, ids
 
 EXIT_WAIT = 2.0  # seconds that conmon is given to write the exit file of a process that is gone
 REACTION = 10.0  # seconds that a program may take to tell another that its files have changed
@@ -56,6 +56,9 @@ class ContainerDeeds:
         if passed := ", ".join(command.unusable(launch)):
             text = f"no variable can be made of key {passed}"
             self._report.warning(work.name, work.uid, "InvalidVariableNames", text, container.name)
+        if exposed := ", ".join(ids.exposed(launch)):
+            text = f"what its root writes to {exposed} is the host's root's, set-uid programs too: mount that nosuid"
+            self._report.warning(work.name, work.uid, "MapsRootOfHost", text, container.name)
         record = self._attempt(before, desired, launch)
         await self._machine.records.save_container(work.uid, record)
         try:

@@ -20,6 +20,7 @@ from tank.errors import Failed
 from tank.host import files, trees, userns
 from tank.host.threads import in_thread
 from tank.host.userns import COUNT, Range
+from tank.model.launch import Launch
 from tank.model.pod import HostPath, Pod, Rootfs
 from tank.runtime import places
 
@@ -83,6 +84,22 @@ def open_way(settings: Settings, uid: str, ids: Range) -> None:
     top = settings.pod_run_dir(uid)
     os.chown(top, 0, ids.base)
     top.chmod(0o710)
+
+
+def exposed(launch: Launch) -> tuple[str, ...]:
+    """Paths of the host where a program that the container's root makes set-uid would have the host's power (S38)."""
+    if launch.pod.users != "auto":
+        return ()
+    found = (launch.pod.volume(each.volume) for each in launch.container.mounts if not each.read_only)
+    paths = [each.source.path for each in found if each is not None and isinstance(each.source, HostPath)]
+    return tuple(dict.fromkeys(path for path in paths if _gives_power(path)))
+
+
+def _gives_power(path: str) -> bool:
+    try:
+        return not os.statvfs(path).f_flag & os.ST_NOSUID
+    except OSError:  # not made yet
+        return True
 
 
 async def refusal(pod: Pod, settings: Settings) -> str:

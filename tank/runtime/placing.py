@@ -110,7 +110,7 @@ def files_placed(binds: Iterable[Bind], attempt: Attempt, users: int) -> Iterato
     files.make_directory(attempt.mounts, _PASSABLE)
     for number, bind in enumerate(binds):
         target = attempt.mounts / f"file{number}"
-        # Where the run directory cannot show other ids (a tmpfs before Linux 6.3), the files are nobody's, and readable.
+        # Where the run directory cannot show other ids (tmpfs before Linux 6.3), the files are nobody's, and readable.
         mapped = users if not trees.can_map(Path(bind.source), users) else None
         with files.opened(bind.source, os.O_PATH) as fd:
             trees.place(fd, target, trees.Attributes(read_only=bind.read_only, users=mapped), recursive=False)

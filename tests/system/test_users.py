@@ -126,6 +126,20 @@ async def test_a_set_uid_program_in_a_volume_has_no_power_inside_and_is_out_of_r
         subprocess.run([made, "id"], user=65534, group=65534, extra_groups=[], check=False)
 
 
+@pytest.mark.parametrize("option", ["suid", "nosuid"])
+async def test_a_path_of_the_host_where_such_a_program_would_have_power_is_told(
+    rig: Rig, short_tmp: Path, option: str
+) -> None:
+    (short_tmp / "host").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", option, "tank", short_tmp / "host"], check=True)
+    volume = Volume(name="v", source=HostPath(path=str(short_tmp / "host")))
+    container = rig.container("true", mounts=(Mount(volume="v", path="/data"),))
+    pod = Pod(name="web", containers=(container,), volumes=(volume,), users="auto")
+    told = ids.exposed(Launch(uid=rig.uid, pod=pod, container=container, attempt=1, image=None))
+    subprocess.run(["umount", short_tmp / "host"], check=True)
+    assert told == ((str(short_tmp / "host"),) if option == "suid" else ())
+
+
 async def test_capabilities_of_a_program_work(rig: Rig) -> None:
     (rig.root / "cap").mkdir()
     shutil.copy(rig.root / "bin/busybox", rig.root / "cap/grep")
