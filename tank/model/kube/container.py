@@ -101,8 +101,10 @@ def container(value: Any, place: Place, draft: Draft, around: Around) -> None:
     )
     env.variables(found.get("env"), place.at("env"), draft, owner)
     env.whole_sources(found.get("envFrom"), place.at("envFrom"), draft)
-    mounts(found.get("volumeMounts"), place.at("volumeMounts"), draft, around.storage)
-    container_security(found.get("securityContext", {}), place.at("securityContext"), draft, around.security)
+    context = found.get("securityContext", {})
+    privileged = context.get("privileged") is True
+    mounts(found.get("volumeMounts"), place.at("volumeMounts"), draft, around.storage, privileged=privileged)
+    container_security(context, place.at("securityContext"), draft, around.security)
     _health(found, place, draft, _ports(found.get("ports"), place.at("ports"), around))
 
 

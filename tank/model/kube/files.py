@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tank.model.kube.nouns import FLAG, MAPPING, MAPPINGS, TEXT, Fate, Kept, Never, Noun, Used, chosen, items
+from tank.model.kube.nouns import FLAG, ID, MAPPING, MAPPINGS, TEXT, Fate, Kept, Never, Noun, Used, chosen, items
 from tank.model.kube.places import Draft, Place
 from tank.model.kube.quantities import MODE
 
@@ -12,12 +12,26 @@ _SHARED: dict[str, Fate] = {
     "items": Used(MAPPINGS, "`keys`"),
     "defaultMode": Used(MODE, "`mode`"),
     "optional": Kept("optional", FLAG, "`optional`"),
+    "defaultUser": Kept("owner", ID, "`owner`"),
 }
 CONFIG = Noun("a configMap", {"name": Kept("config", doc="`config`"), **_SHARED})
 SECRET = Noun("a secret", {"secretName": Kept("secret", doc="`secret`"), **_SHARED})
-ITEM = Noun("an item", {"key": Used(TEXT, required=True), "path": Used(TEXT, required=True), "mode": Used(MODE)})
+ITEM = Noun(
+    "an item",
+    {
+        "key": Used(TEXT, required=True),
+        "path": Used(TEXT, required=True),
+        "mode": Used(MODE),
+        "user": Never("the files of a volume have one owner", unless=(), suggestion="see defaultUser"),
+    },
+)
 PROJECTED = Noun(
-    "a projected volume", {"sources": Used(MAPPINGS, "one, several are refused"), "defaultMode": Used(MODE, "`mode`")}
+    "a projected volume",
+    {
+        "sources": Used(MAPPINGS, "one, several are refused"),
+        "defaultMode": Used(MODE, "`mode`"),
+        "defaultUser": Used(ID, "`owner`"),
+    },
 )
 PROJECTION = Noun(
     "a source",
@@ -57,6 +71,8 @@ def projected(value: Any, place: Place, source: Draft, fs_group: int | None) -> 
         name = chosen(each, tuple(PROJECTION.fields), here, "a source")
         if name and len(sources) == 1:
             mode = found.get("defaultMode")
+            if "defaultUser" in found:
+                source.put("owner", found["defaultUser"], place.at("defaultUser"))
             _written(_PROJECTED[name], each[name], here.at(name), source, fs_group=fs_group, mode=mode)
 
 

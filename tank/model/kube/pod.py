@@ -91,6 +91,7 @@ SPEC = Noun(
         "schedulingGates": Lost("it is not held back: there is no scheduler"),
         "schedulingGroup": Lost(_PLACEMENT),
         "workloadRef": Lost(_PLACEMENT),
+        "evictionResponders": Lost("nothing is evicted"),
         "overhead": Lost(_PLACEMENT),
         "priority": Lost(_PRIORITY, unless=(0,)),
         "priorityClassName": Lost(_PRIORITY),

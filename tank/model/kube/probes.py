@@ -35,6 +35,7 @@ HTTP_GET = Noun(
         "host": Kept("host", doc="`http.host`"),
         "scheme": Kept("scheme", SCHEME, "`http.scheme`"),
         "httpHeaders": Used(MAPPINGS, "`http.headers`"),
+        "protocol": Never("it is asked by HTTP/1.1", unless=("HTTP1",)),
     },
 )
 HEADER = Noun("a header", {"name": Used(TEXT, "its name", required=True), "value": Used(TEXT, "its value")})
@@ -42,7 +43,11 @@ EXEC = Noun("a command", {"command": Kept("exec", TEXTS, "`exec`")})
 TCP = Noun("a tcp connection", {"port": Used(PORT, "`tcp`", required=True), "host": Never(_TCP_HOST, unless=("",))})
 GRPC = Noun(
     "a grpc request",
-    {"port": Used(PORT, "`grpc.port`", required=True), "service": Kept("service", doc="`grpc.service`")},
+    {
+        "port": Used(PORT, "`grpc.port`", required=True),
+        "service": Kept("service", doc="`grpc.service`"),
+        "mode": Never("it is asked without encryption", unless=("Plaintext",)),
+    },
 )
 SLEEP = Noun("a pause", {"seconds": Kept("sleep", seconds(), "`sleep`")})
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tank.model.faults import BAD
+from tank.model.grammar import ListOf
 from tank.model.kube.files import config, projected, secret
 from tank.model.kube.nouns import FLAG, MAPPING, TEXT, Kept, Never, Noun, Used, chosen, items, one_of
 from tank.model.kube.places import Draft, Place
@@ -63,6 +64,7 @@ IMAGE = Noun(
     "an image",
     {"reference": Kept("image", doc="`image`"), "pullPolicy": Kept("pull", PULL, "`pull`")},
 )
+_OPTIONS = ListOf(one_of({"nosuid": "suid", "nodev": "dev", "noexec": "noexec"}))
 MOUNT = Noun(
     "a mount",
     {
@@ -76,6 +78,7 @@ MOUNT = Noun(
             one_of({"None": "private", "HostToContainer": "slave", "Bidirectional": "shared"}),
             "`mounts[].propagation`",
         ),
+        "bindMountOptions": Used(_OPTIONS, "taken off `mounts[].allow`; noexec is refused"),
         "recursiveReadOnly": Used(
             one_of({"Disabled": "", "IfPossible": "", "Enabled": "Enabled"}), "Enabled is refused"
         ),
@@ -90,6 +93,7 @@ class Storage:
 
     named: dict[str, str] = field(default_factory=dict)
     claims: set[str] = field(default_factory=set)
+    hosts: set[str] = field(default_factory=set)
     read_only: set[str] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)
     fs_group: int | None = None
@@ -148,6 +152,7 @@ def _empty(value: Any, place: Place, draft: Draft, storage: Storage, name: str) 
 
 def _host(value: Any, place: Place, draft: Draft, storage: Storage, name: str) -> None:
     found = HOST.read(value, place)
+    storage.hosts.add(name)
     kind = found.get("type")
     if value.get("type") in ("CharDevice", "BlockDevice"):
         place.at("type").refuse("a device is no volume", "see devices in the spec's reference")
@@ -208,8 +213,8 @@ _SOURCE: Mapping[str, Callable[[Any, Place, Draft, Storage, str], None]] = {
 }
 
 
-def mounts(value: Any, place: Place, draft: Draft, storage: Storage) -> None:
-    """`volumeMounts` of a container."""
+def mounts(value: Any, place: Place, draft: Draft, storage: Storage, *, privileged: bool) -> None:
+    """`volumeMounts` of a container. One that is privileged may use the devices of a path of the host, as there."""
     for each, here in items(value, place):
         if each.get("name") in [*storage.dropped]:  # a name may be of any type yet
             continue
@@ -219,9 +224,18 @@ def mounts(value: Any, place: Place, draft: Draft, storage: Storage) -> None:
         mount.put("volume", storage.named.get(name, name), here.at("name"))
         if name in storage.read_only:
             mount.put("read_only", True, here)
+        _options(found, here, mount, {"suid", "dev"} if privileged and name in storage.hosts else set())
         if found.get("recursiveReadOnly"):
             here.at("recursiveReadOnly").refuse("mounts below it cannot be made read-only")
         _sub_path(found, here, mount)
+
+
+def _options(found: Mapping[str, Any], place: Place, mount: Draft, allowed: set[str]) -> None:
+    asked = found.get("bindMountOptions", [])
+    if "noexec" in asked:
+        place.at("bindMountOptions").refuse("programs in a volume can be run")
+    if allowed - {*asked}:
+        mount.put("allow", sorted(allowed - {*asked}), place)
 
 
 def _sub_path(found: Mapping[str, Any], place: Place, mount: Draft) -> None:

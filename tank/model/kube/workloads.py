@@ -36,8 +36,8 @@ _SHARED: Mapping[str, Fate] = {
     "template": Used(MAPPING, "the pod", required=True),
     "selector": Passed(),
     "minReadySeconds": Lost(_ROLLOUT, unless=(0,)),
-    "revisionHistoryLimit": Lost("every revision is kept, up to a hundred"),
 }
+_HISTORY: Mapping[str, Fate] = {"revisionHistoryLimit": Lost("every revision is kept, up to a hundred")}
 _REPLICAS: Mapping[str, Fate] = {"replicas": Used(REPLICAS, "1, others are refused")}
 _DEPLOYMENT: Mapping[str, Fate] = {
     "strategy": Lost(_ROLLOUT),
@@ -67,15 +67,16 @@ _JOB: Mapping[str, Fate] = {
     "successPolicy": Never("one pod has no index"),
     "podReplacementPolicy": Lost(_ONE),
     "managedBy": Lost(_ONE),
+    "scheduling": Lost(_ONE),
     "manualSelector": Lost("nothing is selected", FLAG),
     "selector": Passed(),
 }
 SPECS = {
-    "Deployment": Noun("a Deployment", {**_SHARED, **_REPLICAS, **_DEPLOYMENT}),
+    "Deployment": Noun("a Deployment", {**_SHARED, **_REPLICAS, **_HISTORY, **_DEPLOYMENT}),
     "ReplicaSet": Noun("a ReplicaSet", {**_SHARED, **_REPLICAS}),
     "ReplicationController": Noun("a ReplicationController", {**_SHARED, **_REPLICAS}),
-    "StatefulSet": Noun("a StatefulSet", {**_SHARED, **_REPLICAS, **_STATEFUL}),
-    "DaemonSet": Noun("a DaemonSet", {**_SHARED, "updateStrategy": Lost(_ROLLOUT)}),
+    "StatefulSet": Noun("a StatefulSet", {**_SHARED, **_REPLICAS, **_HISTORY, **_STATEFUL}),
+    "DaemonSet": Noun("a DaemonSet", {**_SHARED, **_HISTORY, "updateStrategy": Lost(_ROLLOUT)}),
     "Job": Noun("a Job", _JOB),
 }
 CLAIM_TEMPLATE = Noun(

@@ -37,6 +37,14 @@ OF_A_CONTAINER: list[tuple[dict[str, Any], str]] = [
         {**variable({"resourceFieldRef": {"resource": "requests.cpu"}}), "resources": {"requests": {"cpu": "lots"}}},
         "resources.requests.cpu: expected a quantity",
     ),
+    (
+        {"livenessProbe": {"grpc": {"port": 1, "mode": "TLS"}}},
+        "livenessProbe.grpc.mode: it is asked without encryption",
+    ),
+    (
+        {"livenessProbe": {"httpGet": {"port": 1, "protocol": "HTTP2"}}},
+        "livenessProbe.httpGet.protocol: it is asked by",
+    ),
     ({"readinessProbe": {"tcpSocket": {}}}, "readinessProbe.tcpSocket.port: a tcp connection needs this field"),
     (
         {"livenessProbe": {"httpGet": {"port": 1, "httpHeaders": [{}]}}},
@@ -117,6 +125,10 @@ OF_A_VOLUME: list[tuple[dict[str, Any], str]] = [
     ({"configMap": {}}, ".configMap: "),
     ({"configMap": {"name": "c", "items": [{"path": "b"}]}}, ".configMap.items[0].key: an item needs this field"),
     ({"emptyDir": {}, "hostPath": {"path": "/x"}}, ": a volume has one of"),
+    (
+        {"configMap": {"name": "c", "items": [{"key": "a", "path": "b", "user": 1}]}},
+        ".configMap.items[0].user: the files",
+    ),
     ({"hostPath": {"path": "/x", "type": "Directry"}}, ".hostPath.type: must be one of"),
     ({"hostPath": {}}, ".hostPath.path: a hostPath needs this field"),
     ({"image": {"pullPolicy": "Always"}}, ".image.reference: an image needs this field"),
@@ -138,6 +150,8 @@ def test_of_a_volume(source: dict[str, Any], fault: str) -> None:
     ("mount", "fault"),
     [
         ({"subPath": "a", "subPathExpr": "b"}, ": a mount has either subPath or subPathExpr"),
+        ({"bindMountOptions": ["noexec", "nodev"]}, ".bindMountOptions: programs in a volume can be run"),
+        ({"bindMountOptions": ["exec"]}, ".bindMountOptions[0]: must be one of"),
         ({"recursiveReadOnly": "Enabled"}, ".recursiveReadOnly: mounts below it cannot be made read-only"),
         ({"subPath": "../a"}, ".subPath: "),
         ({"mountPropagation": "Sideways"}, ".mountPropagation: must be one of"),
