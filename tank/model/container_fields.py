@@ -110,6 +110,7 @@ SECURITY = Record(
         ),
         "no_new_privileges": Field(flag(), "Set-uid programs and file capabilities give nothing.", default=True),
         "read_only_root": Field(flag(), "The container's own root cannot be written.", default=False),
+        "non_root": Field(flag(), "Refuse to start as user 0, also when the image says so.", default=False),
         "unmask": Field(
             ListOf(text(words.unmasked), most=64, once=True), "Paths shown although masked by default, or ALL."
         ),
@@ -118,6 +119,7 @@ SECURITY = Record(
         "capabilities": "cap_add",
         "allowPrivilegeEscalation": "no_new_privileges",
         "readOnlyRootFilesystem": "read_only_root",
+        "runAsNonRoot": "non_root",
     },
 )
 

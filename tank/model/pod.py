@@ -58,6 +58,7 @@ class Security(Value):
     seccomp: str = "default"  # or unconfined, or the absolute path of a profile
     no_new_privileges: bool = True
     read_only_root: bool = False
+    non_root: bool = False  # user 0 is refused, whoever asked for it: the spec or the image (C9)
     unmask: Many[str] = ()  # paths taken off the masked and read-only lists, or ALL
 
 

@@ -201,6 +201,9 @@ def _setup(
     with rootfs.Root(attempt.rootfs) as root:
         root.check()
         identity = root.identity(container.user or image.user, container.groups)
+        if container.security.non_root and identity.uid == 0:
+            asked = "the spec" if container.user else "the image"
+            raise Waiting(_CONFIG_ERROR, f"cannot start: {asked} says user 0, and non_root refuses it")
         environment = command.environment(
             container, image, own, hostname=etcfiles.pod_hostname(launch.pod), home=identity.home
         )

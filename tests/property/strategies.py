@@ -45,6 +45,7 @@ def securities(draw: st.DrawFn) -> dict[str, Any]:
             seccomp=st.sampled_from(["default", "unconfined", "/etc/tank/profile.json"]),
             no_new_privileges=st.booleans(),
             read_only_root=st.booleans(),
+            non_root=st.booleans(),
             unmask=st.lists(st.sampled_from(["ALL", "/proc/kcore", "/sys/firmware"]), max_size=2, unique=True),
         )
     )

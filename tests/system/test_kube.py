@@ -203,6 +203,20 @@ def test_every_document_is_planned_or_refused(daemon: Daemon) -> None:
         assert error is None or refused or lacking, (path.stem, error)
 
 
+def test_a_container_that_must_not_be_root_waits_when_its_image_says_so(
+    daemon: Daemon, busybox: str, short_tmp: Path
+) -> None:
+    """C9: what the image says is looked up in the container, and checked there."""
+    refused = (DOCUMENTS[0].parent / "anybody-but-root.yaml").read_text().replace("example/app:4", busybox)
+    (short_tmp / "documents.yaml").write_text(refused)
+    assert daemon.tank("apply", "-f", str(short_tmp / "documents.yaml")).returncode == 0
+
+    def waiting() -> str:
+        return str(daemon.json("status", "unknown-user")["containers"][0]["message"])
+
+    wait_for(lambda: "the image says user 0, and non_root refuses it" in waiting(), what="the refusal")
+
+
 def test_secrets_and_configs_alone_are_stored(daemon: Daemon, short_tmp: Path) -> None:
     objects = SERVICE.split("---\napiVersion: v1\nkind: Pod")[0].format()
 

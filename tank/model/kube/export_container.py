@@ -171,6 +171,7 @@ def _security(security: Security, user: str | None) -> dict[str, Any]:
             "runAsGroup": int(numbers[2]) if numbers and numbers[2] else None,
             "privileged": security.privileged or None,
             "allowPrivilegeEscalation": None if security.privileged else not security.no_new_privileges,
+            "runAsNonRoot": security.non_root or None,
             "readOnlyRootFilesystem": security.read_only_root or None,
             "capabilities": {name: each for name, each in capabilities.items() if each} or None,
             "procMount": "Unmasked" if security.unmask == ("ALL",) else None,

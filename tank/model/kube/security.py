@@ -28,12 +28,11 @@ from tank.model.kube.places import Draft, Place
 SECCOMP_DIR = "/var/lib/kubelet/seccomp/"
 _SELINUX = "Tank sets no SELinux labels"
 _PROFILE = one_of({"RuntimeDefault": "default", "Unconfined": "unconfined", "Localhost": "localhost"})
-_NON_ROOT = "what the image's user is cannot be checked"
 
 _SHARED: dict[str, Fate] = {  # by the pod for all its containers, or by one of them
     "runAsUser": Used(ID, "`user`"),
     "runAsGroup": Used(ID, "`user`, beside runAsUser"),
-    "runAsNonRoot": Used(FLAG, "checked against runAsUser"),
+    "runAsNonRoot": Used(FLAG, "`security.non_root`"),
     "seccompProfile": Used(MAPPING, "`security.seccomp`"),
     "appArmorProfile": Used(MAPPING, "RuntimeDefault is lost, Localhost is refused"),
     "seLinuxOptions": Never(_SELINUX),
@@ -142,9 +141,10 @@ def _user(said: Said, draft: Draft, pod: PodSecurity) -> None:
     if pod.strict is not None and group is None:
         pod.strict.refuse("the groups of the image's user are taken as well", "state runAsUser and runAsGroup")
     wanted, here = said.get("runAsNonRoot", (False, None))
-    if wanted and here and not user:
-        why = "runAsUser is 0" if user == 0 else _NON_ROOT
-        here.refuse(f"cannot run as another than root: {why}", "state a runAsUser that is not 0")
+    if here is not None:
+        draft.below("security", here).put("non_root", wanted, here)
+        if wanted and user == 0:
+            here.refuse("runAsUser is 0, which is root")
 
 
 def _seccomp(value: Any, place: Place, security: Draft) -> None:

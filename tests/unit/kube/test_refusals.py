@@ -92,7 +92,7 @@ OF_A_CONTAINER: list[tuple[dict[str, Any], str]] = [
     ({"securityContext": {"runAsGroup": 5}}, "securityContext.runAsGroup: a group alone cannot be given"),
     (
         {"securityContext": {"runAsUser": 0, "runAsNonRoot": True}},
-        "securityContext.runAsNonRoot: cannot run as another",
+        "securityContext.runAsNonRoot: runAsUser is 0",
     ),
     (
         {"securityContext": {"privileged": True, "allowPrivilegeEscalation": False}},

@@ -79,6 +79,7 @@ def test_the_example_that_every_reader_sees_first() -> None:
                     "seccomp": "default",
                     "no_new_privileges": True,
                     "read_only_root": False,
+                    "non_root": False,
                 },
                 "termination_message": "/dev/termination-log",
                 "oom": "group",
