@@ -70,8 +70,9 @@ class Stop:
     """A stop under way: the signal was asked for, and at `deadline` the kill follows (C3).
 
     `until` says what the signal waits for: "hook", its pre_stop hook; "turn", those that are stopped before it (C4),
-    and until then it is no stop of its own; empty: nothing. `aim` says what for: the successor that was wanted, "drop" or "drain"; "withdrawn" once it was taken back. A
-    stop for another successor counts as none. Empty: of an earlier version, and fits any.
+    and until then it is no stop of its own; empty: nothing. `aim` says what for: the successor that was wanted, "drop"
+    or "drain"; "withdrawn" once it was taken back. A stop for another successor counts as none. Empty: of an earlier
+    version, and fits any.
     """
 
     deadline: float  # boot time
