@@ -15,6 +15,7 @@ from tank.model.health import Hook, Probe
 from tank.model.image import Image, Verdict
 from tank.model.launch import Answer, Created, Launch, Target
 from tank.model.pod import Container, Limits, Pod
+from tank.model.pools import Wiring
 from tank.model.record import Address
 
 if TYPE_CHECKING:
@@ -138,6 +139,15 @@ class Net(Protocol):
 
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
+
+    async def wire(self, wiring: Wiring) -> None:
+        """Host tables, bridges, shims, names and fences as `wiring` says, whole; nothing is done where all is so."""
+
+    async def unwired(self) -> Sequence[str]:
+        """What of the last `wire` does not stand any more, in words; empty when all does."""
+
+    def watch_wiring(self, nudge: Callable[[], None]) -> None:
+        """Call `nudge()` when something of it may have gone or changed: rules flushed, a link removed. A hint only."""
 
     def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
         """Call `nudge()` when a link, address or route in that namespace changes. A hint only."""

@@ -1,0 +1,56 @@
+"""Pools of addresses, as `[[net.pools]]` of `tank.toml` states them, and what of the pods crosses into the machine.
+
+A pool is a subnet with a way to reach it. A bridge pool is Tank's own: its bridge, NAT out, ports in. A macvlan
+pool is a range of the LAN that its owner has set aside for Tank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tank.model.network import Allow, Port
+from tank.model.record import Address
+
+DEFAULT = "default"  # a bridge pool of this name always exists, made on first use
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """One pool. `subnets`: a CIDR for each family, IPv4 first; `ranges`: (first, last) to hand out of each; empty: all.
+
+    `parent` of a bridge pool is the bridge's own name. `shim`: the host's own address on a macvlan pool's LAN.
+    """
+
+    name: str
+    mode: Literal["bridge", "macvlan", "ipvlan"] = "bridge"
+    parent: str = ""
+    subnets: tuple[str, ...] = ()
+    ranges: tuple[tuple[str, str], ...] = ()
+    gateways: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+    domain: str = ""
+    shim: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wired:
+    """One pod as the rest of the machine's network sees it. `pools` and `modes` are by the nic's name."""
+
+    name: str
+    uid: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    addresses: tuple[Address, ...] = ()
+    pools: Mapping[str, str] = field(default_factory=dict)
+    modes: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[Port, ...] = ()
+    allow: tuple[Allow, ...] | None = None
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """Everything that the machine's network should say beside each pod's own interfaces. Whole, never a difference."""
+
+    pods: tuple[Wired, ...] = ()
