@@ -10,14 +10,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tank.errors import InvalidSpec, Problem
 from tank.model import addresses, toml_text, trust
 from tank.model.container_fields import PATH
 from tank.model.document import Malformed, decoded
 from tank.model.faults import BAD, Faults, Refused, Spot, quoted
-from tank.model.grammar import Field, ListOf, MapOf, Record, Scalar, text, whole, wrong_type
+from tank.model.grammar import Field, ListOf, MapOf, Record, Scalar, choice, text, whole, wrong_type
 from tank.model.network_fields import MAX_NAMESERVERS
 from tank.model.plain import Plain
 from tank.model.quantities import duration, size
@@ -50,6 +50,7 @@ class Settings:
     uplink: str | None = None
     dns: tuple[str, ...] | None = None
     default_grace: float | None = None
+    default_users: Literal["host", "auto"] | None = None
     log_max_size: int = 10 * 2**20
     log_max_files: int = 5
     registries: dict[str, Registry] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class Settings:
     image_high: int = HIGH  # per cent of the file system at which unused images begin to go
     image_low: int = LOW  # and at which they stop going
     image_reserve: int = 2**30  # bytes that pulls leave free
+    secret_key: Path | None = None  # the file that encrypts secrets; None: systemd's credential, else Tank's own
     seeds: tuple[dict[str, object], ...] = ()  # `[[pods]]` as written
 
     @property
@@ -144,15 +146,21 @@ def _fields(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
         "uplink": draft.get("host", {}).get("uplink"),
         "dns": draft.get("host", {}).get("dns"),
         "default_grace": draft.get("defaults", {}).get("grace"),
+        "default_users": draft.get("defaults", {}).get("users"),
         "log_max_size": draft.get("logs", {}).get("max_size"),
         "log_max_files": draft.get("logs", {}).get("max_files"),
         "registries": _registries(draft.get("registries", {}), spot.at("registries")),
         "trust": trust.rules(draft.get("trust", []), spot.at("trust")) or None,
         **_marks(draft.get("images", {}), spot.at("images")),
+        "secret_key": _path(draft.get("secrets", {}).get("key_file")),
         "seeds": draft.get("pods"),
     }
     lists = {key: tuple(each) if isinstance(each, list) else each for key, each in wanted.items()}
     return found | {key: each for key, each in lists.items() if each is not None}
+
+
+def _path(value: Any) -> Path | None:
+    return Path(value) if isinstance(value, str) else None
 
 
 def _registries(draft: Mapping[str, Any], spot: Spot) -> dict[str, Registry] | None:
@@ -258,13 +266,23 @@ SETTINGS = Record(
             "The daemon's own face.",
         ),
         "defaults": Field(
-            Record("[defaults]", {"grace": Field(duration(), "Of pods that name none.")}, frozenset({"users"})),
+            Record(
+                "[defaults]",
+                {
+                    "grace": Field(duration(), "Of pods that name none."),
+                    "users": Field(choice("host", "auto"), "Of pods that say nothing.", default="host"),
+                },
+            ),
             "For fields that a pod leaves out.",
         ),
         "logs": Field(_LOGS, "What is kept of the output of containers."),
         "images": Field(_IMAGES, "When images are removed, and how much space they leave."),
         "registries": Field(MapOf(_registry_host, _REGISTRY), "By host."),
         "trust": Field(ListOf(trust.TRUST), "Which images are let in. The first rule that fits decides."),
+        "secrets": Field(
+            Record("[secrets]", {"key_file": Field(PATH, "The key that encrypts them; never made by Tank.")}),
+            "How secrets are kept.",
+        ),
         "pods": Field(ListOf(_AsWritten()), "Boot seeds."),
     },
     later=frozenset({"store", "net"}),

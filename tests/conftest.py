@@ -111,3 +111,9 @@ def busybox(registry: registries.Registry, run_dir_of_tests: Path) -> str:
 def debian(registry: registries.Registry) -> str:
     """A reference to a real Debian with nginx and python3 in the plain registry."""
     return registry.push(images.debian(), "nginx:1")
+
+
+@pytest.fixture(scope="session")
+def services(registry: registries.Registry) -> str:
+    """A reference to a real Debian with PostgreSQL and Redis, neither of them set up."""
+    return registry.push(images.services(), "services:1")

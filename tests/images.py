@@ -19,6 +19,7 @@ from typing import Any
 CACHE = Path("/var/cache/tank-tests")
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEBIAN_PACKAGES = ("nginx-light", "python3-minimal")
+SERVICE_PACKAGES = ("postgresql", "redis-server")
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -41,30 +42,6 @@ def busybox(directory: Path, **config: Any) -> Path:
 
 def debian() -> Path:
     """A real Debian with nginx and python3 as two layers, made once by debootstrap and kept in the cache."""
-    release, mirror = suite(), archive()
-    key = hashlib.sha256(f"2 {release} {mirror} {DEBIAN_PACKAGES}".encode()).hexdigest()[:12]
-    target = CACHE / f"debian-{key}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.exists():
-            build_debian(CACHE / "building", release, mirror)
-            (CACHE / "building/layout").rename(target)
-            shutil.rmtree(CACHE / "building")
-    return target
-
-
-def build_debian(directory: Path, release: str, mirror: str) -> None:
-    """debootstrap a root, pack it, and lay a second layer with a page and a whiteout over it."""
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir()
-    command = ["debootstrap", "--variant=minbase", f"--include={','.join(DEBIAN_PACKAGES)}"]
-    command += ["--components=main,universe"] if "ubuntu" in mirror else []
-    with (directory / "log").open("w") as log:
-        subprocess.run([*command, release, directory / "root", mirror], check=True, stdout=log, stderr=log)
-    tar = ["tar", "--create", "--numeric-owner", "--xattrs", "--exclude=./var/cache/apt/archives/*.deb"]
-    packed = subprocess.run([*tar, "--directory", directory / "root", "."], check=True, capture_output=True)
-    shutil.rmtree(directory / "root")
     page: dict[str, bytes | str] = {
         "var/www/html/index.html": b"hello from a real Debian\n",
         "usr/share/.wh.doc": b"",
@@ -77,7 +54,44 @@ def build_debian(directory: Path, release: str, mirror: str) -> None:
         "ExposedPorts": {"80/tcp": {}},
         "StopSignal": "SIGQUIT",
     }
-    layout(directory / "layout", [packed.stdout, layer(page, ())], config)
+    return cached("debian", DEBIAN_PACKAGES, page, config)
+
+
+def services() -> Path:
+    """A real Debian with PostgreSQL and Redis, made and kept in the same way. Nothing of them is set up."""
+    removed: dict[str, bytes | str] = {"var/lib/postgresql/.wh..wh..opq": b"", "etc/postgresql/.wh..wh..opq": b""}
+    return cached("services", SERVICE_PACKAGES, removed, {"Cmd": ["sh"], "Env": [PATH]})
+
+
+def cached(name: str, packages: Sequence[str], upper: Mapping[str, bytes | str], config: dict[str, Any]) -> Path:
+    """The layout of a Debian with these packages and one more layer; made where it is not in the cache yet."""
+    release, mirror = suite(), archive()
+    key = hashlib.sha256(f"2 {release} {mirror} {tuple(packages)}".encode()).hexdigest()[:12]
+    target = CACHE / f"{name}-{key}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            building = CACHE / "building"
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir()
+            layout(building / "layout", [bootstrap(building, packages), layer(upper, ())], config)
+            (building / "layout").rename(target)
+            shutil.rmtree(building)
+    return target
+
+
+def bootstrap(directory: Path, packages: Sequence[str]) -> bytes:
+    """A tar of a fresh Debian with these packages, by debootstrap."""
+    mirror = archive()
+    command = ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}"]
+    command += ["--components=main,universe"] if "ubuntu" in mirror else []
+    with (directory / "log").open("w") as log:
+        subprocess.run([*command, suite(), directory / "root", mirror], check=True, stdout=log, stderr=log)
+    tar = ["tar", "--create", "--numeric-owner", "--xattrs", "--exclude=./var/cache/apt/archives/*.deb"]
+    packed = subprocess.run([*tar, "--directory", directory / "root", "."], check=True, capture_output=True)
+    shutil.rmtree(directory / "root")
+    return packed.stdout
 
 
 def archive() -> str:
@@ -157,4 +171,4 @@ def blob(blobs: Path, kind: str, content: bytes) -> dict[str, Any]:
 
 
 if __name__ == "__main__":  # ahead of the tests, so that no test's time limit counts it
-    print(debian())
+    print(debian(), services())

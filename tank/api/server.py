@@ -64,7 +64,7 @@ class Server:
 
 async def serve(node: Node, settings: Settings) -> Server:
     """Answer for `node` on the settings' socket. Raises Failed when it cannot be made."""
-    app = make_app(node, Defaults(grace=settings.default_grace))
+    app = make_app(node, Defaults(grace=settings.default_grace, users=settings.default_users))
     listener = listen(settings.socket, settings.group)
     server = Server(settings.socket, app)
     try:

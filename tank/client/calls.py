@@ -158,8 +158,9 @@ def plain(pod: Any) -> Any:
     from tank.model.parse import dump_pod, parse_pod
 
     written = dump_pod(parse_pod(pod))
-    if "grace" not in pod.model_fields_set:
-        del written["grace"]
+    for name in ("grace", "users"):  # which the machine may have a default of its own for
+        if name not in pod.model_fields_set:
+            del written[name]
     return written
 
 

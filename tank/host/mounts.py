@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from tank.errors import Failed
-from tank.host import openat, syscalls
+from tank.host import openat, syscalls, trees
 
 _LONGEST_VALUE = 255  # of an fsconfig string
 _LONGEST_OPTIONS = 4095  # of mount(2)
@@ -24,7 +24,10 @@ _NO_XDEV = 0x01  # openat2: fails with EXDEV at a mount
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line of mountinfo. `options` are the mount's own, `super_options` the file system's."""
+    """One line of mountinfo. `options` are the mount's own, `super_options` the file system's.
+
+    `root`: which part of the file system it shows. `peers`: `shared:N`, `master:N` and the like.
+    """
 
     target: str
     kind: str
@@ -32,6 +35,9 @@ class Mount:
     device: str
     options: str
     super_options: str
+    id: int = 0
+    root: str = "/"
+    peers: tuple[str, ...] = ()
 
 
 def overlay(layers: Sequence[Path], upper: Path, work: Path, target: Path, *, flags: Sequence[str] = ()) -> None:
@@ -194,8 +200,12 @@ def make_private(path: Path) -> None:
 
 
 def unmount(path: Path) -> None:
-    """Nothing is mounted at `path`, however many mounts lay on top of each other. Raises OSError."""
+    """Nothing is mounted at `path`, however many mounts lay on top of each other. Raises OSError.
+
+    What is mounted below goes along; where it is shared with the host's own mounts, those stay.
+    """
     while True:
+        trees.part(path)
         try:
             syscalls.umount(path, syscalls.MNT_DETACH | syscalls.UMOUNT_NOFOLLOW)
         except (FileNotFoundError, NotADirectoryError):
@@ -226,6 +236,15 @@ def is_mounted(path: Path) -> bool:
     return False
 
 
+_OPTIONS = {0x2: "nosuid", 0x4: "nodev", 0x8: "noexec", 0x400: "noatime", 0x800: "nodiratime"}  # statvfs(3)
+
+
+def options(path: Path) -> tuple[str, ...]:
+    """What the mount at `path` does not do, in the words of mount(8). Raises OSError."""
+    flags = os.statvfs(path).f_flag
+    return tuple(word for flag, word in _OPTIONS.items() if flags & flag)
+
+
 def mounts(below: Path | None = None) -> tuple[Mount, ...]:
     """What is mounted now, at or below a path, in the order in which it was mounted."""
     lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
@@ -251,6 +270,9 @@ def _parse(line: str) -> Mount:
         device=fields[2],
         options=fields[5],
         super_options=tail[2] if len(tail) > 2 else "",
+        id=int(fields[0]),
+        root=_unescape(fields[3]),
+        peers=tuple(fields[6:]),
     )
 
 

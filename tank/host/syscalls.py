@@ -23,8 +23,8 @@ IN_MODIFY, IN_ATTRIB, IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO = 0x2, 0x4, 0x8
 IN_CREATE, IN_DELETE, IN_DELETE_SELF, IN_MOVE_SELF = 0x100, 0x200, 0x400, 0x800
 IN_UNMOUNT, IN_OVERFLOW, IN_IGNORED, IN_ONLYDIR = 0x2000, 0x4000, 0x8000, 0x1000000
 
-_MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432
-_QUOTACTL_FD = 443
+_OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 428, 429, 430, 431, 432
+_MOUNT_SETATTR, _QUOTACTL_FD = 442, 443
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -90,6 +90,17 @@ def fsmount(fd: int, attributes: int = 0) -> int:
 def move_mount(fd: int, target: str) -> None:
     """Attach a detached mount."""
     _syscall(_MOVE_MOUNT, fd, b"", AT_FDCWD, os.fsencode(target), MOVE_MOUNT_F_EMPTY_PATH)
+
+
+def open_tree(fd: int, *, recursive: bool) -> int:
+    """A detached clone of what `fd` holds, as a mount; `recursive`: with the mounts below it."""
+    clone, below = 0x1, 0x8000  # OPEN_TREE_CLONE, AT_RECURSIVE
+    return _syscall(_OPEN_TREE, fd, b"", clone | os.O_CLOEXEC | AT_EMPTY_PATH | (below if recursive else 0))
+
+
+def mount_setattr(fd: int, path: bytes, flags: int, attributes: bytes) -> None:
+    """mount_setattr(2), since Linux 5.12; `attributes` is a whole `struct mount_attr`."""
+    _syscall(_MOUNT_SETATTR, fd, path, flags, attributes, len(attributes))
 
 
 def inotify_init() -> int:

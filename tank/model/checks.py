@@ -9,28 +9,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tank.model import kernel_words
+from tank.model.container_checks import check_container, check_init
 from tank.model.faults import Spot, did_you_mean, quoted
 from tank.model.network_checks import check_network
+from tank.model.pod import Container
 
 Draft = dict[str, Any]
 
 
 def check_pod(pod: Draft, spot: Spot) -> None:
     """Report every fault that shows only between fields."""
-    containers, volumes = list(entries(pod, "containers", spot)), list(entries(pod, "volumes", spot))
+    init, containers = list(entries(pod, "init", spot)), list(entries(pod, "containers", spot))
+    volumes = list(entries(pod, "volumes", spot))
     known = _known_volumes(pod, volumes, spot)
-    check_unique(containers, "container")
+    check_unique(init + containers, "container")
     check_unique(volumes, "volume")
-    for container, here in containers:
+    for container, here in init + containers:
         _check_mounts(container, here, known)
-        _check_image(container, here)
-        _check_capabilities(container.get("security", {}), here.at("security"))
-        _check_command(container, here)
+        check_container(container, here)
+    for container, here in init:
+        check_init(container, here)
     for volume, here in volumes:
         _check_ownership(volume, here)
     _check_backoff(pod.get("backoff", {}), spot.at("backoff"))
     if isinstance(pod.get("network"), dict):
         check_network(pod["network"], spot.at("network"))
+    _check_host_network(pod, spot)
+    _check_shared_processes(pod, init + containers)
+    _check_grace(pod, init + containers)
 
 
 def entries(draft: Draft, field: str, spot: Spot) -> Iterator[tuple[Draft, Spot]]:
@@ -68,24 +75,9 @@ def _check_mounts(container: Draft, spot: Spot, known: list[str] | None) -> None
         if path is not None and path in paths:
             here.at("path").fault(f"something is mounted at {quoted(path)} already")
         paths.add(path or "")
-
-
-def _check_image(container: Draft, spot: Spot) -> None:
-    if isinstance(container.get("image"), dict) and "pull" in container:
-        spot.at("pull").fault("a rootfs is never pulled")
-
-
-def _check_command(container: Draft, spot: Spot) -> None:
-    command = container.get("command") or ["-"]
-    if command[0] == "":
-        spot.at("command", 0).fault("the name of a program cannot be empty")
-
-
-def _check_capabilities(security: Draft, spot: Spot) -> None:
-    both = [each for each in security.get("cap_add", []) if each in security.get("cap_drop", [])]
-    for each in both:
-        if isinstance(each, str):
-            spot.at("cap_drop").fault(f"{each} is both added and dropped")
+    message = container.get("termination_message", Container.model_fields["termination_message"].default)
+    if message in paths:
+        spot.at("termination_message").fault(f"a volume is mounted at {quoted(message)}")
 
 
 def _check_ownership(volume: Draft, spot: Spot) -> None:
@@ -94,7 +86,8 @@ def _check_ownership(volume: Draft, spot: Spot) -> None:
         return
     for field in ("owner", "group", "mode"):
         if field in volume:
-            spot.at(field).fault(f"only a managed or empty volume has one, not {kind}")
+            hint = f"write it beside {kind}" if kind in ("secret", "config") else ""
+            spot.at(field).fault(f"only a managed or empty volume has one, not {kind}", hint)
 
 
 def _check_backoff(backoff: Draft, spot: Spot) -> None:
@@ -102,3 +95,28 @@ def _check_backoff(backoff: Draft, spot: Spot) -> None:
         return
     if backoff.get("max", 300.0) < backoff.get("initial", 10.0):
         spot.at("max").fault("cannot be shorter than initial")
+
+
+def _check_host_network(pod: Draft, spot: Spot) -> None:
+    """What belongs to a network of the pod's own."""
+    if pod.get("network") != "host":
+        return
+    for name in pod.get("sysctls", {}):
+        if kernel_words.is_of_network(name):
+            spot.at("sysctls", name).fault("a pod on the host's network has no network settings of its own")
+    if pod.get("users") == "auto":
+        spot.at("users").fault("ids of its own have no power over the host's network", "write users: host")
+
+
+def _check_shared_processes(pod: Draft, containers: list[tuple[Draft, Spot]]) -> None:
+    for container, here in containers if pod.get("share_pid") else ():
+        if container.get("reaper"):
+            here.at("reaper").fault("with share_pid the pod's own first process reaps for all")
+
+
+def _check_grace(pod: Draft, containers: list[tuple[Draft, Spot]]) -> None:
+    """The clock runs while a hook does (C3.2)."""
+    for container, here in containers if "grace" in pod else ():
+        wait = container.get("hooks", {}).get("pre_stop", {}).get("sleep")
+        if wait is not None and wait > pod["grace"]:
+            here.at("hooks", "pre_stop", "sleep").fault("cannot be longer than the pod's grace, which it is part of")

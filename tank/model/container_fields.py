@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from tank.model import reference, words
-from tank.model.faults import BAD, Refused, Spot, quoted
-from tank.model.grammar import (
-    Either,
-    Field,
-    Kind,
-    ListOf,
-    MapOf,
-    Record,
-    Scalar,
-    Schema,
-    choice,
-    flag,
-    text,
-    whole,
-    wrong_type,
-)
-from tank.model.quantities import cpu, size
+from tank.model import input_words, kernel_words, reference, words
+from tank.model.faults import Refused, quoted
+from tank.model.grammar import Either, Field, Kind, ListOf, Record, choice, flag, text, whole
+from tank.model.health_fields import HOOKS, PROBES
+from tank.model.input_fields import ENV_FROM, SIGNAL, Env
+from tank.model.limit_fields import DEVICES, LIMITS, ULIMITS
+from tank.model.quantities import size
 
-MAX_PIDS = 2**22  # the kernel's own bound of pid_max
 RESTART = choice("always", "on_failure", "never")
 NAME = text(words.dns_label, pattern=f"^{words.DNS_LABEL}$")
 PATH = text(words.absolute_path, pattern="^/")
@@ -50,65 +37,13 @@ def _short_mount(value: str) -> dict[str, Any]:
     }
 
 
-def _limit(value: int | str) -> int:
-    if value in ("unlimited", -1):
-        return words.UNLIMITED
-    if isinstance(value, str) or not 0 <= value <= words.UNLIMITED:
-        raise Refused("expected a number, 'unlimited' or [soft, hard]")
-    return value
-
-
-def _ulimit(value: Any) -> list[int]:
-    """One number for both, or [soft, hard]."""
-    pair = value if type(value) is list else [value, value]
-    if len(pair) != 2 or any(type(each) not in (int, str) for each in pair):
-        raise Refused("expected a number, 'unlimited' or [soft, hard]")
-    soft, hard = (_limit(each) for each in pair)
-    if soft > hard:
-        raise Refused("the soft limit cannot exceed the hard one")
-    return [soft, hard]
-
-
 def _seccomp(value: str) -> str:
     if value.startswith("/"):
-        raise Refused("a profile of your own is not supported yet")
+        return words.absolute_path(value)
     if value not in ("default", "unconfined"):
-        raise Refused(f"must be one of default, unconfined, found {quoted(value)}")
+        raise Refused(f"must be default, unconfined or the absolute path of a profile, found {quoted(value)}")
     return value
 
-
-@dataclass(frozen=True, slots=True)
-class Env:
-    """Variables as a mapping or as a list of {name, value}; canonical: the list. Duplicates are legal (C7)."""
-
-    takes: tuple[type, ...] = (dict, list)
-
-    def read(self, value: Any, spot: Spot) -> Any:
-        """The list of {name, value}, in order."""
-        if type(value) is list:
-            return _ENV_LIST.read(value, spot)
-        if type(value) is not dict:
-            return wrong_type(spot, "a mapping or a list", value, "write NAME: value, one a line")
-        found = _ENV_MAP.read(value, spot)
-        return BAD if found is BAD else [{"name": name, "value": each} for name, each in found.items()]
-
-    def schema(self) -> Schema:
-        return {"anyOf": [_ENV_MAP.schema(), _ENV_LIST.schema()]}
-
-
-_ENV_MAP = MapOf(words.env_name, text(), most=5000)
-_ENV_LIST = ListOf(
-    Record(
-        "a variable",
-        {
-            "name": Field(text(words.env_name), "The variable's name: printable ASCII without '='.", required=True),
-            "value": Field(text(), "Its value; $(NAME) expands to a variable defined earlier.", required=True),
-        },
-        later=frozenset({"from"}),
-        foreign={"valueFrom": "from"},
-    ),
-    most=5000,
-)
 
 REFERENCE = text(_image, minLength=1)
 PULL = Field(
@@ -135,23 +70,30 @@ MOUNT: Kind = Either(
                 "volume": Field(NAME, "Which of the pod's volumes.", required=True),
                 "path": Field(text(words.mount_point, pattern="^/"), "Where in the container.", required=True),
                 "read_only": Field(flag(), "Refuse writes through this mount.", default=False),
+                "sub_path": Field(
+                    text(input_words.relative_path, minLength=1), "Only this part of the volume, made if it is missing."
+                ),
+                "propagation": Field(
+                    choice("private", "slave", "shared"),
+                    "slave: mounts of the host appear too; shared: both ways, privileged containers only.",
+                    default="private",
+                ),
+                "allow": Field(
+                    ListOf(choice("suid", "dev"), once=True), "What data volumes are mounted without: suid, dev."
+                ),
             },
-            later=frozenset({"sub_path", "propagation"}),
-            foreign={"name": "volume", "mountPath": "path", "target": "path", "source": "volume", "ro": "read_only"},
+            foreign={
+                "name": "volume",
+                "mountPath": "path",
+                "target": "path",
+                "source": "volume",
+                "ro": "read_only",
+                "subpath": "sub_path",
+                "mountPropagation": "propagation",
+            },
         ),
     ),
     "a mount such as 'data:/var/lib/app:ro' or a mapping",
-)
-
-LIMITS = Record(
-    "the limits",
-    {
-        "memory": Field(size(least=2**19), "The most memory; beyond it the container is killed."),
-        "pids": Field(whole(1, MAX_PIDS), "The most processes and threads."),
-        "cpu": Field(cpu(), "The most CPU: cores (0.5, '500m') or [quota, period] in microseconds."),
-    },
-    later=frozenset({"memory_high", "memory_low", "swap", "cpu_weight", "cpuset", "io_weight"}),
-    foreign={"mem": "memory", "cpus": "cpu", "processes": "pids", "mem_limit": "memory"},
 )
 
 _CAPABILITIES = ListOf(text(words.capability), most=64, once=True)
@@ -162,7 +104,9 @@ SECURITY = Record(
         "cap_add": Field(_CAPABILITIES, "Capabilities beyond the default set, or ALL."),
         "cap_drop": Field(_CAPABILITIES, "Capabilities taken from the default set, or ALL."),
         "seccomp": Field(
-            Scalar((str,), _seccomp, {"enum": ["default", "unconfined"]}), "The system call filter.", default="default"
+            text(_seccomp, pattern="^(default|unconfined|/.*)$"),
+            "The filter of system calls: default, unconfined or the path of a profile.",
+            default="default",
         ),
         "no_new_privileges": Field(flag(), "Set-uid programs and file capabilities give nothing.", default=True),
         "read_only_root": Field(flag(), "The container's own root cannot be written.", default=False),
@@ -189,7 +133,7 @@ CONTAINER = Record(
             ListOf(text(), most=10_000, hint=_ARGV_HINT), "Replaces the image's entry point and arguments."
         ),
         "args": Field(ListOf(text(), most=10_000, hint=_ARGV_HINT), "Replaces the image's arguments."),
-        "env": Field(Env(), "Variables: a mapping, or a list of {name, value}. $(NAME) expands earlier ones."),
+        "env": Field(Env(), "Variables: a mapping, or a list of {name, value} and {name, from}. $(NAME) expands."),
         "working_dir": Field(
             text(words.working_dir, pattern="^/"), "Where the program starts. Default: the image's, then /."
         ),
@@ -200,35 +144,28 @@ CONTAINER = Record(
         "restart": Field(RESTART, "Overrides the pod's policy."),
         "tty": Field(flag(), "The main process runs on a terminal.", default=False),
         "stdin": Field(flag(), "Keep the main process's standard input open.", default=False),
-        "stop_signal": Field(
-            Scalar((str, int), words.signal_name, {"type": ["string", "integer"]}, "a signal such as TERM or 15"),
-            "The signal that asks it to stop. Default: the image's, then TERM.",
-        ),
+        "stop_signal": Field(SIGNAL, "The signal that asks it to stop. Default: the image's, then TERM."),
         "reaper": Field(flag(), "Run a small init as PID 1 that forwards signals and reaps.", default=False),
         "security": Field(SECURITY, "Privileges. The defaults suit ordinary images."),
         "size": Field(
             size(least=2**20), "The most that its writable layer holds, where the file system has project quotas."
         ),
-        "ulimits": Field(
-            MapOf(
-                words.rlimit_name,
-                Scalar(
-                    (int, str, list),
-                    _ulimit,
-                    {
-                        "anyOf": [
-                            {"type": "integer"},
-                            {"const": "unlimited"},
-                            {"type": "array", "minItems": 2, "maxItems": 2},
-                        ]
-                    },
-                    "a number, 'unlimited' or [soft, hard]",
-                ),
-            ),
-            "Resource limits by name: nofile: 65536, or [soft, hard].",
+        "ulimits": Field(ULIMITS, "Resource limits by name: nofile: 65536, or [soft, hard]."),
+        "env_from": Field(ENV_FROM, "Whole secrets or configs as variables; those of env win."),
+        "probes": Field(PROBES, "Questions about its health: startup, live, ready."),
+        "hooks": Field(HOOKS, "What is run at its start and before its stop."),
+        "devices": Field(DEVICES, "Devices of the host: /dev/x, /dev/x:/dev/y:rw, or a CDI name."),
+        "termination_message": Field(
+            text(kernel_words.message_path, pattern="^/"),
+            "The file in which it may leave its last words.",
+            default="/dev/termination-log",
+        ),
+        "oom": Field(
+            choice("group", "single"),
+            "Out of memory kills the whole container (group) or the one process (single).",
+            default="group",
         ),
     },
-    later=frozenset({"env_from", "probes", "hooks", "devices", "termination_message", "oom"}),
     foreign={
         "cmd": "args",
         "entrypoint": "command",
@@ -244,5 +181,12 @@ CONTAINER = Record(
         "resources": "limits",
         "securityContext": "security",
         "init": "reaper",
+        "livenessProbe": "probes",
+        "readinessProbe": "probes",
+        "startupProbe": "probes",
+        "healthcheck": "probes",
+        "probe": "probes",
+        "lifecycle": "hooks",
+        "terminationMessagePath": "termination_message",
     },
 )

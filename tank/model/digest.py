@@ -4,7 +4,8 @@ By "What a change costs" of the spec:
 
     container_digest   everything of a container but what can change live, and the volumes it mounts
     tuning_digest      its limits, which change live (C12)
-    sandbox_digest     host name, kind of network, and of each nic what the kernel cannot change under a process
+    sandbox_digest     host name, kind of network, of each nic what the kernel cannot change under a process, the
+                       namespaces of processes and users, kernel settings, and the order of init (C4)
 
 Fields at their defaults are left out, so that a field added to Tank later changes no digest: an upgrade restarts
 nothing.
@@ -19,7 +20,9 @@ from typing import Any
 from tank.model.dump import dump, dump_source
 from tank.model.pod import Container, Network, Pod, Volume
 
-LIVE = frozenset({"limits", "restart", "stop_signal"})
+LIVE = frozenset({"limits", "restart", "stop_signal", "probes", "hooks"})
+REACTION = "on_change"  # what follows when an input changes is read at that time
+NAMESPACES = ("share_pid", "users", "sysctls")
 NIC_FIXED = ("name", "mode", "parent", "mac")
 
 
@@ -37,13 +40,20 @@ def digest(value: Any) -> str:
 def container_digest(pod: Pod, container: Container) -> str:
     """Of all whose change makes `container` start anew."""
     spec = {name: each for name, each in dump(container, sparse=True).items() if name not in LIVE}
+    for each in spec.get("env_from", ()):
+        each.pop(REACTION, None)
+    for each in spec.get("env", ()):
+        each.get("from", {}).pop(REACTION, None)
     mounted = {mount.volume for mount in container.mounts}
     volumes = {volume.name: _volume(volume) for volume in pod.volumes if volume.name in mounted}
     return digest({"container": spec, "volumes": volumes})
 
 
 def _volume(volume: Volume) -> dict[str, Any]:
-    return {**dump(volume, sparse=True), "source": dump_source(volume.source)}
+    source = dump_source(volume.source)
+    if isinstance(source, dict):
+        source.pop(REACTION, None)
+    return {**dump(volume, sparse=True), "source": source}
 
 
 def tuning_digest(container: Container) -> str:
@@ -56,4 +66,15 @@ def sandbox_digest(pod: Pod) -> str:
     network = "host" if pod.network == "host" else "own"  # `none` is a network of its own without nics
     nics = pod.network.nics if isinstance(pod.network, Network) else ()
     fixed = [{name: getattr(nic, name) for name in NIC_FIXED} for nic in nics]
-    return digest({"hostname": pod.hostname or pod.name, "network": network, "nics": fixed})
+    whole = {"hostname": pod.hostname or pod.name, "network": network, "nics": fixed}
+    return digest({**whole, **_namespaces(pod), **_order(pod)})
+
+
+def _namespaces(pod: Pod) -> dict[str, Any]:
+    return {name: each for name, each in dump(pod, sparse=True).items() if name in NAMESPACES}
+
+
+def _order(pod: Pod) -> dict[str, Any]:
+    """Who runs before whom, and who goes on running; absent without init."""
+    order = [[each.name, pod.is_sidecar(each.name)] for each in pod.init]
+    return {"init": order} if order else {}

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tank.model.inputs import ConfigFiles, SecretFiles
+from tank.model.inputs import ConfigFiles, Reaction, SecretFiles
 from tank.model.pod import (
     Container,
     Cpu,
+    Device,
     Empty,
     EnvVar,
     HostPath,
@@ -52,6 +53,8 @@ def _natural(value: Value, written: dict[str, Any]) -> dict[str, Any]:
         written["ulimits"] = {name: [_limit(each) for each in pair] for name, pair in value.ulimits.items()}
     if isinstance(value, Nic) and len(value.gateway) == 1:
         written["gateway"] = value.gateway[0]
+    if isinstance(value, Device) and value.name is not None:
+        written.pop("access", None)
     return written
 
 
@@ -60,12 +63,14 @@ def _limit(value: int) -> int | str:
 
 
 def _plain(value: Any, *, sparse: bool) -> Any:
-    if isinstance(value, (Managed, HostPath, Tmpfs, Empty, ImageVolume)):
+    if isinstance(value, (Managed, HostPath, Tmpfs, Empty, ImageVolume, SecretFiles, ConfigFiles)):
         return dump_source(value)
     if isinstance(value, Cpu):
         return [value.quota, value.period]
     if isinstance(value, EnvVar):
-        return {"name": value.name, "value": value.value}
+        return _variable(value, sparse=sparse)
+    if isinstance(value, Reaction):
+        return _reaction(value)
     if isinstance(value, Value):
         return dump(value, sparse=sparse)
     if isinstance(value, tuple):
@@ -73,6 +78,19 @@ def _plain(value: Any, *, sparse: bool) -> Any:
     if isinstance(value, dict):
         return {key: _plain(each, sparse=sparse) for key, each in value.items()}
     return value
+
+
+def _variable(variable: EnvVar, *, sparse: bool) -> dict[str, Any]:
+    if variable.source is None:
+        return {"name": variable.name, "value": variable.value}
+    return {"name": variable.name, "from": dump(variable.source, sparse=sparse)}
+
+
+def _reaction(reaction: Reaction) -> Any:
+    """`nothing`, `restart`, {signal: SIGHUP} or {exec: [..]}."""
+    if reaction.restart:
+        return "restart"
+    return dump(reaction, sparse=True) or "nothing"
 
 
 def dump_source(source: Source) -> Any:
@@ -87,6 +105,7 @@ def dump_source(source: Source) -> Any:
         case ImageVolume(image=image, pull=pull):
             return {"image": image, "pull": pull}
         case SecretFiles() | ConfigFiles():
-            return dump(source)
+            written = dump(source)
+            return {written.pop("type"): written.pop("name"), **written}
         case Empty():  # pragma: no branch (there is no other)
             return {"empty": {}}

@@ -60,9 +60,8 @@ class Scalar:
     def read(self, value: Any, spot: Spot) -> Any:
         """The canonical value, once its type and `check` are right."""
         if type(value) not in self.takes:
-            quote = type(value) in (int, float) and str in self.takes
-            hint = "put it in quotes" if quote or (type(value) is bool and str in self.takes) else ""
-            return wrong_type(spot, self.wanted or " or ".join(NOUNS[each] for each in self.takes), value, hint)
+            wanted = self.wanted or " or ".join(NOUNS[each] for each in self.takes)
+            return wrong_type(spot, wanted, value, _quoting(value, self.takes))
         try:
             return self.check(value)
         except Refused as refused:
@@ -70,6 +69,10 @@ class Scalar:
 
     def schema(self) -> Schema:
         return dict(self.describe)
+
+
+def _quoting(value: object, takes: tuple[type, ...]) -> str:
+    return "put it in quotes" if type(value) in (int, float, bool) and str in takes else ""
 
 
 def text(check: Callable[[str], Any] = str, **describe: Any) -> Scalar:
@@ -172,10 +175,11 @@ class MapOf:
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """One of several kinds, told apart by the type of the value."""
+    """One of several kinds, told apart by the type of the value. `bare`: a number in quotes may be meant."""
 
     kinds: tuple[Kind, ...]
     wanted: str
+    bare: bool = False
 
     @property
     def takes(self) -> tuple[type, ...]:
@@ -186,7 +190,7 @@ class Either:
         for kind in self.kinds:
             if type(value) in kind.takes:
                 return kind.read(value, spot)
-        return wrong_type(spot, self.wanted, value)
+        return wrong_type(spot, self.wanted, value, _quoting(value, self.takes) if self.bare else "")
 
     def schema(self) -> Schema:
         return {"anyOf": [kind.schema() for kind in self.kinds]}
@@ -210,14 +214,15 @@ class Field:
 class Record:
     """A mapping with known fields. `later` are known and not built yet; `foreign` maps others' words to ours.
 
-    The answer holds only the fields that were given and are sound; `BAD` only if there is no mapping at all.
+    Of the fields in `one_of` exactly one must be given. The answer holds only the fields that were given and are
+    sound; `BAD` only if there is no mapping at all.
     """
 
     noun: str
     fields: Mapping[str, Field]
     later: frozenset[str] = frozenset()
     foreign: Mapping[str, str] = field(default_factory=dict)
-    key: str = ""  # the field that names it, for people
+    one_of: tuple[str, ...] = ()
 
     @property
     def takes(self) -> tuple[type, ...]:
@@ -239,7 +244,15 @@ class Record:
         for name, known in self.fields.items():
             if known.required and name not in value:
                 spot.at(name).fault(f"{self.noun} needs this field")
+        self._choose(value, spot)
         return found
+
+    def _choose(self, value: dict[str, Any], spot: Spot) -> None:
+        given = [name for name in self.one_of if name in value]
+        if len(given) > 1:
+            spot.fault(f"{self.noun} has one of {', '.join(self.one_of)}, found {' and '.join(given)}")
+        if self.one_of and not given and not any(spot.at(name).faulty for name in value):  # one was misspelt, perhaps
+            spot.fault(f"{self.noun} needs one of {', '.join(self.one_of)}")
 
     def _refuse(self, name: str, spot: Spot) -> None:
         if name in self.later:
@@ -261,6 +274,7 @@ class Record:
             "properties": {name: each.schema() for name, each in self.fields.items()},
             "additionalProperties": False,
             **({"required": required} if required else {}),
+            **({"oneOf": [{"required": [name]} for name in self.one_of]} if self.one_of else {}),
         }
 
 

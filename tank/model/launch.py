@@ -25,8 +25,17 @@ class Launch:
     addresses: tuple[Address, ...] = ()
     volumes: Mapping[str, Image] = field(default_factory=dict)
     inputs: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, repr=False)  # "secret/NAME" -> key -> value
+    versions: Mapping[str, str] = field(default_factory=dict)  # of what is in `inputs`
     node: str = ""  # the machine's own name and address, for downward fields (C7)
     host_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """Secrets and configs with their values, by `secret/NAME`, and which version of each that is."""
+
+    values: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, repr=False)
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +59,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came of a probe or hook. `good` None: it could not be asked, which says nothing of the container (C2)."""
+    """What came of a probe or hook. `good` None: it could not be asked, which says nothing of the container (C2).
+
+    `lag`: seconds by which the asker himself was late meanwhile; a late answer is not a bad one (R56).
+    """
 
     good: bool | None
     message: str = ""
+    lag: float = 0.0

@@ -28,16 +28,20 @@ Format = Literal["yaml", "toml", "json"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What this machine's `tank.toml` says for fields that a spec leaves out. Durations are seconds."""
+    """What this machine's `tank.toml` says for fields that a spec leaves out; None: nothing. Durations are seconds.
+
+    A parser without any knows no machine: it judges no field that was left out.
+    """
 
     grace: float | None = None
+    users: Literal["host", "auto"] | None = None
 
 
 def parse_pod(mapping: Mapping[str, Any] | Pod, defaults: Defaults | None = None) -> Pod:
     """The pod that a Python mapping states; a Pod is checked again. Raises InvalidSpec with all faults."""
     faults = Faults()
     value = _written(mapping) if isinstance(mapping, Pod) else mapping
-    pod = _pod(_plain(value, Spot(faults)), Spot(faults), defaults or Defaults())
+    pod = _pod(_plain(value, Spot(faults)), Spot(faults), defaults)
     faults.check()
     assert pod is not None  # no fault was noted
     return pod
@@ -65,7 +69,7 @@ def parse_documents(
         faults = Faults(source, tree.locate)
         found.append(faults)
         for path, value in _stated(_plain(tree.value, Spot(faults)), faults):
-            pod = _pod(value, Spot(faults, path), defaults or Defaults())
+            pod = _pod(value, Spot(faults, path), defaults)
             _check_name(value, Spot(faults, path), names)
             pods += [pod] if pod else []
     raise_all(found)
@@ -121,18 +125,20 @@ def _check_name(value: Any, spot: Spot, names: set[str]) -> None:
 def _written(pod: Pod) -> dict[str, Any]:
     """The mapping of a Pod built in Python; fields whose default depends are left out unless they were set."""
     written = dump_pod(pod)
-    for container, mapping in zip(pod.containers, written["containers"], strict=True):
+    mappings = (*written.get("init", ()), *written["containers"])
+    for container, mapping in zip(pod.everyone, mappings, strict=True):
         if "pull" not in container.model_fields_set:
             mapping.pop("pull", None)
     for volume, mapping in zip(pod.volumes, written.get("volumes", ()), strict=True):
         if isinstance(volume.source, ImageVolume) and "pull" not in volume.source.model_fields_set:
             mapping["source"].pop("pull", None)
-    if "grace" not in pod.model_fields_set:
-        del written["grace"]
+    for name in ("grace", "users"):
+        if name not in pod.model_fields_set:
+            del written[name]
     return written
 
 
-def _pod(value: Any, spot: Spot, defaults: Defaults) -> Pod | None:
+def _pod(value: Any, spot: Spot, defaults: Defaults | None) -> Pod | None:
     """One pod of plain values; None if its document has any fault."""
     if isinstance(value, dict) and {"apiVersion", "kind"} <= value.keys():
         spot.fault("Kubernetes documents are not supported yet")
@@ -140,18 +146,26 @@ def _pod(value: Any, spot: Spot, defaults: Defaults) -> Pod | None:
     draft = POD.read(value, spot)
     if draft is BAD:
         return None
+    if defaults is not None:
+        _fill(draft, defaults, spot)
     check_pod(draft, spot)
     if spot.faults.count:
         return None
-    _complete(draft, defaults)
+    _complete(draft)
     return Pod.model_validate(draft, strict=False)
 
 
-def _complete(draft: dict[str, Any], defaults: Defaults) -> None:
+def _fill(draft: dict[str, Any], defaults: Defaults, spot: Spot) -> None:
+    """Write down what this machine's own defaults are, so that they are judged with the rest."""
+    for name in ("grace", "users"):
+        if not spot.at(name).faulty:
+            value = getattr(defaults, name)
+            draft.setdefault(name, Pod.model_fields[name].default if value is None else value)
+
+
+def _complete(draft: dict[str, Any]) -> None:
     """Write down the defaults that depend on something else, so that they never change afterwards (C6)."""
-    if defaults.grace is not None:
-        draft.setdefault("grace", defaults.grace)
-    for container in draft["containers"]:
+    for container in (*draft.get("init", ()), *draft["containers"]):
         if isinstance(container["image"], str):
             container.setdefault("pull", reference.parse(container["image"]).default_pull)
     for volume in draft.get("volumes", ()):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tank.model import addresses, words
+from tank.model import addresses, kernel_words, words
 from tank.model.container_fields import CONTAINER, NAME, RESTART
-from tank.model.grammar import Field, ListOf, MapOf, Record, Scalar, text
+from tank.model.grammar import Field, ListOf, MapOf, Record, Scalar, choice, flag, text
 from tank.model.network_fields import POD_NETWORK
 from tank.model.quantities import duration, number
 from tank.model.volume_fields import VOLUME
@@ -24,6 +24,11 @@ BACKOFF = Record(
 _LABEL_VALUE = text(words.label_value, maxLength=253)
 
 
+SYSCTL_VALUE = Scalar(
+    (str, int), kernel_words.sysctl_value, {"type": ["string", "integer"]}, "a string or a whole number"
+)
+
+
 def _address(value: str) -> str:
     return addresses.address(value)
 
@@ -37,11 +42,16 @@ POD = Record(
             "Run together in one sandbox: one network, IPC and host name.",
             required=True,
         ),
+        "init": Field(
+            ListOf(CONTAINER, most=MAX_CONTAINERS),
+            "Run first, one after another; with restart: always it goes on running beside the containers.",
+        ),
         "network": Field(POD_NETWORK, "none (loopback only), host, or interfaces of its own.", default="none"),
         "volumes": Field(ListOf(VOLUME), "Storage that containers mount by name."),
         "restart": Field(RESTART, "What follows an exit.", default="always"),
         "backoff": Field(BACKOFF, "How long to wait between restarts."),
         "grace": Field(duration(), "The time between the stop signal and the kill.", default="30s"),
+        "deadline": Field(duration(0.001), "The pod fails when it has been active this long."),
         "labels": Field(MapOf(words.label_key, _LABEL_VALUE), "Short strings that pods can be selected by."),
         "annotations": Field(MapOf(words.label_key, text()), "Free strings, kept and never read."),
         "hostname": Field(text(words.uts_name), "The host name inside. Default: the pod's name."),
@@ -49,11 +59,17 @@ POD = Record(
             MapOf(words.host_name, Scalar((str,), _address, {"type": "string"})),
             "Further lines of /etc/hosts: name to address.",
         ),
+        "share_pid": Field(flag(), "One PID namespace for all containers.", default=False),
+        "users": Field(
+            choice("host", "auto"),
+            "auto: ids of its own, without power on the host. Default: the machine's, which is host unless it says so.",
+            default="host",
+        ),
+        "sysctls": Field(
+            MapOf(kernel_words.sysctl_name, SYSCTL_VALUE, most=200), "Kernel settings of the pod's own namespaces."
+        ),
     },
-    later=frozenset(
-        {"init", "deadline", "share_pid", "users", "sysctls"}
-        | {"depends_on", "replicas", "update", "schedule", "place"}
-    ),
+    later=frozenset({"depends_on", "replicas", "update", "schedule", "place"}),
     foreign={
         "restartPolicy": "restart",
         "restart_policy": "restart",
@@ -66,5 +82,10 @@ POD = Record(
         "container": "containers",
         "volume": "volumes",
         "networks": "network",
+        "activeDeadlineSeconds": "deadline",
+        "shareProcessNamespace": "share_pid",
+        "userns": "users",
+        "hostUsers": "users",
+        "sysctl": "sysctls",
     },
 )

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tank.model import words
 from tank.model.container_fields import NAME, PATH, PULL, REFERENCE
 from tank.model.faults import BAD, Spot, did_you_mean
-from tank.model.grammar import Field, Record, Scalar, Schema, choice, flag, whole, wrong_type
+from tank.model.grammar import Field, Record, Schema, choice, flag, wrong_type
+from tank.model.input_fields import ID, MODE, files_source
 from tank.model.quantities import size
 
 PAGE = 4096
-LATER_SOURCES = frozenset({"secret", "config"})
 HOST_KINDS = ("directory", "file", "socket", "directory_or_create", "file_or_create")
 
 SOURCES: Mapping[str, Record] = {
@@ -60,7 +59,11 @@ SOURCES: Mapping[str, Record] = {
         "an empty source",
         {"empty": Field(Record("an empty source", {}), "A directory that lives as long as the pod.", required=True)},
     ),
+    "secret": files_source("secret"),
+    "config": files_source("config", "configMap"),
 }
+
+NAMED = {"host": "path", "image": "image", "secret": "name", "config": "name"}  # what a bare string states
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +94,17 @@ class SourceKind:
         inner = found.pop(kind, BAD)
         if inner is BAD:
             return BAD
-        named = "image" if kind == "image" else "path"
-        return {"type": kind, **found, **(inner if type(inner) is dict else {named: inner})}
+        if type(inner) is dict:
+            return self._nested(kind, found, inner, spot)
+        return {"type": kind, **found, NAMED[kind]: inner}
+
+    def _nested(self, kind: str, outer: dict[str, Any], inner: dict[str, Any], spot: Spot) -> Any:
+        for name in outer:
+            if name in inner:
+                spot.at(name).fault(f"is given twice: here and below {kind}", key=True)
+        return {"type": kind, **outer, **inner}
 
     def _unnamed(self, value: dict[str, Any], spot: Spot) -> Any:
-        for name in value:
-            if name in LATER_SOURCES:
-                return spot.at(name).fault("not supported yet", key=True)
         hint = next((found for name in value if (found := did_you_mean(name, SOURCES))), "")
         return spot.fault(f"needs one of {', '.join(SOURCES)}", hint)
 
@@ -105,23 +112,19 @@ class SourceKind:
         return {"anyOf": [{"const": "managed"}, *(each.schema() for each in SOURCES.values())]}
 
 
-_ID = whole(0, words.MAX_ID)
-_MODE = Scalar(
-    (str,), words.octal_mode, {"type": "string", "pattern": "^0?[0-7]{3}$|^[0-7]{4}$"}, "a string such as '0750'"
-)
-
 VOLUME = Record(
     "a volume",
     {
         "name": Field(NAME, "Unique in the pod; of a managed volume: on the machine.", required=True),
         "source": Field(
             SourceKind(),
-            "managed, {managed: {shared: true}}, {host: /path}, {tmpfs: {}}, {empty: {}} or {image: REFERENCE}.",
+            "managed, {managed: {shared: true}}, {host: /path}, {tmpfs: {}}, {empty: {}}, "
+            "{image: REFERENCE}, {secret: NAME} or {config: NAME}.",
             default="managed",
         ),
-        "owner": Field(_ID, "User id of its root, applied when it is made. Managed and empty volumes only."),
-        "group": Field(_ID, "Group id of its root, applied when it is made."),
-        "mode": Field(_MODE, "Mode of its root, a string of octal digits: '0750'."),
+        "owner": Field(ID, "User id of its root, applied when it is made. Managed and empty volumes only."),
+        "group": Field(ID, "Group id of its root, applied when it is made."),
+        "mode": Field(MODE, "Mode of its root, a string of octal digits: '0750'."),
     },
     foreign={"type": "source", "uid": "owner", "gid": "group", "driver": "source"},
 )

@@ -115,6 +115,11 @@ def env_name(text: str) -> str:
     raise Refused(f"{quoted(text)} is not a variable's name: printable ASCII without '=', at most 255")
 
 
+def env_prefix(text: str) -> str:
+    """What is put before the names of variables; may be empty."""
+    return env_name(text) if text else text
+
+
 def user(text: str) -> str:
     """`uid`, `uid:gid`, `name` or `name:group` (C9)."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,255}\$?(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,255}\$?)?", text):

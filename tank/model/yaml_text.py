@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -32,10 +33,26 @@ _CORE: tuple[tuple[str, re.Pattern[str], Callable[[str], Any]], ...] = (
 _TAG = "tag:yaml.org,2002:"
 
 
-def read_yaml(text: str, loader: Any = Loader) -> list[Tree]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What plain scalars are, in order: the name of a tag, the texts, what they make. The first that fits counts.
+
+    `merges`: the name `<<` takes over the fields of other mappings. `names_are_text`: a name that is a number or a
+    boolean is its text.
+    """
+
+    table: tuple[tuple[str, re.Pattern[str], Callable[[str], Any]], ...]
+    merges: bool = False
+    names_are_text: bool = False
+
+
+CORE = Rules(table=_CORE)
+
+
+def read_yaml(text: str, loader: Any = Loader, rules: Rules = CORE) -> list[Tree]:
     """Every document of the text. Raises Malformed."""
     try:
-        return _Builder(yaml.parse(text, Loader=loader)).documents()
+        return _Builder(yaml.parse(text, Loader=loader), rules).documents()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise Malformed(f"not YAML: {error.problem or error.context}", _place(mark) if mark else None) from error
@@ -47,12 +64,12 @@ def _place(mark: Any) -> Place:
     return mark.line + 1, mark.column + 1
 
 
-def scalar(text: str, tag: str | None, *, plain: bool) -> Any:
-    """The value of a scalar by the core schema. Raises ValueError when its tag says otherwise."""
+def scalar(text: str, tag: str | None, *, plain: bool, rules: Rules = CORE) -> Any:
+    """The value of a scalar by the rules. Raises ValueError when its tag says otherwise."""
     if tag in ("!", f"{_TAG}str") or (tag is None and not plain):
         return text
     wanted = tag.removeprefix(_TAG) if tag else None
-    for name, pattern, make in _CORE:
+    for name, pattern, make in rules.table:
         if wanted in (None, name) and pattern.fullmatch(text):
             return make(text)
     if wanted is None:
@@ -63,8 +80,8 @@ def scalar(text: str, tag: str | None, *, plain: bool) -> Any:
 class _Builder:
     """Events to trees. Aliases are expanded, and counted as what they expand to."""
 
-    def __init__(self, events: Iterator[Any]) -> None:
-        self.events = events
+    def __init__(self, events: Iterator[Any], rules: Rules) -> None:
+        self.events, self.rules = events, rules
         self.count = 0
         self.tree = Tree()
         self.anchors: dict[str, tuple[Any, int]] = {}
@@ -95,7 +112,7 @@ class _Builder:
     def value(self, event: Any, place: Place, path: Path) -> Any:
         if isinstance(event, yaml.ScalarEvent):
             try:
-                return scalar(event.value, event.tag, plain=event.implicit[0])
+                return scalar(event.value, event.tag, plain=event.implicit[0], rules=self.rules)
             except ValueError as error:
                 raise Malformed(str(error), place, path) from error
         kind = "map" if isinstance(event, yaml.MappingStartEvent) else "seq"
@@ -111,22 +128,37 @@ class _Builder:
 
     def mapping(self, path: Path) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
+        merged: dict[Any, Any] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             place = _place(event.start_mark)
             key = self.key(event, place, path)
+            if key == "<<" and self.rules.merges and event.implicit[0]:
+                merged = self.merged(path, place) | merged
+                continue
             if key in found:
                 raise Malformed(f"{quoted(str(key))} is given twice", place, (*path, str(key)))
             below = (*path, str(key))
             self.tree.keys[below] = place
             found[key] = self.node(next(self.events), below)
-        return found
+        return merged | found
+
+    def merged(self, path: Path, place: Place) -> dict[Any, Any]:
+        """What stands behind `<<`: a mapping, or several of which an earlier one wins."""
+        value = self.node(next(self.events), (*path, "<<"))
+        several = value if isinstance(value, list) else [value]
+        if not all(isinstance(each, dict) for each in several):
+            raise Malformed("'<<' takes a mapping or a list of them", place, path)
+        return {key: each for mapping in reversed(several) for key, each in mapping.items()}
 
     def key(self, event: Any, place: Place, path: Path) -> Any:
         """A scalar. A number or null is kept as such: the walk over plain values refuses it with its path."""
         if not isinstance(event, yaml.ScalarEvent):
             raise Malformed("a field's name must be a string", place, path)
         self.grow(1, place)
-        return scalar(event.value, event.tag, plain=event.implicit[0])
+        found = scalar(event.value, event.tag, plain=event.implicit[0], rules=self.rules)
+        if self.rules.names_are_text and not isinstance(found, (str, type(None))):
+            return str(found).lower() if isinstance(found, bool) else str(found)
+        return found
 
     def alias(self, event: Any, place: Place, path: Path) -> Any:
         if event.anchor not in self.anchors:

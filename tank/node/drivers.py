@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tank.model.facts import RuntimeFact
+from tank.model.desired import Desired
+from tank.model.facts import Input, RuntimeFact
 from tank.model.health import Hook, Probe
 from tank.model.image import Image, Verdict
-from tank.model.launch import Answer, Created, Launch, Target
+from tank.model.launch import Answer, Created, Given, Launch, Target
 from tank.model.pod import Container, Limits, Pod
 from tank.model.pools import Wiring
 from tank.model.record import Address
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tank.runtime.logs import LogLine
     from tank.runtime.session import ExecRequest, Session
 
-__all__ = ["Answer", "Created", "Images", "Launch", "Net", "Runtime", "Target"]
+__all__ = ["Answer", "Created", "Given", "Images", "Inputs", "Launch", "Net", "Runtime", "Target"]
 
 
 class Runtime(Protocol):
@@ -157,3 +158,16 @@ class Net(Protocol):
 
     async def close(self) -> None:
         """Let go of every socket."""
+
+
+class Inputs(Protocol):
+    """Secrets and configs for the pods of this machine."""
+
+    async def facts(self, desired: Desired) -> Mapping[str, Input]:
+        """Each one that the spec names, by `secret/NAME`: the version the pod is to run with, and its keys."""
+
+    async def give(self, desired: Desired, container: Container) -> Given:
+        """Those that the container uses, with their values; absent ones left out. Raises Waiting: unreadable."""
+
+    async def files(self, desired: Desired) -> Given:
+        """Those that volumes of the pod show. Raises Waiting."""

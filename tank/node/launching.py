@@ -1,8 +1,9 @@
-"""What one attempt is made with: the images that its container needs, as they are pinned, and the pod's addresses."""
+"""What one attempt is made with: its images as they are pinned, its secrets and configs, and the pod's addresses."""
 
 from __future__ import annotations
 
 from tank.errors import Waiting
+from tank.host import hostname
 from tank.model.desired import Desired
 from tank.model.image import Image
 from tank.model.launch import Launch
@@ -12,7 +13,11 @@ from tank.node.observe import Machine, pinned
 
 
 async def launch_for(machine: Machine, desired: Desired, container: Container, attempt: int) -> Launch:
-    """Everything that `create` and `check` are given. Raises Waiting when an image is not here or not admitted."""
+    """Everything that `create` and `check` are given.
+
+    Raises Waiting when an image is not here or not admitted, or a secret cannot be read.
+    """
+    given = await machine.inputs.give(desired, container)
     images, record = await _images(machine, desired, container), machine.records.pod(desired.uid)
     volumes = {each.volume: images[key] for each in container.mounts if (key := volume_key(each.volume)) in images}
     return Launch(
@@ -23,6 +28,10 @@ async def launch_for(machine: Machine, desired: Desired, container: Container, a
         image=images.get(container.name),
         addresses=record.addresses if record else (),
         volumes=volumes,
+        inputs=given.values,
+        versions=given.versions,
+        node=hostname.name(),
+        host_ip=hostname.address(),
     )
 
 

@@ -8,7 +8,7 @@ A driver that cannot tell raises, and the caller skips the pod: unknown is never
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from tank.model.facts import ContainerFact, ImageFact, ImageState, Now, PodFacts
 from tank.model.pod import Container, Network, Pod, Rootfs
 from tank.model.record import Attempt, ContainerRecord
 from tank.model.wanted import WantedImage, all_wanted
-from tank.node.drivers import Images, Net, Runtime
+from tank.node.drivers import Images, Inputs, Net, Runtime
+from tank.node.inputs import NoInputs
 from tank.node.records import Records
 from tank.plan import marks
 
@@ -48,6 +49,7 @@ class Machine:
     net: Net
     records: Records
     now: Callable[[], Now] = clock.now  # tests hold it
+    inputs: Inputs = field(default_factory=NoInputs)
 
     def namespace(self, uid: str) -> Path:
         """The pinned network namespace of the pod."""
@@ -91,6 +93,7 @@ async def observe(
         containers=containers,
         images=await _images(machine, desired, containers, flying) if desired else {},
         blocked=blocked,
+        inputs=await machine.inputs.facts(desired) if desired else {},
     )
 
 

@@ -76,7 +76,7 @@ async def sow(node: Node, store: Store, settings: Settings) -> list[str]:
 
 
 def _seeds(settings: Settings, faults: list[str]) -> Iterable[Pod]:
-    defaults = Defaults(grace=settings.default_grace)
+    defaults = Defaults(grace=settings.default_grace, users=settings.default_users)
     for index, written in enumerate(settings.seeds):
         try:
             yield parse_pod(written, defaults)

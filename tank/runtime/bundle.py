@@ -15,12 +15,12 @@ from pathlib import Path
 
 from tank.config import Settings
 from tank.errors import Failed, StartFailed, Waiting
-from tank.host import files, mounts, quota
+from tank.host import files, mounts, quota, reach
 from tank.model import etcfiles
 from tank.model.image import ImageConfig
 from tank.model.launch import Launch
 from tank.model.pod import Pod, Rootfs
-from tank.runtime import capabilities, command, ocispec, removal, rootfs, seccomp, volumes
+from tank.runtime import capabilities, command, hostpath, ocispec, placing, removal, rootfs, seccomp, volumes
 from tank.runtime.ocispec import Bind, Device, Setup
 from tank.runtime.places import Attempt
 from tank.runtime.sandbox import Sandboxes
@@ -54,11 +54,10 @@ class Made:
 
 def check(launch: Launch, settings: Settings, host: Host) -> None:
     """Whether what `make` needs of the machine is there. Changes nothing. Raises Waiting."""
-    wanted = {each.volume for each in launch.container.mounts}
-    for volume in launch.pod.volumes:
-        if volume.name in wanted:
-            volumes.check(settings, launch.uid, volume)
-    _layers(launch)
+    for mount in launch.container.mounts:
+        if (volume := launch.pod.volume(mount.volume)) is not None:
+            volumes.check(settings, launch.uid, volume, mount)
+    _layers(launch, settings)
     tuple(_reaper(launch, host))
     _check_capabilities(launch, host)
     _check_size_limit(launch, settings)
@@ -82,8 +81,8 @@ def make(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host) -> 
     files.make_directory(attempt.bundle)  # the mark of all that follows
     _check_size_limit(launch, sandboxes.settings)
     try:
-        volumes.mount_images(launch, attempt.images)
-        binds = volumes.binds(sandboxes.settings, launch, attempt.images)
+        placing.mount_images(launch, attempt.images)
+        binds = placing.binds(sandboxes.settings, launch, attempt)
         _mount_root(launch, attempt)
         files.make_directory(attempt.log.parent)
         wanted = _filter(launch, host)
@@ -112,23 +111,29 @@ def _mount_root(launch: Launch, attempt: Attempt) -> None:
         files.make_directory(directory.parent)
         directory.mkdir()
         directory.chmod(mode)
-    layers = _layers(launch)
+    layers = _layers(launch, attempt.settings)
     files_of_top = layers[-1].stat()
     upper.chmod(stat.S_IMODE(files_of_top.st_mode))
     os.chown(upper, files_of_top.st_uid, files_of_top.st_gid)
     mounts.overlay(layers, upper, work, attempt.rootfs, flags=("volatile",))
 
 
-def _layers(launch: Launch) -> tuple[Path, ...]:
+def _layers(launch: Launch, settings: Settings) -> tuple[Path, ...]:
     source = launch.container.image
     if isinstance(source, Rootfs):
-        path = Path(source.rootfs)
-        if not path.is_dir():
-            raise Waiting(_CONFIG_ERROR, f"cannot use {path} as the root: there is no such directory")
-        return (path.resolve(),)
+        return (_rootfs(Path(source.rootfs), settings),)
     if launch.image is None or not launch.image.layers:
         raise Waiting(_CONFIG_ERROR, f"cannot run {source}: its image has no layers here")
     return launch.image.layers
+
+
+def _rootfs(path: Path, settings: Settings) -> Path:
+    """A directory of the host as the root. One that shows Tank's own would show its secrets (S20)."""
+    if not path.is_dir():
+        raise Waiting(_CONFIG_ERROR, f"cannot use {path} as the root: there is no such directory")
+    with files.opened(path, os.O_PATH | os.O_DIRECTORY) as fd:
+        hostpath.guard(settings, fd, f"cannot use {path} as the root: it")
+        return reach.path_of(fd)
 
 
 def _setup(

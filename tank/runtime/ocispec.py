@@ -49,6 +49,7 @@ class Bind:
     read_only: bool = False
     options: tuple[str, ...] = ("nosuid", "nodev")
     recursive: bool = False
+    propagation: str = "private"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +160,8 @@ def _mounts(setup: Setup) -> list[dict[str, Any]]:
 
 def _bind(bind: Bind) -> dict[str, Any]:
     kind = "rbind" if bind.recursive else "bind"
-    return _mount(bind.path, "bind", bind.source, [kind, "rprivate", *bind.options, "ro" if bind.read_only else "rw"])
+    spread = f"r{bind.propagation}"
+    return _mount(bind.path, "bind", bind.source, [kind, spread, *bind.options, "ro" if bind.read_only else "rw"])
 
 
 def _mount(path: str, kind: str, source: str, options: list[str]) -> dict[str, Any]:
@@ -173,7 +175,7 @@ def _linux(setup: Setup) -> dict[str, Any]:
         "resources": _resources(setup),
         "maskedPaths": _hidden(MASKED, setup),
         "readonlyPaths": _hidden(READ_ONLY, setup),
-        "rootfsPropagation": "private",
+        "rootfsPropagation": _root_propagation(setup),
     }
     if setup.devices:
         linux["devices"] = [_device(each) for each in setup.devices]
@@ -182,6 +184,12 @@ def _linux(setup: Setup) -> dict[str, Any]:
     if "network" in setup.namespaces:
         linux["sysctl"] = dict(_OWN_NETWORK)
     return linux
+
+
+def _root_propagation(setup: Setup) -> str:
+    """Nothing spreads through a root that is less open than what is mounted in it."""
+    wanted = {each.propagation for each in setup.volumes}
+    return next((f"r{each}" for each in ("shared", "slave") if each in wanted), "private")
 
 
 def _namespaces(setup: Setup) -> list[dict[str, str]]:

@@ -51,8 +51,18 @@ class Attempt:
         return self.bundle / "images"
 
     @property
+    def mounts(self) -> Path:
+        """Where what it mounts of the pod's volumes is put for the runtime, by number."""
+        return self.bundle / "mounts"
+
+    @property
     def config(self) -> Path:
         return self.bundle / "config.json"
+
+    @property
+    def kept(self) -> Path:
+        """What the driver has to know of it later."""
+        return self.bundle / "kept.json"
 
     @property
     def sync(self) -> Path:
@@ -71,6 +81,11 @@ class Attempt:
     def writable(self) -> Path:
         """The directory of upper and work: fresh for each attempt, thrown away with it (R36)."""
         return self.settings.pod_dir(self.uid) / "roots" / self.container / str(self.number)
+
+    @property
+    def message(self) -> Path:
+        """Its termination message (C5): beside its writable layer, whose size counts it."""
+        return self.writable / "message"
 
     @property
     def log(self) -> Path:

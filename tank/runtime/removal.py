@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tank.errors import Failed
 from tank.host import files, mounts, quota
-from tank.runtime import logfiles, volumes
+from tank.runtime import logfiles, placing
 from tank.runtime.places import Attempt
 
 
@@ -14,7 +14,7 @@ def remove(attempt: Attempt) -> None:
     """Root, writable layer, runtime state, exit file of an attempt. Raises Failed."""
     try:
         mounts.unmount(attempt.rootfs)
-        volumes.unmount_images(attempt.images)
+        placing.displace(attempt)
         quota.release(attempt.writable)
         files.remove_tree(attempt.writable)
         files.remove_tree(attempt.state)

@@ -1,18 +1,23 @@
 """The store's protocol: durable intent. One contract suite runs against every implementation.
 
 Every method either happened durably or raised. An unreadable store raises `Unavailable`; it never answers
-"empty". One counter numbers every change of the whole store: each put, delete, restart, pin, shortened grace and
-burial takes the next number, and it never goes back. A pod's `revision` is the number of its last spec change.
+"empty". One counter numbers every change of the whole store: each put, delete, restart, pin, shortened grace,
+burial and change of a secret or config takes the next number, and it never goes back. A pod's `revision` is the
+number of its last spec change.
+
+Secrets and configs go by `secret/NAME` and `config/NAME`. The store keeps what it is given for them as bytes, which
+are encrypted where they have to be by whoever gives them: it never sees a secret's value.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tank.model.desired import Desired, Event, Revision, Tombstone
 from tank.model.pod import Pod
+from tank.model.stored import InputVersion, StoredInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,7 @@ class Contents:
     pods: Mapping[str, Desired]
     tombstones: Mapping[str, Tombstone]  # by uid
     fresh: bool = False
+    inputs: Mapping[str, StoredInput] = field(default_factory=dict)  # secrets and configs, without their values
 
 
 class Watch(Protocol):
@@ -84,6 +90,9 @@ class Store(Protocol):
         the given ones; with `pins=None` a pod keeps its old revision's pins for each container whose canonical
         value is unchanged in image and pull. Raises Conflict when `expected` does not hold, or when the `uid` of a
         pod to be created is in use. The counters of restarts and pulls outlive a change of the spec.
+
+        The history remembers which versions of secrets and configs were in force. Given again as pins, those that
+        are no longer present hold the pod at them, until its next change of spec or theirs (`set_input`).
         """
 
     async def delete(self, name: str, grace: float | None, at: float, *, uid: str | None = None) -> Tombstone:
@@ -113,6 +122,19 @@ class Store(Protocol):
         Uid, revision, restarts and pins are kept and the counter rises above them. A name that is declared already
         and a uid that is deleted already are left as they are. Ends `Contents.fresh`. Repeatable.
         """
+
+    async def set_input(self, key: str, version: InputVersion, body: bytes) -> StoredInput:
+        """The secret or config `key` is at `version` from now on; the pods that name it are told of as changed.
+
+        Whatever holds a pod at an earlier version of it ends. The version it has already changes nothing else.
+        Earlier versions are kept while a pod is held at them or a kept revision names them.
+        """
+
+    async def delete_input(self, key: str, *, force: bool) -> None:
+        """It is no more, but for versions as above. Raises NotFound; without `force`, Conflict when a pod needs it."""
+
+    async def input_body(self, key: str, version: str) -> bytes:
+        """What `set_input` was given with that version. Raises NotFound."""
 
     async def history(self, name: str) -> tuple[Revision, ...]:
         """Every kept revision of the name, newest first; survives deletion. At most 100 a pod (C17)."""

@@ -13,6 +13,8 @@ from typing import TypeVar
 from tank.errors import Conflict, NotFound
 from tank.model.desired import Desired, Event, Revision, Tombstone
 from tank.model.pod import Pod
+from tank.model.stored import StoredInput
+from tank.model.uses import named
 from tank.model.wanted import all_wanted, wanted_images
 from tank.store.base import Change, Contents, Put
 
@@ -34,6 +36,9 @@ class Delta:
     pinned: tuple[str, int, str, str] | None = None  # name, revision, container, digest: for the history
     changes: tuple[Change, ...] = ()
     fresh: bool | None = None  # None: as it was
+    inputs: Mapping[str, StoredInput | None] = field(default_factory=dict)
+    bodies: Mapping[tuple[str, str], bytes | None] = field(default_factory=dict, repr=False)  # by key and version
+    recorded: tuple[tuple[str, int, str, str], ...] = ()  # as `pinned`, where the history has no such pin yet
 
 
 def after(contents: Contents, delta: Delta) -> Contents:
@@ -43,6 +48,7 @@ def after(contents: Contents, delta: Delta) -> Contents:
         pods=_patched(contents.pods, delta.pods),
         tombstones=_patched(contents.tombstones, delta.tombstones),
         fresh=contents.fresh if delta.fresh is None else delta.fresh,
+        inputs=_patched(contents.inputs, delta.inputs),
     )
 
 
@@ -64,11 +70,11 @@ def put(contents: Contents, puts: Sequence[Put], at: float) -> tuple[Delta, tupl
         name = each.spec.name
         old = pods.get(name) or contents.pods.get(name)
         _check(each, old, contents, pods)
-        new = _revised(old, each, revision + 1, at)
+        new = _revised(old, replace(each, pins=_held(each, contents)), revision + 1, at)
         if new is not old:
             revision += 1
             pods[name] = new
-            history.append(_remembered(new, each.origin, at))
+            history.append(_remembered(contents, new, each.origin, at))
         answers.append(new)
     changes = tuple(Change(revision=each.revision, name=name) for name, each in pods.items())
     return Delta(revision=revision, pods=pods, history=tuple(history), changes=changes), tuple(answers)
@@ -136,7 +142,7 @@ def adopt(contents: Contents, pods: Iterable[Desired], at: float) -> Delta:
     return Delta(
         revision=first + len(wanted) - 1,
         pods=wanted,
-        history=tuple(_remembered(each, "import", at) for each in wanted.values()),
+        history=tuple(_remembered(contents, each, "import", at) for each in wanted.values()),
         changes=tuple(Change(revision=first + n, name=name) for n, name in enumerate(wanted)),
         fresh=False,
     )
@@ -184,6 +190,26 @@ def _revised(old: Desired | None, put: Put, revision: int, at: float) -> Desired
     return replace(old, revision=revision, spec=put.spec, pins=pins)
 
 
+def _held(put: Put, contents: Contents) -> Mapping[str, str] | None:
+    """The pins it asks for. A secret or config is only held at a version that is here and not the present one."""
+    if put.pins is None:
+        return None
+    wanted = named(put.spec)
+    kept = {key: version for key, version in put.pins.items() if "/" not in key}
+    for key in put.pins.keys() & wanted & contents.inputs.keys():
+        version, stored = put.pins[key], contents.inputs[key]
+        if version in stored.versions and version != stored.version:
+            kept[key] = version
+    return kept
+
+
+def in_force(contents: Contents, pod: Desired) -> dict[str, str]:
+    """Which version of each secret and config that it names the pod is to run with, as far as there is one."""
+    present = {key: contents.inputs[key].version for key in named(pod.spec) & contents.inputs.keys()}
+    held = {key: version for key, version in pod.pins.items() if "/" in key}
+    return {key: version for key, version in (present | held).items() if version}
+
+
 def _carried(old: Desired, spec: Pod) -> dict[str, str]:
     """The pins that outlive the change: where the same image is asked for in the same way."""
     before, now = all_wanted(old.spec), all_wanted(spec)
@@ -196,7 +222,7 @@ def _images_of(spec: Pod, containers: Iterable[str]) -> frozenset[str]:
     return frozenset(each.key for container in chosen if container for each in wanted_images(spec, container))
 
 
-def _remembered(pod: Desired, origin: str, at: float) -> Revision:
+def _remembered(contents: Contents, pod: Desired, origin: str, at: float) -> Revision:
     return Revision(
         revision=pod.revision,
         name=pod.name,
@@ -204,7 +230,7 @@ def _remembered(pod: Desired, origin: str, at: float) -> Revision:
         spec=pod.spec,
         at=at,
         origin=origin,
-        pins=pod.pins,
+        pins={**pod.pins, **in_force(contents, pod)},
     )
 
 

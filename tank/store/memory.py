@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from tank.errors import Unavailable
+from tank.errors import NotFound, Unavailable
 from tank.model.desired import Desired, Event, Revision, Tombstone
-from tank.store import decide
+from tank.model.stored import InputVersion, StoredInput
+from tank.model.uses import words
+from tank.store import decide, decide_inputs
 from tank.store.base import Change, Contents, Put, Watch
 from tank.store.decide import Delta
 from tank.store.feed import Feed
@@ -26,6 +28,7 @@ class MemoryStore:
         self._changes: dict[str, Change] = {}
         self._events: dict[tuple[str, ...], Event] = {}  # in the order of their ids
         self._last_event = 0
+        self._bodies: dict[tuple[str, str], bytes] = {}
         self._seeds: set[tuple[str, str]] = set()
         self._feed = Feed(0)
         self._closed = False
@@ -65,6 +68,25 @@ class MemoryStore:
 
     async def adopt(self, pods: Sequence[Desired], at: float) -> None:
         self._record(decide.adopt(self._open(), pods, at))
+
+    async def set_input(self, key: str, version: InputVersion, body: bytes) -> StoredInput:
+        """What nobody names any more is forgotten."""
+        delta, answer = decide_inputs.set_input(self._open(), key, version, body, self._remembered(key))
+        self._record(delta)
+        return answer
+
+    async def delete_input(self, key: str, *, force: bool) -> None:
+        self._record(decide_inputs.delete_input(self._open(), key, self._remembered(key), force=force))
+
+    async def input_body(self, key: str, version: str) -> bytes:
+        self._open()
+        if (key, version) not in self._bodies:
+            raise NotFound(f"there is no version {version} of {words(key)}")
+        return self._bodies[key, version]
+
+    def _remembered(self, key: str) -> frozenset[str]:
+        kept = (each for revisions in self._history.values() for each in revisions)
+        return frozenset(each.pins[key] for each in kept if key in each.pins)
 
     async def history(self, name: str) -> tuple[Revision, ...]:
         self._open()
@@ -117,14 +139,20 @@ class MemoryStore:
             del self._history[each.name][: -decide.KEPT_REVISIONS]
         if delta.pinned:
             self._pin(*delta.pinned)
+        for pin in delta.recorded:
+            self._pin(*pin, over=False)
+        for place, body in delta.bodies.items():
+            self._bodies.pop(place, None)
+            if body is not None:
+                self._bodies[place] = body
         self._changes.update((each.name, each) for each in delta.changes)
         self._feed.publish(delta.changes)
 
-    def _pin(self, name: str, revision: int, container: str, digest: str) -> None:
-        kept = self._history.get(name, [])
-        kept[:] = [
-            replace(each, pins={**each.pins, container: digest}) if each.revision == revision else each for each in kept
-        ]
+    def _pin(self, name: str, revision: int, container: str, digest: str, *, over: bool = True) -> None:
+        pin, kept = {container: digest}, self._history.get(name, [])
+        for index, each in enumerate(kept):
+            if each.revision == revision:
+                kept[index] = replace(each, pins={**each.pins, **pin} if over else {**pin, **each.pins})
 
     def _forget_events(self, before: float) -> None:
         while self._events:

@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tank.errors import Unavailable
-from tank.store import tables
+from tank.store import input_tables, tables
 from tank.store.base import Contents
 from tank.store.rows import Malformed
 
@@ -34,7 +34,7 @@ DAMAGE = frozenset(
     }
 )
 Migration = Callable[[sqlite3.Connection], None]  # within a transaction; rewrites the sums of rows it changes
-MIGRATIONS: Mapping[int, Migration] = {}  # version -> the way to the next one
+MIGRATIONS: Mapping[int, Migration] = {1: input_tables.create}  # version -> the way to the next one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,8 @@ from typing import Any
 
 from tank.errors import Unavailable
 from tank.model.desired import Desired, Event, Revision, Tombstone
-from tank.store import decide
+from tank.model.stored import InputVersion, StoredInput
+from tank.store import decide, decide_inputs
 from tank.store.base import Change, Contents, Put, Watch
 from tank.store.decide import Delta
 from tank.store.feed import Feed
@@ -82,6 +83,22 @@ class SqliteStore:
 
     async def adopt(self, pods: Sequence[Desired], at: float) -> None:
         await self._do(lambda _, now: (decide.adopt(now, pods, at), None))
+
+    async def set_input(self, key: str, version: InputVersion, body: bytes) -> StoredInput:
+        """Durable when answered; every earlier version that nobody names goes in the same transaction."""
+        answer: StoredInput = await self._do(
+            lambda tables, now: decide_inputs.set_input(now, key, version, body, tables.remembered(key))
+        )
+        return answer
+
+    async def delete_input(self, key: str, *, force: bool) -> None:
+        await self._do(
+            lambda tables, now: (decide_inputs.delete_input(now, key, tables.remembered(key), force=force), None)
+        )
+
+    async def input_body(self, key: str, version: str) -> bytes:
+        answer: bytes = await self._ask(lambda tables: tables.input_body(key, version))
+        return answer
 
     async def history(self, name: str) -> tuple[Revision, ...]:
         answer: tuple[Revision, ...] = await self._ask(lambda tables: tables.history(name))

@@ -11,12 +11,12 @@ import sqlite3
 from collections.abc import Mapping
 
 from tank.model.desired import Event, Revision
-from tank.store import decide, rows
+from tank.store import decide, input_tables, rows
 from tank.store.base import Change, Contents
 from tank.store.decide import Delta
 from tank.store.rows import Malformed, Row
 
-VERSION = 1  # of what follows; PRAGMA user_version and meta('schema') both hold it
+VERSION = 2  # of what follows; PRAGMA user_version and meta('schema') both hold it
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT, sum INTEGER) STRICT, WITHOUT ROWID;
 CREATE TABLE pods (
@@ -42,6 +42,7 @@ def create(connection: sqlite3.Connection) -> None:
     """Make the tables of an empty store, inside the caller's transaction."""
     for statement in SCHEMA.split(";"):
         connection.execute(statement)
+    input_tables.create(connection)
     connection.execute(f"PRAGMA user_version = {VERSION}")
     for key, value in (("schema", str(VERSION)), ("revision", "0"), ("fresh", "1")):
         set_meta(connection, key, value)
@@ -67,7 +68,8 @@ def load(connection: sqlite3.Connection) -> Contents:
     counter = int(about.get("revision", -1))
     if counter < max([highest, *(each.revision for each in pods.values())]):
         raise Malformed("the counter of revisions went back")
-    return Contents(revision=counter, pods=pods, tombstones=stones, fresh=about.get("fresh") == "1")
+    inputs = input_tables.load(connection)
+    return Contents(revision=counter, pods=pods, tombstones=stones, fresh=about.get("fresh") == "1", inputs=inputs)
 
 
 class Tables:
@@ -88,6 +90,9 @@ class Tables:
             self._prune_history(each.name)
         if delta.pinned:
             self._pin(*delta.pinned)
+        for pin in delta.recorded:
+            self._pin(*pin, over=False)
+        input_tables.write(self._connection, delta.inputs, delta.bodies)
         for change in delta.changes:
             row = (change.name, change.revision, int(change.deleted))
             self._connection.execute("INSERT OR REPLACE INTO changes VALUES (?, ?, ?)", row)
@@ -98,6 +103,14 @@ class Tables:
     def rolled_back(self) -> None:
         """The transaction did not happen: trust no number kept beside the tables."""
         self._events = None
+
+    def remembered(self, key: str) -> frozenset[str]:
+        """The versions of a secret or config that kept revisions name."""
+        return input_tables.remembered(self._connection, key)
+
+    def input_body(self, key: str, version: str) -> bytes:
+        """The stored bytes. Raises NotFound."""
+        return input_tables.body(self._connection, key, version)
 
     def history(self, name: str) -> tuple[Revision, ...]:
         """Newest first. A damaged row is left out: it could not be applied again anyway."""
@@ -159,12 +172,13 @@ class Tables:
             (name, decide.KEPT_REVISIONS),
         )
 
-    def _pin(self, name: str, revision: int, container: str, digest: str) -> None:
+    def _pin(self, name: str, revision: int, container: str, digest: str, *, over: bool = True) -> None:
         query = "SELECT * FROM history WHERE name = ? AND revision = ?"
         row = self._connection.execute(query, (name, revision)).fetchone()
         if row is not None and rows.whole(row):
-            pins = json.dumps({**json.loads(row[6]), container: digest})
-            self._insert("history", (*row[:6], pins))
+            held = json.loads(row[6])
+            pins = {**held, container: digest} if over else {container: digest, **held}
+            self._insert("history", (*row[:6], json.dumps(pins)))
 
     def _same_event(self, event: Event) -> Event | None:
         row = self._connection.execute(

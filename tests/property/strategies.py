@@ -13,35 +13,19 @@ from hypothesis import strategies as st
 from tank.model.parse import parse_pod
 from tank.model.pod import Pod
 from tank.model.words import CAPABILITIES, RLIMITS, SIGNALS
+from tests.property import parts
+from tests.property.parts import durations, ids, modes, names, sizes, some, words
 
-Strategy = st.SearchStrategy[Any]
-
-names = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
-words = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"], max_codepoint=0xFFFF), max_size=12)
 label_words = st.from_regex(r"[A-Za-z0-9._/:-]{0,12}", fullmatch=True)
 restarts = st.sampled_from(["always", "on_failure", "never"])
 references = st.sampled_from(
     ["nginx", "nginx:1.27", "nginx:latest", "ghcr.io/acme/api@sha256:" + "a1" * 32, "127.0.0.1:5000/x:1", "localhost/y"]
 )
 images = references | st.just({"rootfs": "/srv/root"})
-ids = st.integers(0, 70_000)
 paths = st.lists(names, min_size=1, max_size=3).map(lambda steps: "/data/" + "/".join(steps))
-durations = st.sampled_from([0, 1, 2.5, "500ms", "10s", "1h30m", 1e-05]) | st.floats(0, 86_400)
 positive_durations = st.sampled_from([1, "500ms", "10s"]) | st.floats(0.001, 10)
-sizes = st.integers(2**20, 2**40) | st.sampled_from(["64MiB", "64Mi", "100M", "1.5GiB", "1e9"])
-cpus = st.sampled_from([0.5, 1, "500m", "0.25", [50_000, 100_000], (20_000, 10_000)]) | st.floats(0.01, 64)
-modes = st.sampled_from(["0750", "750", "1777", "0000"])
 
 
-def some(**fields: Strategy) -> Strategy:
-    """A mapping with any of these fields."""
-    return st.fixed_dictionaries({}, optional=fields)
-
-
-env = st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,6}", fullmatch=True), words, max_size=3) | st.lists(
-    st.fixed_dictionaries({"name": st.sampled_from(["A", "B"]), "value": words}), max_size=3
-)
-limits = some(memory=sizes, pids=st.integers(1, 4096), cpu=cpus)
 capabilities = st.lists(st.sampled_from(sorted(CAPABILITIES)), max_size=3, unique=True)
 unlimited = st.sampled_from(["unlimited", -1, 2**64 - 1])
 ulimits = st.dictionaries(
@@ -58,12 +42,14 @@ def securities(draw: st.DrawFn) -> dict[str, Any]:
         some(
             privileged=st.booleans(),
             cap_add=capabilities,
-            seccomp=st.sampled_from(["default", "unconfined"]),
+            seccomp=st.sampled_from(["default", "unconfined", "/etc/tank/profile.json"]),
             no_new_privileges=st.booleans(),
             read_only_root=st.booleans(),
             unmask=st.lists(st.sampled_from(["ALL", "/proc/kcore", "/sys/firmware"]), max_size=2, unique=True),
         )
     )
+    if found.get("privileged"):
+        found.pop("seccomp", None)
     dropped = draw(capabilities)
     return {**found, "cap_drop": [each for each in dropped if each not in found.get("cap_add", [])]}
 
@@ -73,6 +59,7 @@ sources = (
         ["managed", {"managed": {}}, {"managed": {"shared": True}}, {"empty": {}}, {"tmpfs": {}}, {"host": "/srv/x"}]
     )
     | st.builds(lambda size: {"tmpfs": {"size": size}}, sizes)
+    | parts.file_sources
     | st.builds(
         lambda kind: {"host": "/srv/x", "kind": kind},
         st.sampled_from(["directory", "file", "socket", "directory_or_create", "file_or_create"]),
@@ -96,25 +83,34 @@ def mounts(draw: st.DrawFn, known: list[str]) -> list[Any]:
     for path in draw(st.lists(paths, max_size=3, unique=True)) if known else []:
         volume, read_only = draw(st.sampled_from(known)), draw(st.booleans())
         short = f"{volume}:{path}" + (":ro" if read_only else "")
-        found.append(draw(st.sampled_from([short, {"volume": volume, "path": path, "read_only": read_only}])))
+        long = {"volume": volume, "path": path, "read_only": read_only}
+        extra = some(
+            sub_path=names,
+            propagation=st.sampled_from(["private", "slave"]),
+            allow=st.lists(st.sampled_from(["suid", "dev"]), max_size=2, unique=True),
+        )
+        found.append(draw(st.just(short) | parts.joined(st.just(long), extra)))
     return found
 
 
 @st.composite
-def containers(draw: st.DrawFn, name: str, known: list[str]) -> dict[str, Any]:
-    """A container called `name` that mounts some of the known volumes."""
+def init_containers(draw: st.DrawFn, name: str, known: list[str]) -> dict[str, Any]:
+    """A container called `name` that mounts some of the known volumes, without what an init container cannot have."""
     image = draw(images)
     argv = st.lists(st.sampled_from(["/bin/sh", "-c", "exit 3", "$(A)"]), max_size=3)
     found: dict[str, Any] = draw(
         some(
             command=argv,
             args=argv,
-            env=env,
+            env=parts.env,
+            env_from=parts.env_from,
             working_dir=paths,
             user=st.sampled_from(["1000", "1000:1000", "www-data", "app:app"]),
             groups=st.lists(ids, max_size=3, unique=True),
-            limits=limits,
-            restart=restarts,
+            limits=parts.limits,
+            devices=parts.devices,
+            termination_message=st.sampled_from(["/dev/termination-log", "/tmp/why"]),
+            oom=st.sampled_from(["group", "single"]),
             tty=st.booleans(),
             stdin=st.booleans(),
             stop_signal=st.sampled_from([*SIGNALS, "SIGTERM", "15", 10, "SIGRTMIN+3", "RTMAX-1"]),
@@ -125,6 +121,20 @@ def containers(draw: st.DrawFn, name: str, known: list[str]) -> dict[str, Any]:
         )
     )
     return {"name": name, "image": image, "mounts": draw(mounts(known)), **found}
+
+
+@st.composite
+def containers(draw: st.DrawFn, name: str, known: list[str]) -> dict[str, Any]:
+    """A container with all that it may have."""
+    extra = some(restart=restarts, probes=parts.probes, hooks=parts.hooks)
+    return {**draw(init_containers(name, known)), **draw(extra)}
+
+
+@st.composite
+def inits(draw: st.DrawFn, name: str, known: list[str]) -> dict[str, Any]:
+    """An entry of `init`: plain, or a sidecar."""
+    sidecar = {"restart": "always", **draw(some(probes=parts.probes, hooks=parts.hooks))}
+    return {**draw(init_containers(name, known)), **draw(st.sampled_from([{}, sidecar]))}
 
 
 @st.composite
@@ -167,6 +177,7 @@ def pod_mappings(draw: st.DrawFn) -> dict[str, Any]:
     """A sound pod as a person would write it, shorthands and all."""
     known = draw(st.lists(names, max_size=3, unique=True))
     called = draw(st.lists(names, min_size=1, max_size=3, unique=True))
+    first = draw(st.integers(0, len(called) - 1))  # so many of them are of init
     extra = draw(
         some(
             restart=restarts,
@@ -177,11 +188,21 @@ def pod_mappings(draw: st.DrawFn) -> dict[str, Any]:
             hostname=names,
             hosts=st.dictionaries(names, addresses, max_size=2),
             network=networks(),
+            deadline=positive_durations,
+            share_pid=st.booleans(),
+            users=st.sampled_from(["host", "auto"]),
+            sysctls=st.dictionaries(st.sampled_from(["kernel.shmmax", "fs.mqueue.msg_max"]), st.integers(0, 9)),
         )
     )
+    if extra.get("network") == "host":
+        extra.pop("users", None)
+    made = [draw((inits if at < first else containers)(name, known)) for at, name in enumerate(called)]
+    for each in made if extra.get("share_pid") else ():
+        each.pop("reaper", None)
     return {
         "name": draw(names),
-        "containers": [draw(containers(name, known)) for name in called],
+        "init": made[:first],
+        "containers": made[first:],
         "volumes": [draw(volumes(name)) for name in known],
         **extra,
     }

@@ -24,6 +24,7 @@ group = "wheel"
 
 [defaults]
 grace = "1m30s"
+users = "auto"
 
 [logs]
 max_size = "20MiB"
@@ -63,6 +64,7 @@ def test_every_line_of_the_file_counts(tmp_path: Path) -> None:
         uplink="eth0",
         dns=("10.0.0.1", "fd00::1"),
         default_grace=90.0,
+        default_users="auto",
         log_max_size=20 * 2**20,
         log_max_files=9,
         registries={
@@ -169,7 +171,6 @@ LATER = [
     ("[[net.pools]]\nname = 'lan'", "net"),
     ("[api]\nlisten = []", "api.listen"),
     ("[api.tls]\ncert = 'x'", "api.tls"),
-    ("[defaults]\nusers = 'host'", "defaults.users"),
     ("[logs]\nmax_total = 1", "logs.max_total"),
 ]
 

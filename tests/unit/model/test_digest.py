@@ -71,6 +71,20 @@ COSTS: list[tuple[Pod, set[str]]] = [
     (made(nic={"name": "eth1"}), {"sandbox"}),
     (made(nic={"parent": "eth9"}), {"sandbox"}),
     (made(nic={"mac": "02:00:00:00:00:01"}), {"sandbox"}),
+    (made(container={"limits": {"cpuset": "0"}}), {"tuning"}),
+    (made(container={"probes": {"live": {"tcp": 80}}}), set()),
+    (made(container={"hooks": {"pre_stop": {"sleep": 1}}}), set()),
+    (made(deadline="1h"), set()),
+    (made(container={"env_from": [{"secret": "db"}]}), {"app"}),
+    (made(container={"devices": ["/dev/fuse"]}), {"app"}),
+    (made(container={"oom": "single"}), {"app"}),
+    (made(container={"termination_message": "/why"}), {"app"}),
+    (made(container={"mounts": [{"volume": "data", "path": "/x", "sub_path": "y"}]}), {"app"}),
+    (made(share_pid=True), {"sandbox"}),
+    (made(users="auto"), {"sandbox"}),
+    (made(users="host", share_pid=False, sysctls={}, init=[]), set()),
+    (made(sysctls={"net.core.somaxconn": 9}), {"sandbox"}),
+    (made(init=[{"name": "fill", "image": "x:1"}]), {"sandbox"}),
     (made(nic={"ip": "10.0.0.6/24", "gateway": "10.0.0.1", "mtu": 1400, "routes": [{"to": "10.9.0.0/16"}]}), set()),
 ]
 
@@ -78,6 +92,40 @@ COSTS: list[tuple[Pod, set[str]]] = [
 @pytest.mark.parametrize(("pod", "costs"), COSTS, ids=range(len(COSTS)))
 def test_what_a_change_costs(pod: Pod, costs: set[str]) -> None:
     assert cost(pod) == costs
+
+
+def inputs(**change: Any) -> str:
+    """The digest of a container with inputs that react to changes in this way."""
+    pod = made(
+        container={
+            "env": {"A": {"from": {"secret": "db", **change}}},
+            "env_from": [{"config": "app", **change}],
+            "mounts": ["files:/files"],
+        },
+        volumes=[{"name": "files", "source": {"secret": "db", **change}}, {"name": "data"}],
+    )
+    return container_digest(pod, pod.containers[0])
+
+
+def test_what_follows_a_change_of_inputs_is_live() -> None:
+    assert inputs(on_change="restart") == inputs(on_change="nothing") == inputs()
+
+
+def order(*names: str, sidecar: str = "") -> str:
+    """The digest of a sandbox with these containers in `init`."""
+    mappings = [{"name": each, "image": "x:1"} | ({"restart": "always"} if each == sidecar else {}) for each in names]
+    return sandbox_digest(made(init=mappings))
+
+
+def test_the_order_of_init_and_who_goes_on_running_is_of_the_sandbox_c4() -> None:
+    assert len({order("a", "b"), order("b", "a"), order("a"), order("a", "b", sidecar="b")}) == 4
+
+
+def test_the_image_of_an_init_container_is_not_of_the_sandbox_c4() -> None:
+    pods = [made(init=[{"name": "a", "image": image}]) for image in ("x:1", "x:2")]
+
+    assert len({sandbox_digest(pod) for pod in pods}) == 1
+    assert len({container_digest(pod, pod.init[0]) for pod in pods}) == 2
 
 
 def test_a_network_without_nics_is_none() -> None:

@@ -146,10 +146,97 @@ SPECS: dict[str, tuple[str, list[str]]] = {
         """
         name: web
         replicas: 3
-        init: []
-        containers: [{name: app, image: x, probes: {}, devices: [], limits: {swap: 0}}]
+        depends_on: [db]
+        network: {ports: ["80:80"], nics: [{name: eth0, ip: slaac}]}
+        containers: [{name: app, image: x}]
         """,
-        ["replicas", "init", "containers[0].probes", "containers[0].devices", "containers[0].limits.swap"],
+        ["replicas", "depends_on", "network.ports", "network.nics[0].ip"],
+    ),
+    "order": (
+        """
+        name: web
+        init:
+        - {name: app, image: x, restart: never}
+        - {name: fill, image: x, probes: {live: {tcp: 80}}, mounts: ["dato:/x"]}
+        containers: [{name: app, image: x}]
+        volumes: [{name: data}]
+        """,
+        ["init[0].restart", "init[1].mounts[0].volume", "init[1].probes", "containers[0].name"],
+    ),
+    "probes": (
+        """
+        name: web
+        containers:
+        - name: app
+          image: x
+          probes:
+            startup: {tcp: 80, http: {port: 80}}
+            live: {exec: "true", period: 100ms}
+            ready: {tcp: http, grace: 5}
+        """,
+        [
+            "containers[0].probes.startup",
+            "containers[0].probes.live.exec",
+            "containers[0].probes.live.period",
+            "containers[0].probes.ready.tcp",
+            "containers[0].probes.ready.grace",
+        ],
+    ),
+    "hooks": (
+        """
+        name: web
+        grace: 10s
+        containers:
+        - name: app
+          image: x
+          hooks:
+            post_start: {http: {path: ready}}
+            pre_stop: {sleep: 11s}
+            preStop: {sleep: 1s}
+        """,
+        [
+            "containers[0].hooks.post_start.http.path",
+            "containers[0].hooks.post_start.http.port",
+            "containers[0].hooks.pre_stop.sleep",
+            "containers[0].hooks.preStop",
+        ],
+    ),
+    "inputs": (
+        """
+        name: web
+        containers:
+        - name: app
+          image: x
+          env:
+            A: {from: {secret: db/pass, config: db/pass}}
+            B: {from: {field: status.podIP}}
+          env_from: [{secrt: db}]
+        volumes:
+        - {name: s, source: {secret: Db}}
+        - {name: c, source: {config: db, keys: {a: ../b}}}
+        """,
+        [
+            "containers[0].env.A.from",
+            "containers[0].env.B.from.field",
+            "containers[0].env_from[0].secrt",
+            "volumes[0].source.secret",
+            "volumes[1].source.keys.a",
+        ],
+    ),
+    "the machine": (
+        """
+        name: web
+        network: host
+        sysctls: {net.core.somaxconn: 1, kernel.pid_max: 1, kernel.hostname: x}
+        containers: [{name: app, image: x, devices: [/tmp/x], limits: {cpuset: 4-2}}]
+        """,
+        [
+            'sysctls["net.core.somaxconn"]',
+            'sysctls["kernel.pid_max"]',
+            'sysctls["kernel.hostname"]',
+            "containers[0].devices[0]",
+            "containers[0].limits.cpuset",
+        ],
     ),
     "privileges": (
         """
@@ -255,8 +342,8 @@ SPECS: dict[str, tuple[str, list[str]]] = {
 }
 
 
-def test_there_are_twenty() -> None:
-    assert len(SPECS) == 20
+def test_there_are_more_than_twenty() -> None:
+    assert len(SPECS) == 25
 
 
 @pytest.mark.parametrize(("text", "paths"), SPECS.values(), ids=SPECS.keys())

@@ -15,6 +15,7 @@ import pytest
 from tank.errors import Unavailable
 from tank.model.desired import Event
 from tank.model.pod import Container, Pod
+from tank.model.stored import InputVersion
 from tank.store import rows, tables
 from tank.store.base import Contents, Put
 from tank.store.opening import open_file
@@ -70,6 +71,7 @@ async def filled(path: Path, count: int = 12) -> Contents:
     event = Event(id=0, pod="pod-0", uid="", container="", type="", reason="", message="", count=1, first=1, last=1)
     await store.add_event(event)
     await store.mark_seeded("pod-0", "sha256:s")
+    await store.set_input("config/app", InputVersion(version="v1", sizes={"a": 1}, at=1.0), b"a")
     contents = await store.read()
     await store.close()
     return contents
@@ -95,7 +97,7 @@ async def test_a_new_file_is_private_logged_ahead_and_flushed(path: Path) -> Non
     ask = ("journal_mode", "synchronous", "locking_mode", "user_version")
     said = [made.connection.execute(f"PRAGMA {each}").fetchone()[0] for each in ask]
     made.connection.close()
-    assert (said, path.stat().st_mode & 0o777) == (["wal", 2, "exclusive", 1], 0o600)
+    assert (said, path.stat().st_mode & 0o777) == (["wal", 2, "exclusive", tables.VERSION], 0o600)
 
 
 async def test_a_file_that_others_may_read_is_made_private(path: Path) -> None:
@@ -424,12 +426,13 @@ def add_moods_and_fail(connection: sqlite3.Connection) -> None:
 async def test_an_older_file_is_migrated_after_a_copy(path: Path) -> None:
     contents = await filled(path)
 
-    migrated = open_file(path, NOON, version=2, migrations={1: add_moods})
+    now = tables.VERSION
+    migrated = open_file(path, NOON, version=now + 1, migrations={now: add_moods})
     version = migrated.connection.execute("PRAGMA user_version").fetchone()
     migrated.connection.close()
 
-    copy = path.with_name("store.db.v1")
-    assert (version, migrated.contents) == ((2,), contents)
+    copy = path.with_name(f"store.db.v{now}")
+    assert (version, migrated.contents) == ((now + 1,), contents)
     with pytest.raises(Unavailable, match="newer"):
         await SqliteStore.open(path)
     assert copy.stat().st_mode & 0o777 == 0o600
@@ -440,6 +443,6 @@ async def test_a_migration_that_fails_leaves_the_old_file_as_it_was(path: Path) 
     contents = await filled(path)
 
     with pytest.raises(Unavailable, match="migrate"):
-        open_file(path, NOON, version=2, migrations={1: add_moods_and_fail})
+        open_file(path, NOON, version=tables.VERSION + 1, migrations={tables.VERSION: add_moods_and_fail})
 
     assert (await opened(path)) == (contents, None)
