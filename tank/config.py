@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tank.errors import InvalidSpec, Problem
-from tank.model import addresses, toml_text, trust
+from tank.model import addresses, pool_fields, toml_text, trust
 from tank.model.container_fields import PATH
 from tank.model.document import Malformed, decoded
 from tank.model.faults import BAD, Faults, Refused, Spot, quoted
 from tank.model.grammar import Field, ListOf, MapOf, Record, Scalar, choice, text, whole, wrong_type
 from tank.model.network_fields import MAX_NAMESERVERS
 from tank.model.plain import Plain
+from tank.model.pools import Naming, Pool
 from tank.model.quantities import duration, size
 from tank.model.words import absolute_path
 
@@ -60,6 +61,9 @@ class Settings:
     image_reserve: int = 2**30  # bytes that pulls leave free
     secret_key: Path | None = None  # the file that encrypts secrets; None: systemd's credential, else Tank's own
     seeds: tuple[dict[str, object], ...] = ()  # `[[pods]]` as written
+    pools: tuple[Pool, ...] = ()  # of addresses; a bridge pool `default` always exists beside them
+    naming: Naming = Naming()
+    repair: bool = True  # of networks; else what differs is only reported
 
     @property
     def socket(self) -> Path:
@@ -154,6 +158,7 @@ def _fields(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
         **_marks(draft.get("images", {}), spot.at("images")),
         "secret_key": _path(draft.get("secrets", {}).get("key_file")),
         "seeds": draft.get("pods"),
+        **_net(draft.get("net", {}), spot.at("net")),
     }
     lists = {key: tuple(each) if isinstance(each, list) else each for key, each in wanted.items()}
     return found | {key: each for key, each in lists.items() if each is not None}
@@ -161,6 +166,14 @@ def _fields(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
 
 def _path(value: Any) -> Path | None:
     return Path(value) if isinstance(value, str) else None
+
+
+def _net(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
+    return {
+        "pools": pool_fields.pools(draft.get("pools", []), spot.at("pools")) or None,
+        "naming": pool_fields.naming(draft["dns"]) if "dns" in draft else None,
+        "repair": draft.get("repair"),
+    }
 
 
 def _registries(draft: Mapping[str, Any], spot: Spot) -> dict[str, Registry] | None:
@@ -283,7 +296,8 @@ SETTINGS = Record(
             Record("[secrets]", {"key_file": Field(PATH, "The key that encrypts them; never made by Tank.")}),
             "How secrets are kept.",
         ),
+        "net": Field(pool_fields.NET, "Pools of addresses, names of pods."),
         "pods": Field(ListOf(_AsWritten()), "Boot seeds."),
     },
-    later=frozenset({"store", "net"}),
+    later=frozenset({"store"}),
 )

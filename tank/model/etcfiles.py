@@ -84,7 +84,7 @@ def pod_hosts(pod: Pod, host: str = "") -> str:
 def pod_addresses(pod: Pod) -> tuple[str, ...]:
     """The static addresses of the pod, without their prefix, in the order of its interfaces."""
     nics = pod.network.nics if isinstance(pod.network, Network) else ()
-    return tuple(str(ipaddress.ip_interface(each).ip) for nic in nics for each in nic.ip)
+    return tuple(str(ipaddress.ip_interface(each).ip) for nic in nics for each in nic.static)
 
 
 def _by_address(entries: Mapping[str, str]) -> list[tuple[str, str]]:

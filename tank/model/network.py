@@ -23,29 +23,46 @@ class Rate(Value):
     outgoing: int | None = None
 
 
+class FromPool(Value):
+    """The next free address of each family of a pool, which also says mode, parent, gateway and resolver."""
+
+    pool: str
+
+
 class Nic(Value):
     """An interface inside the pod.
 
-    `ip` are static "address/prefix" strings, IPv4 or IPv6. `pool` names a pool that gives one address of each of its
-    families, and its mode, parent, gateway and resolver. `dhcp` (IPv4) and `slaac` (IPv6) ask the network.
+    `ip`: "address/prefix" strings, "dhcp" (IPv4), "slaac" (IPv6), and at most one pool. `mode` None: the pool's,
+    else macvlan.
     """
 
     name: str
-    mode: Literal["macvlan", "bridge", "ipvlan"] = "macvlan"
+    mode: Literal["macvlan", "bridge", "ipvlan"] | None = None
     parent: str = "auto"
-    ip: Many[str] = ()
-    pool: str | None = None
-    dhcp: bool = False
-    slaac: bool = False
+    ip: Many[str | FromPool]
     gateway: Many[str] = ()  # at most one per family
     mac: str | None = None
     mtu: int | None = None
     routes: Many[Route] = ()
     rate: Rate = Rate()
 
+    @property
+    def static(self) -> tuple[str, ...]:
+        """The addresses that the spec states."""
+        return tuple(each for each in self.ip if isinstance(each, str) and "/" in each)
+
+    @property
+    def pool(self) -> str | None:
+        """The pool that gives it an address."""
+        return next((each.pool for each in self.ip if isinstance(each, FromPool)), None)
+
+    def asks(self, how: Literal["dhcp", "slaac"]) -> bool:
+        """Whether it gets an address from the network in this way."""
+        return how in self.ip
+
 
 class Port(Value):
-    """A port of the host that leads to one of the pod, by way of its bridge interface. `host_ip` None: all addresses."""
+    """A port of the host that leads to one of the pod, over its bridge interface. `host_ip` None: all addresses."""
 
     host: int
     container: int

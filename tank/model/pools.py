@@ -35,6 +35,15 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """How pods are called: `<pod>.<domain>`, and who answers what is no pod's name."""
+
+    enabled: bool = True
+    domain: str = "tank.internal"
+    upstream: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wired:
     """One pod as the rest of the machine's network sees it. `pools` and `modes` are by the nic's name."""
 

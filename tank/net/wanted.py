@@ -56,7 +56,7 @@ def interfaces(pod: Pod, uid: str, installation: str) -> tuple[Interface, ...]:
             parent=nic.parent,
             mac=nic.mac or stable_mac(installation, pod.name, nic.name),
             mtu=nic.mtu,
-            addresses=tuple(str(ipaddress.ip_interface(each)) for each in nic.ip),
+            addresses=tuple(str(ipaddress.ip_interface(each)) for each in nic.static),
             routes=_routes(nic, led_to),
             mark=f"{mark(uid, installation)}/{nic.name}",
         )

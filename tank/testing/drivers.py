@@ -260,4 +260,4 @@ class FakeNet:
 def _nics(pod: Pod) -> tuple[str, ...]:
     if not isinstance(pod.network, Network):
         return ()
-    return tuple(f"{nic.name} {ip}" for nic in pod.network.nics for ip in nic.ip)
+    return tuple(f"{nic.name} {ip}" for nic in pod.network.nics for ip in nic.static)
