@@ -62,7 +62,7 @@ class Settings:
     secret_key: Path | None = None  # the file that encrypts secrets; None: systemd's credential, else Tank's own
     seeds: tuple[dict[str, object], ...] = ()  # `[[pods]]` as written
     pools: tuple[Pool, ...] = ()  # of addresses; a bridge pool `default` always exists beside them
-    naming: Naming = Naming()
+    naming: Naming = field(default_factory=Naming)
     repair: bool = True  # of networks; else what differs is only reported
 
     @property

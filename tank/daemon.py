@@ -33,6 +33,7 @@ from tank.node.records import Records
 from tank.node.recover import sow, take_back
 from tank.node.report import Report
 from tank.node.service import Node
+from tank.node.wiring import Switch
 from tank.runtime.driver import CrunRuntime
 from tank.store.sqlite import SqliteStore
 
@@ -146,11 +147,14 @@ class Engine:
             report.warning("", "", kind, text)
 
     async def _begin(self, report: Report, store: SqliteStore, machine: Machine) -> None:
+        switch = Switch(machine, store, self.node, report=report, pulse=self.pulse)
+        await switch.settle()  # what the records say is known before anything is given away
         tasks = [
             asyncio.create_task(report.run(), name="events"),
             asyncio.create_task(_rotate(machine), name="logs"),
             asyncio.create_task(self._check(store), name="store check"),
             asyncio.create_task(self.node.disk.run(), name="disk"),
+            asyncio.create_task(switch.run(), name="network"),
         ]
         self._loop = asyncio.create_task(self.reconciler.run(), name="loop")
         self._stack.push_async_callback(_end, [self._loop, *tasks])

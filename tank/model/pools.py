@@ -45,14 +45,14 @@ class Naming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wired:
-    """One pod as the rest of the machine's network sees it. `pools` and `modes` are by the nic's name."""
+    """One pod as the rest of the machine's network sees it. `links`: all of its interfaces; `pools` by their names."""
 
     name: str
     uid: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    links: tuple[str, ...] = ()
     addresses: tuple[Address, ...] = ()
-    pools: Mapping[str, str] = field(default_factory=dict)
-    modes: Mapping[str, str] = field(default_factory=dict)
+    pools: Mapping[str, str] = field(default_factory=dict)  # of bridge interfaces: the pool they are on
     ports: tuple[Port, ...] = ()
     allow: tuple[Allow, ...] | None = None
     ready: bool = False
@@ -60,6 +60,10 @@ class Wired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
-    """Everything that the machine's network should say beside each pod's own interfaces. Whole, never a difference."""
+    """Everything that the machine's network should say beside each pod's own interfaces. Whole, never a difference.
+
+    `uids`: every pod that is wanted or on record, also one that has no network yet.
+    """
 
     pods: tuple[Wired, ...] = ()
+    uids: frozenset[str] = frozenset()

@@ -147,8 +147,12 @@ def _family(address: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """Who may connect to what of a pod: `sources` CIDRs, empty: nobody, None: everybody; `ports` (protocol, number)."""
+    """Who may connect to what of a pod: `sources` CIDRs, empty: nobody, None: everybody; `ports` (protocol, number).
 
+    `link`: only by this interface; empty: by all.
+    """
+
+    link: str = ""
     sources: tuple[str, ...] | None
     ports: tuple[tuple[str, int], ...] = ()  # empty: all
 
@@ -182,11 +186,14 @@ _ALWAYS = (
 
 
 def _opening(opening: Opening) -> Iterator[str]:
+    by = f'iifname "{opening.link}" ' if opening.link else ""
     for version, family in ((4, "ip"), (6, "ip6")):
         mine = [each for each in opening.sources or () if _version(each) == version]
         if opening.sources is not None and not mine:
             continue
-        source = f"{family} saddr {_set(mine)} " if opening.sources is not None else f"meta nfproto ipv{version} "
+        source = by + (
+            f"{family} saddr {_set(mine)} " if opening.sources is not None else f"meta nfproto ipv{version} "
+        )
         if not opening.ports:
             yield f"{source}accept"
         for protocol in ("tcp", "udp", "sctp"):
