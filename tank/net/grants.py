@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+import threading
 from collections.abc import Collection, Iterator, Mapping
 
 from tank.config import Settings
@@ -28,6 +29,7 @@ class Grants:
     def __init__(self, settings: Settings, installation: str) -> None:
         self._settings, self._installation = settings, installation
         self.leases = Leases(settings.data_dir / "net" / "leases.json", installation, _occupied)
+        self.bridging = threading.Lock()  # two never make or remove bridges at once
         self.avoid: Collection[str] = ()  # addresses that pods have by their own spec
 
     def refusal(self, pod: Pod) -> str:
@@ -81,12 +83,12 @@ class Grants:
         if pool is None:
             return None
         pool = self.leases.resolved(pool)
-        if pool.mode == "bridge" and ensure:
-            with host_links() as links:
-                bridges.ensure(links, pool, self._installation)
         given: tuple[str, ...] = ()
-        if nic.pool:
+        if nic.pool:  # first, for a bridge that has a lease is in use and stays
             given = self.leases.take(pool, uid=uid, pod=pod.name, nic=nic.name, avoid=self.avoid)
+        if pool.mode == "bridge" and ensure:
+            with self.bridging, host_links() as links:
+                bridges.ensure(links, pool, self._installation)
         parent = bridges.bridge_name(self._installation, pool) if pool.mode == "bridge" else pool.parent
         gateways = pool.gateways if nic.pool else nic.gateway or pool.gateways
         return Grant(mode=pool.mode, parent=parent, addresses=given, gateways=gateways, pool=pool.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from tank.net.drift import Parent
 from tank.net.links import Links, host_links
@@ -33,6 +34,7 @@ def _plug_in(links: Links, wanted: Sequence[Interface], parents: Mapping[str, Pa
         link, parent = by_name.get(interface.plug), parents.get(interface.name)
         if link and parent and not _right(link, interface, parent.index):
             links.plug_in(link.index, parent.index, f"{interface.mark}/plug")
+            _hairpin(link.name).write_text("1")
 
 
 def _cabled(wanted: Sequence[Interface]) -> list[Interface]:
@@ -47,4 +49,11 @@ def _wrong(wanted: Sequence[Interface], by_name: Mapping[str, Link]) -> Iterator
 
 
 def _right(link: Link, interface: Interface, bridge: int) -> bool:
-    return link.master == bridge and link.up and link.alias == f"{interface.mark}/plug"
+    marked = link.master == bridge and link.up and link.alias == f"{interface.mark}/plug"
+    return marked and _hairpin(link.name).read_text().strip() == "1"
+
+
+def _hairpin(plug: str) -> Path:
+    """Whether a frame may leave by the cable it came from: a pod that comes to itself by a port of the host, where
+    the host's rules are asked of bridged packets too (net.bridge.bridge-nf-call-iptables)."""
+    return Path("/sys/class/net", plug, "brport", "hairpin_mode")

@@ -136,8 +136,8 @@ class Wires:
     def _settle_bridges(self, wiring: Wiring, pools: Mapping[str, Pool]) -> list[str]:
         """Those in use stand as they should; the others go."""
         used = {pool for pod in wiring.pods for pool in pod.pools.values()}
-        leased = {each.pool for each in self._grants.leases.all()}
-        with host_links() as links:
+        with self._grants.bridging, host_links() as links:
+            leased = {each.pool for each in self._grants.leases.all()}
             bridges.remove_others(links, self._installation, used | leased)
             if not used:
                 return []
