@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tank.client.blocking import Client as Client
     from tank.client.default import apply as apply
     from tank.client.default import attach as attach
+    from tank.client.default import configs as configs
     from tank.client.default import delete as delete
     from tank.client.default import events as events
     from tank.client.default import exec as exec  # noqa: A004
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
     from tank.client.default import plan as plan
     from tank.client.default import restart as restart
     from tank.client.default import rollback as rollback
+    from tank.client.default import secrets as secrets
     from tank.client.default import status as status
     from tank.client.default import wait as wait
     from tank.client.default import why as why
+    from tank.client.values import Change as Change
     from tank.client.values import Event as Event
     from tank.client.values import ExecResult as ExecResult
     from tank.client.values import LogLine as LogLine
@@ -56,9 +59,22 @@ if TYPE_CHECKING:
     from tank.errors import Timeout as Timeout
     from tank.errors import Unavailable as Unavailable
     from tank.errors import Unsupported as Unsupported
+    from tank.model.health import GrpcAction as GrpcAction
+    from tank.model.health import Hook as Hook
+    from tank.model.health import Hooks as Hooks
+    from tank.model.health import HttpAction as HttpAction
+    from tank.model.health import Probe as Probe
+    from tank.model.health import Probes as Probes
+    from tank.model.inputs import ConfigFiles as ConfigFiles
+    from tank.model.inputs import EnvFrom as EnvFrom
+    from tank.model.inputs import EnvSource as EnvSource
+    from tank.model.inputs import KeyOf as KeyOf
+    from tank.model.inputs import Reaction as Reaction
+    from tank.model.inputs import SecretFiles as SecretFiles
     from tank.model.pod import Backoff as Backoff
     from tank.model.pod import Container as Container
     from tank.model.pod import Cpu as Cpu
+    from tank.model.pod import Device as Device
     from tank.model.pod import Empty as Empty
     from tank.model.pod import EnvVar as EnvVar
     from tank.model.pod import HostPath as HostPath
@@ -79,6 +95,7 @@ if TYPE_CHECKING:
     from tank.model.status import ContainerStatus as ContainerStatus
     from tank.model.status import Status as Status
     from tank.model.status import Termination as Termination
+    from tank.model.stored import InputStatus as InputStatus
 
 __version__ = "0.1.0"
 
@@ -94,13 +111,16 @@ def _live(home: str, names: str) -> None:
 
 
 _live("tank.client.default", "apply attach delete events exec get history list logs plan restart rollback")
-_live("tank.client.default", "status wait why")
-_live("tank.client.values", "Event ExecResult LogLine Plan Revision Step Why")
+_live("tank.client.default", "configs secrets status wait why")
+_live("tank.client.values", "Change Event ExecResult LogLine Plan Revision Step Why")
 _live("tank.errors", "Conflict Denied Failed InvalidSpec NotFound Problem TankError Timeout Unavailable")
 _live("tank.errors", "Unsupported")
-_live("tank.model.pod", "Backoff Container Cpu Empty EnvVar HostPath Limits Managed Mount Network Nic Pod")
+_live("tank.model.health", "GrpcAction Hook Hooks HttpAction Probe Probes")
+_live("tank.model.inputs", "ConfigFiles EnvFrom EnvSource KeyOf Reaction SecretFiles")
+_live("tank.model.pod", "Backoff Container Cpu Device Empty EnvVar HostPath Limits Managed Mount Network Nic Pod")
 _live("tank.model.pod", "ImageVolume Rootfs Route Security Tmpfs Volume")
 _live("tank.model.status", "AddressStatus Condition ContainerStatus Status Termination")
+_live("tank.model.stored", "InputStatus")
 __all__ = ["aio", *sorted(_HOMES)]
 
 

@@ -11,6 +11,7 @@ It holds one session with its connections; `close` it, or use it as a context.
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
@@ -21,6 +22,7 @@ import aiohttp
 from tank.client import calls, image_calls
 from tank.client.awaited import Images
 from tank.client.calls import WAIT, Call
+from tank.client.inputs import AwaitedConfigs, AwaitedSecrets
 from tank.client.sessions import NOT_EXECUTABLE, NOT_FOUND, Surroundings, request
 from tank.client.values import Event, ExecResult, LogLine, Plan, Revision, Why
 from tank.client.wire import endpoint, refusal, said, target
@@ -45,6 +47,7 @@ class Client:
         self.url = self._daemon.url
         self._session: aiohttp.ClientSession | None = None
         self.images = Images(self._do, self._stream)
+        self.secrets, self.configs = AwaitedSecrets(self._typed), AwaitedConfigs(self._typed)
 
     async def __aenter__(self) -> Client:
         return self
@@ -193,7 +196,8 @@ class Client:
     def _ask(self, call: Call[Any], timeout: aiohttp.ClientTimeout) -> Any:
         url = f"http://tank{target(call.path, call.query)}"
         head = {"Content-Type": "application/json", **call.headers} if call.body else call.headers
-        return self._connection().request(call.method, url, data=call.body, headers=head, timeout=timeout)
+        body = io.BytesIO(call.body) if call.body else None  # aiohttp sends this piece by piece, however large it is
+        return self._connection().request(call.method, url, data=body, headers=head, timeout=timeout)
 
     def _connection(self) -> aiohttp.ClientSession:
         if self._session is None:

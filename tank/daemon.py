@@ -26,6 +26,8 @@ from tank.net.driver import NetDriver
 from tank.node.collector import Collector
 from tank.node.disk import Disk
 from tank.node.images import ImageVerbs
+from tank.node.input_verbs import InputVerbs
+from tank.node.inputs import StoredInputs
 from tank.node.observe import Machine
 from tank.node.pulse import Pulse
 from tank.node.reconciler import Reconciler
@@ -35,6 +37,7 @@ from tank.node.report import Report
 from tank.node.service import Node
 from tank.node.wiring import Switch
 from tank.runtime.driver import CrunRuntime
+from tank.store.seal import key_file
 from tank.store.sqlite import SqliteStore
 
 CHECK = 86_400.0  # seconds between two looks at the whole database
@@ -86,7 +89,7 @@ class Engine:
         stack.push_async_callback(store.close)
         report = Report(store)
         recovered = await take_back(store, records)
-        machine = await self._machine(installation, records)
+        machine = await self._machine(installation, records, store)
         self.pulse = Pulse()
         damaged = bool(store.damaged)
         self.reconciler = Reconciler(
@@ -94,12 +97,13 @@ class Engine:
         )
         self.node = Node(machine, store, self.reconciler, report)
         self._compose_images(machine, store, report)
+        await self._compose_inputs(machine, store, recovered)
         self._tell(report, recovered, store.damaged, records)
         for fault in await sow(self.node, store, settings):
             self.node.conditions["SeedRefused"] = fault
         await self._begin(report, store, machine)
 
-    async def _machine(self, installation: str, records: Records) -> Machine:
+    async def _machine(self, installation: str, records: Records, store: SqliteStore) -> Machine:
         settings = self.settings
         runtime = CrunRuntime(settings, installation)
         self._stack.push_async_callback(runtime.close)
@@ -109,8 +113,15 @@ class Engine:
         await images.open()
         net = NetDriver(settings, installation)
         self._stack.push_async_callback(net.close)
+        self._key_file = key_file(settings.data_dir, settings.secret_key)
         return Machine(
-            settings=settings, installation=installation, runtime=runtime, images=images, net=net, records=records
+            settings=settings,
+            installation=installation,
+            runtime=runtime,
+            images=images,
+            net=net,
+            records=records,
+            inputs=StoredInputs(store, self._key_file),
         )
 
     def _compose_images(self, machine: Machine, store: SqliteStore, report: Report) -> None:
@@ -130,6 +141,12 @@ class Engine:
         )
         self.node.relieve = self.node.disk.relieve
         self.node.relieve()
+
+    async def _compose_inputs(self, machine: Machine, store: SqliteStore, recovered: tuple[str, ...]) -> None:
+        """The verbs of secrets and configs; what is wrong with them by now is said."""
+        self.node.inputs = InputVerbs(store, self._key_file, machine.now, self.node.conditions)
+        self.node.inputs.relieve = self.node.relieve
+        await self.node.inputs.look(lost=bool(recovered))
 
     def _tell(self, report: Report, recovered: tuple[str, ...], damaged: Path | None, records: Records) -> None:
         """What the start found is said where people look: the log, the events, `tank info`."""

@@ -5,7 +5,8 @@
         {"documents": [{"source": "web.yaml", "format": "yaml", "text": "…"}, …]}
 
 The envelope is how one transaction takes several files, each with lines and columns of its own in what is
-reported. All documents are read before the first is stored; every fault of all of them is in one answer.
+reported. All documents are read before the first is stored; every fault of all of them is in one answer. Kubernetes
+documents may stand among them, and with these secrets and configs, and a list of what is lost in translation.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from aiohttp import web
 
 from tank.api.routes import DEFAULTS
 from tank.errors import InvalidSpec, Problem
-from tank.model.parse import Defaults, Format, parse_documents
+from tank.model.parse import Defaults, Format, Stated, read_documents
 from tank.model.pod import Pod
 
 ENVELOPE = "application/vnd.tank.documents+json"
@@ -37,7 +38,15 @@ _NAMES: dict[object, Format] = {each: each for each in FORMATS.values()}
 
 
 async def read_pods(request: web.Request) -> list[Pod]:
-    """The pods that the body states, one at least, names unique. Raises InvalidSpec with every fault."""
+    """The pods that the body states, and nothing but pods. Raises InvalidSpec with every fault."""
+    stated = await read_stated(request)
+    if stated.stored:
+        raise InvalidSpec([Problem("kind", "only pods can stand here", "POST /v1/apply takes the others too")])
+    return list(stated.pods)
+
+
+async def read_stated(request: web.Request) -> Stated:
+    """All that the body states, names unique. Raises InvalidSpec with every fault."""
     body = await request.read()
     enveloped = request.content_type == ENVELOPE
     documents = _envelope(body) if enveloped else [("", _format(request), body)]
@@ -76,23 +85,27 @@ def _envelope(body: bytes) -> Iterable[Document]:
         yield source, form, text
 
 
-def _all(documents: Iterable[Document], defaults: Defaults) -> list[Pod]:
-    pods: list[Pod] = []
+def _all(documents: Iterable[Document], defaults: Defaults) -> Stated:
+    found: list[Stated] = []
     problems: list[Problem] = []
+    taken: set[str] = set()
     for source, form, text in documents:
         try:
-            found = parse_documents(text, form, source, defaults=defaults)
+            part = read_documents(text, form, source, defaults=defaults)
         except InvalidSpec as error:
             problems += error.problems
             continue
-        taken = {pod.name for pod in pods}
-        problems += (
-            Problem("name", f"pod {pod.name} is stated twice", source=source) for pod in found if pod.name in taken
-        )
-        pods += found
+        names = {f"pod {each.name}" for each in part.pods} | {each.key for each in part.stored}
+        problems += (Problem("name", f"{each} is stated twice", source=source) for each in sorted(names & taken))
+        taken |= names
+        found.append(part)
     if problems:
         raise InvalidSpec(problems)
-    return pods
+    return Stated(
+        pods=tuple(pod for each in found for pod in each.pods),
+        stored=tuple(one for each in found for one in each.stored),
+        losses=tuple(loss for each in found for loss in each.losses),
+    )
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

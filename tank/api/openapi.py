@@ -14,6 +14,7 @@ from tank.client.values import Event, LogLine, Plan, Revision, Why
 from tank.model.images import DiskUsage, ImageDetail, ImageStatus, Removed
 from tank.model.schema import json_schema
 from tank.model.status import Status
+from tank.model.stored import InputStatus
 
 TABLE: web.AppKey[tuple[Route, ...]] = web.AppKey("routes")
 JSON = "application/json"
@@ -50,6 +51,8 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.body:
         content = {kind: {"schema": _ref("Pod") if kind == JSON else {"type": "string"}} for kind in _BODIES}
         operation["requestBody"] = {"required": True, "content": content}
+    if route.takes:
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": _ref(route.takes)}}}
     return operation
 
 
@@ -85,7 +88,8 @@ def _ref(name: str) -> dict[str, Any]:
 
 def _schemas() -> dict[str, Any]:
     found: dict[str, Any] = {"Pod": {"$id": "tank:pod", **json_schema()}, "Error": _ERROR, "Desired": _DESIRED}
-    for cls in (Status, Why, Plan, Event, Revision, LogLine, ImageStatus, ImageDetail, Removed, DiskUsage):
+    found["InputData"] = _INPUT_DATA
+    for cls in (Status, Why, Plan, Event, Revision, LogLine, ImageStatus, ImageDetail, Removed, DiskUsage, InputStatus):
         _add(cls, found)
     return found
 
@@ -103,6 +107,8 @@ def _add(cls: type, found: dict[str, Any]) -> None:
 def _type(hint: Any, found: dict[str, Any]) -> dict[str, Any]:
     if hint in _PRIMITIVES:
         return {"type": _PRIMITIVES[hint]}
+    if hint is Any:
+        return {}
     if is_dataclass(hint):
         _add(hint, found)  # type: ignore[arg-type]
         return _ref(hint.__name__)  # type: ignore[union-attr]
@@ -149,4 +155,6 @@ _DESIRED = {
         "spec": _ref("Pod"),
     },
 }
+_TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+_INPUT_DATA = {"type": "object", "properties": {"data": {**_TEXTS, "description": "base64"}, "text": _TEXTS}}
 ROUTES = (Route(method="GET", path="/v1/openapi.json", handler=openapi, about="This document", answers="object"),)

@@ -48,7 +48,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One method of one path. `answers` is a schema's name, or a media type for streams; `body`: takes pods."""
+    """One method of one path. `answers` is a schema's name, or a media type for streams.
+
+    `body`: takes pods; `takes`: takes JSON of that schema.
+    """
 
     method: str
     path: str
@@ -57,6 +60,7 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     answers: str = "Status"
     body: bool = False
+    takes: str = ""
 
 
 POD = Parameter(name="name", about="the pod", where="path")

@@ -30,11 +30,17 @@ def run(options: argparse.Namespace) -> int:
         return plan.run(options)
     daemon, read = endpoint(options.host), documents.Documents(options.files)
     try:
-        found = read.send(daemon, "/v1/apply", {"plan": options.plan, "prune": plan.pruned(options)})
+        query = {"plan": options.plan, "prune": plan.pruned(options), "losses": True}
+        answered = read.send(daemon, "/v1/apply", query)
     except Conflict as error:
         if preview := getattr(error, "preview", None):
             plan.show(preview, options)
         raise
+    documents.tell_losses(answered)
+    found = answered["pods"]
+    if options.output is None:
+        for each in answered["inputs"]:
+            print(f"{line(each)} stored", flush=True)
     if not options.wait:
         return show(found, options)
     from tank.cli.progress import wait

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from tank.cli.durations import whole
 from tank.cli.text import line, print_as, tell, tone
-from tank.client.differences import differences
 from tank.client.wire import endpoint, quote
 from tank.errors import NotFound
+from tank.model.differences import differences
 
 if TYPE_CHECKING:
     import argparse

@@ -13,6 +13,7 @@ import os
 import sys
 from typing import Any
 
+from tank.cli.text import tell
 from tank.client.wire import Endpoint
 from tank.errors import Failed, InvalidSpec, NotFound, Problem
 
@@ -32,6 +33,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|DIR|URL|-",
         help="pods in YAML, TOML or JSON, or a .py that defines `pods`; may stand several times",
     )
+
+
+def tell_losses(answer: dict[str, Any]) -> None:
+    """Say what Kubernetes documents state that means nothing here, each with its place."""
+    for each in answer.get("losses", ()):
+        tell(f"lost: {Problem(**each)}")
 
 
 class Documents:

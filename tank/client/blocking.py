@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from tank.client import calls, image_calls
 from tank.client.calls import WAIT, Call
 from tank.client.images import Images
+from tank.client.inputs import Configs, Secrets
 from tank.client.values import Event, ExecResult, LogLine, Plan, Revision, Why
 from tank.client.wire import endpoint
 from tank.errors import TankError
@@ -33,6 +34,7 @@ class Client:
         self._daemon = endpoint(url)
         self.url = self._daemon.url
         self.images = Images(self._daemon, self._do, self._stream)
+        self.secrets, self.configs = Secrets(self._typed), Configs(self._typed)
 
     def __repr__(self) -> str:
         return f"Client({self.url!r})"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from tank.client.values import Event, LogLine, Plan, Revision, Step, Why, read
+from tank.client.values import Change, Event, LogLine, Plan, Revision, Step, Why, read
 from tank.client.wire import quote
 from tank.errors import InvalidSpec, Problem, TankError
 from tank.model.status import Status
@@ -190,7 +190,8 @@ def statuses(body: Any) -> list[Status]:
 
 
 def _plan(body: Mapping[str, Any]) -> Plan:
-    return Plan(token=body["token"], steps=tuple(read(Step, each) for each in body.get("steps", ())))
+    steps = tuple(read(Step, each) for each in body.get("steps", ()))
+    return Plan(token=body["token"], steps=steps, changes=tuple(read(Change, each) for each in body.get("changes", ())))
 
 
 def _pod(spec: Any) -> Pod:

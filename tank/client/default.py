@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from tank.client.blocking import Client
+from tank.client.calls import Call
+from tank.client.inputs import Configs, Secrets
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,3 +37,12 @@ rollback = _on_default(Client.rollback)
 status = _on_default(Client.status)
 wait = _on_default(Client.wait)
 why = _on_default(Client.why)
+
+
+def _sent(call: Call[Any]) -> Any:
+    """To the default daemon of the moment."""
+    return Client()._typed(call)
+
+
+secrets = Secrets(_sent)
+configs = Configs(_sent)

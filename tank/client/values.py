@@ -21,11 +21,23 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One field of a spec that differs, in canonical form; None where there is nothing. `impact` as of a `Step`."""
+
+    pod: str
+    path: str  # containers[app].image
+    before: Any = None
+    after: Any = None
+    impact: str = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What apply would do. `token` makes `apply` do exactly this or refuse with `Conflict`."""
 
     token: str
     steps: tuple[Step, ...] = ()
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,7 +138,7 @@ class Groups:
         """Whether a process lives in a group or below it. Where there is a version 2 tree, it alone is asked."""
         v2 = self._v2(name)
         if v2 is not None:
-            return bool(_counters(v2 / "cgroup.events").get("populated"))
+            return bool(counters(v2 / "cgroup.events").get("populated"))
         return bool(self.processes(name))
 
     async def kill(self, name: str, *, seconds: float) -> None:
@@ -149,14 +149,14 @@ class Groups:
         pause = 0.0005
         try:
             async with asyncio.timeout(seconds):
-                while self._kill_once(name):
+                while self.strike(name):
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 0.05)
         except TimeoutError as error:
             raise Failed(f"cannot kill all of {name}: {self._survivors(name)}") from error
 
-    def _kill_once(self, name: str) -> bool:
-        """Whether something is (or was, just now) alive."""
+    def strike(self, name: str) -> bool:
+        """SIGKILL all in a group and below it, once, and say whether something is (or was, just now) alive."""
         # Every hierarchy is asked: a creation that was cut short has joined only some of them (R03).
         alive = self.processes(name)
         if not alive and not self.populated(name):
@@ -234,9 +234,9 @@ class Groups:
             return None
         directory = tree / self.path(name).lstrip("/")
         for file in ("memory.events.local", "memory.events", "memory.oom_control"):
-            counters = _counters(directory / file)
-            if "oom_kill" in counters:
-                return counters["oom_kill"]
+            found = counters(directory / file)
+            if "oom_kill" in found:
+                return found["oom_kill"]
         return None
 
     def _v2(self, name: str) -> Path | None:
@@ -284,8 +284,8 @@ def _pids(directory: Path) -> tuple[int, ...]:
         raise
 
 
-def _counters(path: Path) -> dict[str, int]:
-    """`name number` lines."""
+def counters(path: Path) -> dict[str, int]:
+    """What a file of `name number` lines says; nothing when it is gone."""
     try:
         lines = (files.read(path) or b"").decode().splitlines()
     except OSError:  # ENODEV: gone while it was read

@@ -1,146 +1,184 @@
-"""Changing the limits of a group while it runs (C12, C14), and reading back what holds.
+"""The limits of a group while it runs: changed, read back, and refused where this machine has none (C12, C14).
 
-A memory limit is only ever lowered onto what is free: what is in use is pushed out first, and when that does
-not suffice the limit stays as it was and Failed is raised; nobody is killed by a change of limits.
+Both versions of control groups are spoken. What version 1 lacks (a soft upper limit of memory, a protected part of
+it, swap counted by itself) is refused rather than imitated. A limit that the spec does not name is taken off again.
 """
 
 from __future__ import annotations
 
-import errno
-import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from tank.errors import Failed
-from tank.host import files
-from tank.host.cgroup import Groups
+from tank.host import cpuset, files, memory, weights
+from tank.host.cgroup import Groups, Hierarchies
+from tank.host.control import Control, number, put, text
 from tank.model.pod import Cpu, Limits
+from tank.model.units import format_cpu
 
-_UNLIMITED = -1
 _DEFAULT_PERIOD = 100_000
+_MEMORY = ("memory", "memory_high", "memory_low", "swap")
+_NONE = "max"  # as the kernel spells "no limit"
+_VERSION_1 = "control groups of version 1, which this machine uses"
+
+
+def wanted(limits: Limits) -> dict[str, int | str]:
+    """The limits that are set, by the spec's names and in the words in which `read` says them."""
+    found = {name: getattr(limits, name) for name in type(limits).model_fields}
+    if limits.cpu is not None:
+        found["cpu"] = format_cpu(limits.cpu.quota, limits.cpu.period)
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def apply(groups: Groups, name: str, limits: Limits) -> None:
-    """Make `limits` hold for the group; None is unlimited. Blocks while memory is pushed out. Raises Failed."""
+    """Make `limits` hold for the group; None is unlimited. Blocks while memory is pushed out. Raises Failed.
+
+    Memory comes last: the others hold even when it cannot be cut.
+    """
+    control = Control(groups, name)
+    for what, value, write in (
+        ("pids", limits.pids, _apply_pids),
+        ("cpu", limits.cpu, _apply_cpu),
+        ("cpu_weight", limits.cpu_weight, weights.set_cpu),
+        ("cpuset", limits.cpuset, cpuset.apply),
+        ("io_weight", limits.io_weight, weights.set_io),
+        ("memory", limits, _apply_memory),
+    ):
+        _attempt(control, what, value, write)
+
+
+def apply_io_weight(groups: Groups, name: str, weight: int) -> None:
+    """The one limit that no runtime can be trusted with: which file takes it, it does not ask. Raises Failed."""
+    _attempt(Control(groups, name), "io_weight", weight, weights.set_io)
+
+
+def _attempt(control: Control, what: str, value: object, write: Callable[[Control, Any], bool]) -> None:
     try:
-        _apply_memory(groups, name, limits.memory)
-        _apply_pids(groups, name, limits.pids)
-        _apply_cpu(groups, name, limits.cpu)
+        if not write(control, value) and value is not None:
+            raise Failed(f"cannot set {what}: this machine has no such control group controller")
     except OSError as error:
-        if error.errno == errno.EBUSY:
-            raise Failed("cannot lower the memory limit: more is in use than it would allow") from error
-        raise Failed(f"cannot change the limits of {name}: {error.strerror}") from error
+        if value is None and isinstance(error, FileNotFoundError):
+            return  # nothing to take off
+        raise Failed(f"cannot set {what} of {control.name}: {error.strerror}") from error
 
 
-def read(groups: Groups, name: str) -> Limits:
-    """The limits that hold for the group now. Raises OSError."""
-    return Limits(memory=_read_memory(groups, name), pids=_read_pids(groups, name), cpu=_read_cpu(groups, name))
+def read(groups: Groups, name: str, names: Iterable[str]) -> dict[str, int | str]:
+    """Those of the limits that hold for the group now: `max` is none, a cpu limit is in cores. Raises OSError."""
+    control = Control(groups, name)
+    return {each: _read(control, each) for each in names}
 
 
-def _apply_memory(groups: Groups, name: str, memory: int | None) -> None:
-    directory = _directory(groups, name, "memory")
+def _read(control: Control, name: str) -> int | str:
+    if name in _MEMORY:
+        found: int | str | None = _read_memory(control, name)
+    else:
+        found = _READERS[name](control)
+    return _NONE if found is None else found
+
+
+def refusals(groups: Groups, limits: Limits) -> Iterator[str]:
+    """What this machine cannot do of `limits`, and why. Raises OSError."""
+    control = Control(groups, "")
+    yield from _refused_memory(control, limits)
+    for name, controller in (("pids", "pids"), ("cpu", "cpu"), ("cpu_weight", "cpu"), ("cpuset", "cpuset")):
+        if getattr(limits, name) is not None and control.directory(controller) is None:
+            yield f"{name}: this machine has no {controller} controller"
+    if limits.cpuset is not None and (why := cpuset.refusal(control, limits.cpuset)):
+        yield f"cpuset: {why}"
+    if limits.io_weight is not None and (why := weights.why_no_io(control)):
+        yield f"io_weight: {why}"
+
+
+def _refused_memory(control: Control, limits: Limits) -> Iterator[str]:
+    named = [name for name in _MEMORY if getattr(limits, name) is not None]
+    if control.directory("memory") is None:
+        yield from (f"{name}: this machine has no memory controller" for name in named)
+        return
+    if limits.swap is not None and not accounts_for_swap(control.groups.hierarchies):
+        yield "swap: this kernel does not count it (swapaccount=1 on its command line)"
+    if not control.is_v2("memory"):
+        for name in ("memory_high", "memory_low"):
+            if name in named:
+                yield f"{name}: {_VERSION_1}, have no such limit"
+        if limits.swap is not None and limits.memory is None:
+            yield f"swap: {_VERSION_1}, limit it only together with memory"
+
+
+def accounts_for_swap(hierarchies: Hierarchies) -> bool:
+    """Whether the kernel counts the swap of a group."""
+    if hierarchies.is_v2("memory"):
+        return files.read("/proc/swaps") is not None
+    tree = hierarchies.tree("memory")
+    return tree is not None and (tree / "memory.memsw.limit_in_bytes").exists()
+
+
+def _apply_memory(control: Control, limits: Limits) -> bool:
+    directory = control.directory("memory")
     if directory is None:
-        return _impossible("memory", memory)
-    if groups.hierarchies.is_v2("memory"):
-        return _apply_memory_v2(directory, memory)
-    # Version 1: memory and swap together must never be below memory alone.
-    value = _UNLIMITED if memory is None else memory
-    order = ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]
-    if memory is None or memory > (_number(directory / order[0]) or 0):
-        order.reverse()
-    for file in order:
-        if (directory / file).exists():
-            _put(directory / file, str(value))
-    return None
+        return limits.model_copy(update=dict.fromkeys(_NOT_MEMORY)) == Limits()
+    if control.is_v2("memory"):
+        memory.apply_v2(directory, limits)
+    else:
+        memory.apply_v1(directory, limits)
+    return True
 
 
-def _apply_memory_v2(directory: Path, memory: int | None) -> None:
-    if memory is not None and (_number(directory / "memory.current") or 0) > memory:
-        _push_out(directory, memory)
-    _put(directory / "memory.max", "max" if memory is None else str(memory))
-    if (directory / "memory.swap.max").exists():
-        _put(directory / "memory.swap.max", "max" if memory is None else "0")
+_NOT_MEMORY = tuple(name for name in Limits.model_fields if name not in _MEMORY)
 
 
-def _push_out(directory: Path, memory: int) -> None:
-    """Throttle what would grow again, reclaim, and see whether it fits now."""
-    _put(directory / "memory.high", str(memory))
-    try:
-        excess = (_number(directory / "memory.current") or 0) - memory
-        if excess > 0 and (directory / "memory.reclaim").exists():
-            try:
-                _put(directory / "memory.reclaim", str(excess))
-            except OSError as error:
-                if error.errno != errno.EAGAIN:  # less than asked for could be reclaimed
-                    raise
-        if (_number(directory / "memory.current") or 0) > memory:
-            raise OSError(errno.EBUSY, "memory is in use")
-    finally:
-        _put(directory / "memory.high", "max")
-
-
-def _apply_pids(groups: Groups, name: str, pids: int | None) -> None:
-    directory = _directory(groups, name, "pids")
+def _read_memory(control: Control, name: str) -> int | None:
+    directory = control.directory("memory")
     if directory is None:
-        return _impossible("pids", pids)
-    return _put(directory / "pids.max", "max" if pids is None else str(pids))
+        return None
+    return (memory.read_v2 if control.is_v2("memory") else memory.read_v1)(directory, name)
 
 
-def _apply_cpu(groups: Groups, name: str, cpu: Cpu | None) -> None:
-    directory = _directory(groups, name, "cpu")
+def _apply_pids(control: Control, pids: int | None) -> bool:
+    directory = control.directory("pids")
+    if directory is not None:
+        put(directory / "pids.max", _NONE if pids is None else str(pids))
+    return directory is not None
+
+
+def _read_pids(control: Control) -> int | None:
+    directory = control.directory("pids")
+    return None if directory is None else number(directory / "pids.max")
+
+
+def _apply_cpu(control: Control, cpu: Cpu | None) -> bool:
+    directory = control.directory("cpu")
     if directory is None:
-        return _impossible("cpu", cpu)
-    if groups.hierarchies.is_v2("cpu"):
-        return _put(directory / "cpu.max", "max" if cpu is None else f"{cpu.quota} {cpu.period}")
-    _put(directory / "cpu.cfs_quota_us", str(_UNLIMITED))  # a period may not make the quota exceed the parent's
-    _put(directory / "cpu.cfs_period_us", str(cpu.period if cpu else _DEFAULT_PERIOD))
+        return False
+    if control.is_v2("cpu"):
+        put(directory / "cpu.max", _NONE if cpu is None else f"{cpu.quota} {cpu.period}")
+    else:
+        _apply_cpu_v1(directory, cpu)
+    return True
+
+
+def _apply_cpu_v1(directory: Path, cpu: Cpu | None) -> None:
+    put(directory / "cpu.cfs_quota_us", "-1")  # a period may not make the quota exceed the parent's
+    put(directory / "cpu.cfs_period_us", str(cpu.period if cpu else _DEFAULT_PERIOD))
     if cpu is not None:
-        _put(directory / "cpu.cfs_quota_us", str(cpu.quota))
-    return None
+        put(directory / "cpu.cfs_quota_us", str(cpu.quota))
 
 
-def _read_memory(groups: Groups, name: str) -> int | None:
-    directory = _directory(groups, name, "memory")
+def _read_cpu(control: Control) -> str | None:
+    directory = control.directory("cpu")
     if directory is None:
         return None
-    if groups.hierarchies.is_v2("memory"):
-        return _number(directory / "memory.max")
-    value = _number(directory / "memory.limit_in_bytes")
-    return None if value is None or value >= 2**62 else value
+    if control.is_v2("cpu"):
+        quota, _, period = (text(directory / "cpu.max") or _NONE).partition(" ")
+        return None if quota == _NONE else format_cpu(int(quota), int(period))
+    found, length = number(directory / "cpu.cfs_quota_us"), number(directory / "cpu.cfs_period_us")
+    return None if found is None or length is None else format_cpu(found, length)
 
 
-def _read_pids(groups: Groups, name: str) -> int | None:
-    directory = _directory(groups, name, "pids")
-    return None if directory is None else _number(directory / "pids.max")
-
-
-def _read_cpu(groups: Groups, name: str) -> Cpu | None:
-    directory = _directory(groups, name, "cpu")
-    if directory is None:
-        return None
-    if groups.hierarchies.is_v2("cpu"):
-        quota, _, period = (files.read(directory / "cpu.max") or b"max").decode().strip().partition(" ")
-        return None if quota == "max" else Cpu(quota=int(quota), period=int(period))
-    value = _number(directory / "cpu.cfs_quota_us")
-    period_us = _number(directory / "cpu.cfs_period_us")
-    return None if value is None or value < 0 or period_us is None else Cpu(quota=value, period=period_us)
-
-
-def _directory(groups: Groups, name: str, controller: str) -> Path | None:
-    tree = groups.hierarchies.tree(controller)
-    return None if tree is None else tree / groups.path(name).lstrip("/")
-
-
-def _impossible(controller: str, wanted: object) -> None:
-    if wanted is not None:
-        raise Failed(f"cannot limit {controller}: this machine has no such control group controller")
-
-
-def _number(path: Path) -> int | None:
-    """None for `max`."""
-    text = (files.read(path) or b"max").strip()
-    return None if text == b"max" else int(text)
-
-
-def _put(path: Path, value: str) -> None:
-    with files.opened(path, os.O_WRONLY) as fd:  # a control file is never created
-        os.write(fd, value.encode())
+_READERS: dict[str, Callable[[Control], int | str | None]] = {
+    "pids": _read_pids,
+    "cpu": _read_cpu,
+    "cpu_weight": weights.read_cpu,
+    "cpuset": cpuset.read,
+    "io_weight": weights.read_io,
+}

@@ -174,12 +174,21 @@ def bind(source: Path, target: Path) -> None:
     syscalls.mount(str(source), str(target), "", syscalls.MS_BIND)
 
 
-def tmpfs(target: Path, *, size: int | None, mode: int, noexec: bool, inodes: int | None = None) -> None:
-    """Memory at `target`: at most `size` bytes (None: half of the machine's). Raises OSError."""
+def tmpfs(
+    target: Path, *, size: int | None, mode: int, noexec: bool, inodes: int | None = None, noswap: bool = False
+) -> None:
+    """Memory at `target`: at most `size` bytes (None: half of the machine's). Raises OSError.
+
+    `noswap`: it never goes to the disk, where the kernel knows that (6.4 and later).
+    """
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | (syscalls.MS_NOEXEC if noexec else 0)
     options = [f"mode={mode:o}"]
     options += [f"size={size}"] if size is not None else []
     options += [f"nr_inodes={inodes}"] if inodes is not None else []
+    if noswap:
+        with suppress(OSError):
+            syscalls.mount("tank", str(target), "tmpfs", flags, ",".join([*options, "noswap"]))
+            return
     syscalls.mount("tank", str(target), "tmpfs", flags, ",".join(options))
 
 

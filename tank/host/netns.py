@@ -18,12 +18,13 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tank import errors
+from tank.host import sysctl
 from tank.host.setns import KINDS, Home, LostError, Thread, pin, pinned, unpin
 
 __all__ = ["KINDS", "Namespaces", "pinned"]
@@ -44,13 +45,17 @@ class Namespaces:
     def __init__(self) -> None:
         self._thread: Thread | None = None
 
-    async def make(self, directory: Path, *, net: bool, hostname: str) -> None:
+    async def make(
+        self, directory: Path, *, net: bool, hostname: str, settings: Mapping[str, str] | None = None
+    ) -> None:
         """Pin `ipc`, `uts` and, with `net`, `net` below `directory`; set the host name, bring loopback up.
+
+        `settings` of the kernel are written in them: sysctls by name.
 
         A pin that stands is kept, and its host name and loopback put right.
         """
         kinds = tuple(kind for kind in KINDS if net or kind != "net")
-        await self._run(lambda home: _make(home, directory, kinds, hostname))
+        await self._run(lambda home: _make(home, directory, kinds, hostname, settings or {}))
 
     async def set_hostname(self, directory: Path, hostname: str) -> None:
         """Set the host name of the pinned UTS namespace."""
@@ -115,7 +120,7 @@ def _discard(future: asyncio.Future[Any]) -> None:
         future.result().close()
 
 
-def _make(home: Home, directory: Path, kinds: tuple[str, ...], hostname: str) -> None:
+def _make(home: Home, directory: Path, kinds: tuple[str, ...], hostname: str, settings: Mapping[str, str]) -> None:
     directory.mkdir(mode=0o700, exist_ok=True)
     missing = [kind for kind in kinds if not pinned(directory / kind)]
     for kind in kinds:
@@ -127,6 +132,7 @@ def _make(home: Home, directory: Path, kinds: tuple[str, ...], hostname: str) ->
     if "net" in kinds:
         _loopback_up()
         _ignore_routers()
+    sysctl.write(settings)
     for kind in missing:
         pin(f"/proc/thread-self/ns/{kind}", directory / kind)
 

@@ -13,7 +13,9 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 NO_MAGICLINKS = 0x02
 NO_SYMLINKS = 0x04
@@ -33,10 +35,19 @@ class _How(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
+_SIZE = ctypes.sizeof(_How)
+
+
+@lru_cache(maxsize=64)
+def _how(flags: int, mode: int, resolve: int) -> Any:
+    """A pointer for the kernel, which only reads what it points to."""
+    return ctypes.pointer(_How(flags, mode, resolve))
+
+
 def openat2(directory: int, path: bytes, flags: int, *, mode: int = 0, resolve: int) -> int:
     """A new close-on-exec descriptor for `path`, resolved from `directory` by the rules `resolve`. Raises OSError."""
-    how = _How(flags | os.O_CLOEXEC, mode, resolve)
-    found = _syscall(_OPENAT2, directory, path, ctypes.byref(how), ctypes.sizeof(how))
+    how = _how(flags | os.O_CLOEXEC, mode, resolve)
+    found = _syscall(_OPENAT2, directory, path, how, _SIZE)
     if found < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), os.fsdecode(path))

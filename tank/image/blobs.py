@@ -124,30 +124,33 @@ class Blobs:
         path.mkdir(mode=0o700)
         return path
 
-    def keep_layer(self, stage: Path, diff_id: str, record: LayerRecord, opaque: Sequence[str]) -> None:
-        """Make a finished stage durable and give it its name: from then on it counts. Raises OSError.
-
-        One sync covers the tree and its record. Another flight may have brought the same layer meanwhile: then the
-        stage is left for its owner to remove.
-        """
-        if self.layer(diff_id) is not None:
-            return
+    def finish_layer(self, stage: Path, record: LayerRecord, opaque: Sequence[str]) -> Path:
+        """Complete what an unpacker made; answers where its record lies. Not durable yet. Raises OSError."""
         unfinished = self.unfinished()
         unfinished.write_bytes(_encoded(record))
         root = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for path in opaque:
                 _mark_opaque(root, path)
-            openat.syncfs(root)
         finally:
             os.close(root)
-        os.rename(unfinished, self._record(diff_id))
+        return unfinished
+
+    def name_layer(self, stage: Path, record: Path, diff_id: str) -> None:
+        """Give a stage and its record, both durable by now, their names: from then on the layer counts. Raises OSError.
+
+        The names last with the next sync, which comes before the image that needs them counts. Another flight may have
+        brought the same layer meanwhile: then the stage is left for its owner to remove.
+        """
+        if self.layer(diff_id) is not None:
+            record.unlink()
+            return
+        os.rename(record, self._record(diff_id))
         try:
             os.rename(stage, self.layers / _hex(diff_id))
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # it is there already
                 raise
-        openat.sync_directory(self.layers)
 
     def renew_record(self, diff_id: str, record: LayerRecord) -> None:
         """Replace what is known of a layer, and make durable what was changed in it. Raises OSError."""

@@ -1,8 +1,10 @@
 """Writing a layer's members into an empty directory, whose confines the process cannot leave (S01, S02).
 
 Every name is created anew in an open parent (`O_EXCL|O_NOFOLLOW`), what was there goes first: the last of a layer
-wins. Owners, then modes, then attributes: changing the owner clears set-id bits and capabilities. Times of
-directories come last, since every file made in one changes it. Device nodes are made, inert where roots are nodev;
+wins. Owners, then modes, then attributes: changing the owner clears set-id bits and capabilities. What is made belongs
+to root and has its mode from the first moment (`tank.host.confine`), so that most files are dressed already; until a
+directory comes whose set-group-id bit is inherited. Times of directories come last, since every file made in one
+changes it. Device nodes are made, inert where roots are nodev;
 character device 0:0 is dropped, as the overlay would read it as a whiteout. What is counted is refused beyond
 `Bounds` (S03).
 """
@@ -52,24 +54,34 @@ class Extractor:
         self.tree = Tree(root)
         self.entries, self.written = 0, 0
         self._bounds, self._times = bounds, bytearray()
+        self._inherits = False  # whether a new file's group may be that of its directory
 
     def run(self, members: Iterable[Entry], reader: Reader) -> None:
         """Write every member. Raises PullFailed, and OSError with the member's name for what the kernel refuses."""
         root = self.tree.root
+        _forget_access_lists(root)
         os.chown(root, 0, 0)
         os.chmod(root, 0o755)  # noqa: S103 - what a root has when the layer says nothing
         self._remember(b"", 0)
         for path, mtime in self.tree.adopt():
             self._remember(path, mtime)
+            self._inherits = True
+        mask = os.umask(0)
+        try:
+            self._members(members, reader)
+        finally:
+            os.umask(mask)
+        self.tree.uproot()
+        self.tree.forget()
+        self._set_times()
+
+    def _members(self, members: Iterable[Entry], reader: Reader) -> None:
         for entry in members:
             self._count(entry)
             try:
                 self._member(entry, reader)
             except OSError as error:
                 raise _explained(error, entry.name) from error
-        self.tree.uproot()
-        self.tree.forget()
-        self._set_times()
 
     def _count(self, entry: Entry) -> None:
         self.entries += 1
@@ -97,6 +109,7 @@ class Extractor:
         if entry.kind != tarball.DIRECTORY:
             raise refused("cannot unpack layer: its root is not a directory")
         self._dress(self.tree.root, entry)
+        self._inherits = self._inherits or bool(entry.mode & stat.S_ISGID)
         self._remember(b"", entry.mtime)
 
     def _whiteout(self, name: Name, entry: Entry) -> None:
@@ -123,11 +136,13 @@ class Extractor:
             self._special(name, parent, entry)
 
     def _file(self, name: Name, parent: int, entry: Entry, reader: Reader) -> None:
+        dressed = self._is_plain(entry)
+        mode = entry.mode if dressed else 0o600
         try:
-            file = os.open(name.base, _NEW_FILE, 0o600, dir_fd=parent)
+            file = os.open(name.base, _NEW_FILE, mode, dir_fd=parent)
         except FileExistsError:
             self.tree.vacate(name.path, parent, name.base)
-            file = os.open(name.base, _NEW_FILE, 0o600, dir_fd=parent)
+            file = os.open(name.base, _NEW_FILE, mode, dir_fd=parent)
         try:
             if entry.sparse is None:
                 _pour(file, reader, entry.size)
@@ -136,16 +151,22 @@ class Extractor:
                     os.lseek(file, offset, os.SEEK_SET)
                     _pour(file, reader, length)
                 os.ftruncate(file, entry.sparse.size)
-            self._dress(file, entry)
+            if not dressed:
+                self._dress(file, entry)
             os.utime(file, ns=(entry.mtime, entry.mtime))
         finally:
             os.close(file)
 
+    def _is_plain(self, entry: Entry) -> bool:
+        """Whether what is made of it needs no more than its mode: it is root's, without attributes and special bits."""
+        return not (entry.uid or entry.gid or entry.mode > 0o777 or entry.xattrs or self._inherits)
+
     def _directory(self, name: Name, parent: int, entry: Entry) -> None:
-        path = name.path
+        path, dressed = name.path, self._is_plain(entry)
         try:
-            os.mkdir(name.base, 0o700, dir_fd=parent)
+            os.mkdir(name.base, entry.mode if dressed else 0o700, dir_fd=parent)
         except FileExistsError:
+            dressed = False
             found = os.stat(name.base, dir_fd=parent, follow_symlinks=False)
             if not stat.S_ISDIR(found.st_mode):
                 self.tree.vacate(path, parent, name.base)
@@ -153,6 +174,12 @@ class Extractor:
                 if is_whiteout(found):
                     self.tree.mark_opaque(path)
             self.tree.implicit.pop(path, None)
+        if not dressed:
+            self._dress_directory(name, parent, entry)
+        self._inherits = self._inherits or bool(entry.mode & stat.S_ISGID)
+        self._remember(path, entry.mtime)
+
+    def _dress_directory(self, name: Name, parent: int, entry: Entry) -> None:
         if entry.xattrs:
             inner = os.open(name.base, _OPEN_DIRECTORY, dir_fd=parent)
             try:
@@ -162,7 +189,6 @@ class Extractor:
         else:
             os.chown(name.base, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
             os.chmod(name.base, entry.mode, dir_fd=parent)
-        self._remember(path, entry.mtime)
 
     def _dress(self, descriptor: int, entry: Entry) -> None:
         os.fchown(descriptor, entry.uid, entry.gid)
@@ -181,7 +207,8 @@ class Extractor:
         except FileExistsError:
             self.tree.vacate(name.path, parent, name.base)
             os.symlink(entry.link, name.base, dir_fd=parent)
-        os.chown(name.base, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        if entry.uid or entry.gid or self._inherits:
+            os.chown(name.base, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
         os.utime(name.base, ns=(entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
 
     def _link(self, name: Name, entry: Entry) -> None:
@@ -244,9 +271,21 @@ class Extractor:
         if above is None:
             return
         with suppress(FileNotFoundError):
-            found = os.stat(base or b".", dir_fd=above, follow_symlinks=False)
-            if stat.S_ISDIR(found.st_mode):
+            same = not self.tree.vacated or stat.S_ISDIR(
+                os.stat(base or b".", dir_fd=above, follow_symlinks=False).st_mode
+            )
+            if same:
                 os.utime(base or b".", ns=(mtime, mtime), dir_fd=above, follow_symlinks=False)
+
+
+def _forget_access_lists(root: int) -> None:
+    """A directory of the daemon may have some, and would hand them on to every file."""
+    for name in ("system.posix_acl_default", "system.posix_acl_access"):
+        try:
+            os.removexattr(root, name)
+        except OSError as error:
+            if error.errno not in (errno.ENODATA, errno.ENOTSUP):
+                raise
 
 
 def _pour(file: int, reader: Reader, count: int) -> None:

@@ -8,9 +8,8 @@ flight, if they get it from the same registry: a slow one must not hold up who g
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from tank.image.refusal import refused
 from tank.image.room import Room
 from tank.image.selection import Selected
 from tank.image.source import LAYERS_AT_ONCE, Download, Source, Stream
+from tank.image.syncs import Syncs
 from tank.image.unpack import Unpacked, bounds_for, unpack
 from tank.model.reference import Reference
 
@@ -75,10 +75,9 @@ def _chained(layers: Sequence[Layer]) -> Iterable[tuple[Layer, str]]:
 class Layers:
     """Every layer under way."""
 
-    def __init__(self, blobs: Blobs, room: Room) -> None:
-        self._blobs, self._room, self._flights = blobs, room, Flights()
+    def __init__(self, blobs: Blobs, room: Room, syncs: Syncs) -> None:
+        self._blobs, self._room, self._syncs, self._flights = blobs, room, syncs, Flights()
         self._parts, self._local = Parts(blobs), asyncio.Semaphore(LAYERS_AT_ONCE)
-        self._writing = asyncio.Lock()
         self._counts: dict[Hashable, int] = {}  # bytes that have come
 
     async def bring(self, source: Source, reference: Reference, layers: tuple[Layer, ...]) -> None:
@@ -147,30 +146,33 @@ class Layers:
 
     async def _try(self, way: Download, layer: Layer) -> None:
         """A part that turns out to be wrong is no fault of who had only the rest to give: once more, without it."""
-        async with way.slots:
+        async with AsyncExitStack() as turn:
+            await turn.enter_async_context(way.slots)
             for again in (True, False):
                 if self._blobs.layer(layer.name) is not None:
                     return
                 digest, size = layer.descriptor.digest, layer.descriptor.size
                 part = self._parts.take(digest, size) if way.keeps else None
                 try:
-                    await self._attempt(way.stream(), layer, part)
+                    await self._attempt(way.stream(), layer, part, turn)
                 except Wrong:
                     if not again or part is None or not part.resumed:
                         raise
                 else:
                     return
 
-    async def _attempt(self, stream: Stream, layer: Layer, part: Part | None) -> None:
+    async def _attempt(self, stream: Stream, layer: Layer, part: Part | None, turn: AsyncExitStack) -> None:
+        """`turn` ends with the unpacking: while this layer waits for the disk, another one is fetched."""
         stage = self._blobs.stage()
         try:
             if layer.skeleton:
                 await uninterrupted(asyncio.to_thread(chain.plant, stage, layer.skeleton))
-            async with self._written_back(stage):
+            async with self._written_back():
                 made = await self._unpack(stream, layer, stage, part)
             if part is not None:
                 await part.close()
-            await uninterrupted(asyncio.to_thread(self._keep, stage, layer, made))
+            await turn.aclose()
+            await self._keep(stage, layer, made)
             if part is not None:
                 part.whole()
         finally:
@@ -180,14 +182,14 @@ class Layers:
             await uninterrupted(asyncio.to_thread(openat.remove_tree, stage))
 
     @asynccontextmanager
-    async def _written_back(self, stage: Path) -> AsyncIterator[None]:
+    async def _written_back(self) -> AsyncIterator[None]:
         """Have the disk write while a layer grows, so that little is left to wait for in the end."""
 
         async def write() -> None:
             while True:
                 await asyncio.sleep(_WRITE_BACK)
-                async with self._writing:
-                    await uninterrupted(asyncio.to_thread(_sync, stage))
+                with suppress(OSError):  # it comes again when the layer is kept
+                    await self._syncs.sync()
 
         task = asyncio.create_task(write())
         try:
@@ -211,7 +213,7 @@ class Layers:
             )
         return made
 
-    def _keep(self, stage: Path, layer: Layer, made: Unpacked) -> None:
+    async def _keep(self, stage: Path, layer: Layer, made: Unpacked) -> None:
         record = LayerRecord(
             size=made.size,
             entries=made.entries,
@@ -219,13 +221,6 @@ class Layers:
             implicit=made.implicit,
         )
         marks = [path for path in made.opaque if path]
-        self._blobs.keep_layer(stage, layer.name, record, marks)
-
-
-def _sync(directory: Path) -> None:
-    """Errors of the disk come again when the layer is kept."""
-    found = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        openat.syncfs(found)
-    finally:
-        os.close(found)
+        written = await uninterrupted(asyncio.to_thread(self._blobs.finish_layer, stage, record, marks))
+        await self._syncs.sync()
+        await uninterrupted(asyncio.to_thread(self._blobs.name_layer, stage, written, layer.name))

@@ -18,6 +18,7 @@ LONGEST = 4095
 LONGEST_PART = 255
 
 _PREFIX = b".wh."
+_SPECIAL = (b"//", b"/.")
 _OPAQUE = b".wh..wh..opq"
 _AUFS = frozenset({b".wh..wh.aufs", b".wh..wh.orph", b".wh..wh.plnk"})
 
@@ -47,6 +48,10 @@ class Name(NamedTuple):
 
 def meant(name: bytes) -> Name:
     """The meaning of a member's name. Raises PullFailed."""
+    plain = name[2:].rstrip(b"/") if name.startswith(b"./") else name.rstrip(b"/")
+    if 0 < len(plain) <= LONGEST_PART and plain[0] not in b"./" and not any(each in plain for each in _SPECIAL):
+        parent, _, base = plain.rpartition(b"/")  # nearly every name
+        return Name(Meaning.FILE, parent, base)
     parts = _parts(name)
     if not parts:
         if not name:

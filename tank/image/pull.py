@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tank.config import Settings
 from tank.errors import Denied, PullFailed
-from tank.image import chain, credentials, logins, parts, platform, refusal, shelf
+from tank.image import chain, credentials, logins, parts, platform, refusal, shelf, syncs
 from tank.image.blobs import Blobs
 from tank.image.claims import Claims
 from tank.image.credentials import Credential
@@ -59,7 +59,8 @@ class ImageStore:
         self._files = (settings.data_dir / logins.NAME, *others)
         self._blobs = Blobs(settings.data_dir / "images")
         self.room = Room(directory=settings.data_dir, reserve=settings.image_reserve)
-        self._shelf, self._layers = Shelf(self._blobs), Layers(self._blobs, self.room)
+        self._syncs = syncs.of_directory(self._blobs.root)
+        self._shelf, self._layers = Shelf(self._blobs), Layers(self._blobs, self.room, self._syncs)
         self._gate = Gate(settings.trust, self._blobs)
         self._flights = Flights()
         self._clients: dict[str, RegistryClient] = {}
@@ -236,6 +237,8 @@ class ImageStore:
         )
         await self._admit()
         await self._layers.bring(source, wanted, self._parts[key])
+        if self._shelf.image(selected.digest) is None:
+            await self._syncs.sync()  # the names of the layers: they count by now, and soon the image does
         await uninterrupted(asyncio.to_thread(self._keep, selected.documents))
         image = self._shelf.image(selected.digest)
         if image is None:

@@ -202,6 +202,10 @@ class Reader:
 
     def skip(self, count: int) -> None:
         """Pass over `count` bytes."""
+        if count <= len(self._buffer) - self._offset:
+            self._offset += count
+            self.position += count
+            return
         for _ in self.chunks(count):
             pass
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from tank.image import pax, sparse
@@ -22,9 +23,13 @@ _MOST_EXTENSIONS = 16  # extension headers before one entry
 _GLOBAL_FORBIDDEN = (b"path", b"linkpath", b"size", b"GNU.sparse.")
 
 FILE, LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
+_OLD_SPARSE = ord("S")
 _REGULAR = frozenset(b"0\x007S")
 _KNOWN = frozenset(b"123456")
 _EXTENSIONS = frozenset(b"xXgLK")
+_NO_MORE_THAN_NAMES = frozenset(
+    {b"path", b"linkpath", b"size", b"uid", b"gid", b"uname", b"gname", b"mtime", b"atime", b"ctime"}
+)
 
 
 class Entry(NamedTuple):
@@ -45,13 +50,11 @@ class Entry(NamedTuple):
 
 def number(field: bytes) -> int:
     """A numeric field: octal text, or GNU's base-256 in two's complement. Raises PullFailed."""
-    if field[0] & 0x80:
-        bits = 8 * len(field) - 1
-        value = int.from_bytes(field, "big") & ((1 << bits) - 1)
-        return value - (1 << bits) if field[0] & 0x40 else value
-    text = field.split(b"\0", 1)[0].strip(b" ")
-    if not text:
-        return 0
+    text = field[:-1]
+    if field[-1] or not text.isdigit():  # not as nearly every writer has it
+        if field[0] & 0x80:
+            return _base256(field)
+        text = field.split(b"\0", 1)[0].strip(b" ") or b"0"
     try:
         if text.isdigit():
             return int(text, 8)
@@ -60,13 +63,23 @@ def number(field: bytes) -> int:
     raise refused(f"cannot read layer: {shown(text)} is not an octal number")
 
 
+_number = lru_cache(maxsize=512)(number)  # for fields that have the same few values in a whole archive
+
+
+def _base256(field: bytes) -> int:
+    bits = 8 * len(field) - 1
+    value = int.from_bytes(field, "big") & ((1 << bits) - 1)
+    return value - (1 << bits) if field[0] & 0x40 else value
+
+
 def entries(reader: Reader) -> Iterator[Entry]:
     """Each member in turn. Data that the caller leaves in the reader is passed over. Raises PullFailed."""
     defaults: dict[bytes, bytes] = {}
     while True:
-        extension = _Extension()
+        extension = _NOTHING
         header = _next_header(reader, first=True)
         while header is not None and header[156] in _EXTENSIONS:
+            extension = _Extension() if extension is _NOTHING else extension
             extension.add(header, reader, defaults)
             header = _next_header(reader, first=False)
         if header is None:
@@ -139,6 +152,9 @@ class _Extension:
             self.attributes = dict(self.records)
 
 
+_NOTHING = _Extension()
+
+
 def _add_defaults(defaults: dict[bytes, bytes], data: bytes) -> None:
     """A global header may set times, owners and attributes; one that renames every file is an attack."""
     for key, value in pax.records(data):
@@ -152,13 +168,15 @@ def _add_defaults(defaults: dict[bytes, bytes], data: bytes) -> None:
 class _Header:
     """One header block with all that amends it."""
 
-    __slots__ = ("block", "extension", "values")
+    __slots__ = ("_plain", "block", "extension", "values")
 
     def __init__(self, block: bytes, extension: _Extension, defaults: dict[bytes, bytes]) -> None:
         self.block, self.extension = block, extension
         merged = {**defaults, **extension.attributes} if defaults else extension.attributes
-        # POSIX: an empty value takes back what the header or a global record said.
-        self.values = {key: value for key, value in merged.items() if value} if merged else merged
+        if not all(merged.values()):  # POSIX: an empty value takes back what the header or a global record said
+            merged = {key: value for key, value in merged.items() if value}
+        self.values = merged
+        self._plain = block[156] != _OLD_SPARSE and merged.keys() <= _NO_MORE_THAN_NAMES
 
     def entry(self, reader: Reader) -> Entry | None:
         """The entry, or None for what is not a file (a volume label)."""
@@ -168,20 +186,20 @@ class _Header:
             reader.skip(self._size() + -self._size() % BLOCK)
             return None
         size = self._size() if kind == FILE else 0  # others have no data, whatever the field says
-        holes, size = self._sparse(reader, size) if kind == FILE else (None, size)
+        holes, size = self._sparse(reader, size) if kind == FILE and not self._plain else (None, size)
         when = values.get(b"mtime")
-        return Entry(
-            name=name,
-            kind=kind,
-            mode=number(block[100:108]) & 0o7777,
-            uid=self._id(b"uid", block[108:116]),
-            gid=self._id(b"gid", block[116:124]),
-            size=size,
-            mtime=pax.nanoseconds(when) if when else pax.clamped(number(block[136:148]) * 10**9),
-            link=self._link(),
-            device=(number(block[329:337]), number(block[337:345])) if kind in b"34" else (0, 0),
-            xattrs=pax.xattrs(values) if values else (),
-            sparse=holes,
+        return Entry(  # by place: there may be a million
+            name,
+            kind,
+            _number(block[100:108]) & 0o7777,
+            self._id(b"uid", block[108:116]),
+            self._id(b"gid", block[116:124]),
+            size,
+            pax.nanoseconds(when) if when else pax.clamped(number(block[136:148]) * 10**9),
+            self._link() if kind in b"12" else b"",
+            (number(block[329:337]), number(block[337:345])) if kind in b"34" else (0, 0),
+            () if self._plain else pax.xattrs(values),
+            holes,
         )
 
     def _kind(self) -> bytes | None:
@@ -200,6 +218,8 @@ class _Header:
         plain = block[:100].split(b"\0", 1)[0]
         if block[257:263] == b"ustar\0" and block[345]:
             plain = block[345:500].split(b"\0", 1)[0] + b"/" + plain
+        if not values and not self.extension.name:
+            return plain
         given = values.get(b"GNU.sparse.name") or values.get(b"path")
         return _only_one(self.extension.name, given) or plain
 
@@ -216,7 +236,7 @@ class _Header:
 
     def _id(self, key: bytes, field: bytes) -> int:
         given = self.values.get(key)
-        value = pax.whole(key, given) if given else number(field)
+        value = pax.whole(key, given) if given else _number(field)
         if not 0 <= value <= pax.LARGEST_ID:
             raise refused(f"cannot read layer: {shown(self._name())} has an owner out of range")
         return value
@@ -224,7 +244,7 @@ class _Header:
     def _sparse(self, reader: Reader, size: int) -> tuple[sparse.Sparse | None, int]:
         """The map of holes, if there is one, and the bytes of data that are left to read."""
         values = self.values
-        if self.block[156] == ord("S"):
+        if self.block[156] == _OLD_SPARSE:
             real, numbers = sparse.old(self.block, lambda: reader.read(BLOCK), number)
             return sparse.checked(real, numbers, size), size
         if values.get(b"GNU.sparse.major") == b"1":

@@ -32,6 +32,7 @@ class Tree:
         self.root = root
         self.implicit: dict[bytes, None] = {}
         self.opaque: dict[bytes, None] = {}
+        self.vacated = False  # whether anything that was made has been removed again
         self._noted, self._searched = 0, 0
         self._open: dict[bytes, int] = {}
         self._planted: dict[bytes, int] = {}  # links of the skeleton, held open so that no other file gets their inode
@@ -97,6 +98,7 @@ class Tree:
     def vacate(self, path: bytes, parent: int, base: bytes) -> None:
         """Remove whatever is at `base` in `parent`, which is `path` from the root. The last of a layer wins."""
         self._close_all_but_above(path)
+        self.vacated = True
         try:
             os.unlink(base, dir_fd=parent)
         except IsADirectoryError:

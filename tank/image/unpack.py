@@ -26,6 +26,8 @@ _ALWAYS_ALLOWED = 2**30  # bytes that any layer may unpack to
 _RATIO = 100  # and times its compressed size on top: text compresses 10 times, a bomb 1000 times
 _LONGEST_REPORT = 128 * 2**20
 _IN_FLIGHT = 2**20  # bytes on the way to the unpacker
+# glibc would give the memory of each piece back to the kernel, and take it again for the next: a tenth of the time.
+_ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**26)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ async def unpack(pieces: AsyncIterator[bytes], stage: Path, bounds: Bounds, *, a
     """
     program = [sys.executable, "-X", "utf8", "-I", "-m", "tank.image.untar"]
     how = [str(stage), "alone" if alone else "beside", *map(str, bounds)]
-    child = await process.spawn([*program, *how], stdin=PIPE, stdout=PIPE)
+    child = await process.spawn([*program, *how], stdin=PIPE, stdout=PIPE, env={**process.ENVIRONMENT, **_ALLOCATION})
     reporting = asyncio.ensure_future(_report(child))
     try:
         await _feed(child, pieces)

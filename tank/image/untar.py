@@ -21,7 +21,7 @@ from tank.host import confine
 from tank.image import stream, tarball
 from tank.image.extract import Bounds, Extractor
 
-_READ = 2**20
+_READ = 2**18
 _MEMORY = 2**30  # of address space: a zstd window of 128 MiB, queues and tables fit well
 _CAPABILITIES = (
     confine.CAP_CHOWN,

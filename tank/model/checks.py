@@ -11,7 +11,7 @@ from typing import Any
 
 from tank.model import kernel_words
 from tank.model.container_checks import check_container, check_init
-from tank.model.faults import Spot, did_you_mean, quoted
+from tank.model.faults import BAD, Spot, did_you_mean, quoted
 from tank.model.network_checks import check_network
 from tank.model.pod import Container
 
@@ -37,6 +37,7 @@ def check_pod(pod: Draft, spot: Spot) -> None:
         check_network(pod["network"], spot.at("network"))
     _check_host_network(pod, spot)
     _check_shared_processes(pod, init + containers)
+    _check_own_users(pod, init + containers)
     _check_grace(pod, init + containers)
 
 
@@ -112,6 +113,14 @@ def _check_shared_processes(pod: Draft, containers: list[tuple[Draft, Spot]]) ->
     for container, here in containers if pod.get("share_pid") else ():
         if container.get("reaper"):
             here.at("reaper").fault("with share_pid the pod's own first process reaps for all")
+
+
+def _check_own_users(pod: Draft, containers: list[tuple[Draft, Spot]]) -> None:
+    for container, here in containers if pod.get("users") == "auto" else ():
+        for index, mount in enumerate(container.get("mounts", [])):
+            if mount is not BAD and mount.get("propagation") == "shared":
+                fault = here.at("mounts", index, "propagation").fault
+                fault("with users: auto no mount made inside appears on the host")
 
 
 def _check_grace(pod: Draft, containers: list[tuple[Draft, Spot]]) -> None:

@@ -39,17 +39,23 @@ def digest(value: Any) -> str:
 
 def container_digest(pod: Pod, container: Container) -> str:
     """Of all whose change makes `container` start anew."""
+    mounted = {mount.volume for mount in container.mounts}
+    volumes = {volume.name: fixed_volume(volume) for volume in pod.volumes if volume.name in mounted}
+    return digest({"container": fixed_container(container), "volumes": volumes})
+
+
+def fixed_container(container: Container) -> dict[str, Any]:
+    """What of a container cannot change under its program, fields at their defaults left out."""
     spec = {name: each for name, each in dump(container, sparse=True).items() if name not in LIVE}
     for each in spec.get("env_from", ()):
         each.pop(REACTION, None)
     for each in spec.get("env", ()):
         each.get("from", {}).pop(REACTION, None)
-    mounted = {mount.volume for mount in container.mounts}
-    volumes = {volume.name: _volume(volume) for volume in pod.volumes if volume.name in mounted}
-    return digest({"container": spec, "volumes": volumes})
+    return spec
 
 
-def _volume(volume: Volume) -> dict[str, Any]:
+def fixed_volume(volume: Volume) -> dict[str, Any]:
+    """What of a volume cannot change under those that mount it."""
     source = dump_source(volume.source)
     if isinstance(source, dict):
         source.pop(REACTION, None)

@@ -42,6 +42,7 @@ class RuntimeFact:
     exit_code: int | None = None
     exit_wall: float | None = None
     oom_kills: int | None = None  # counter of the container's own cgroup since it was made
+    oom_cause: str = ""  # once it has ended: whose memory was used up when the kernel killed in it, in words (C5)
     populated: bool = False  # some process still lives in its cgroup
     error: str = ""  # what the runtime said when create failed
     message: str = ""  # its termination message, once it has ended (C5)

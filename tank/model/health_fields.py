@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from tank.model import words
 from tank.model.faults import Refused, quoted
@@ -132,9 +131,3 @@ HOOKS = Record(
     },
     foreign={"poststart": "post_start", "prestop": "pre_stop"},
 )
-
-
-def command_of(action: dict[str, Any]) -> list[str]:
-    """The program of a probe or hook, as far as it could be read."""
-    found: list[str] = action.get("exec", [])
-    return found

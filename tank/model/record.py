@@ -54,6 +54,7 @@ class Health:
     `started`: the startup probe succeeded, or there is none. `ready`: the ready probe's standing answer; without one,
     true. `failed`: why the container is to be killed (its startup or live probe, or its post_start hook failed), in
     words; empty: it is not. `grace`: seconds for that kill; None: the pod's. `hooked`: its post_start hook is done.
+    `at`: when that was first seen, wall clock, for people.
     """
 
     started: bool = False
@@ -61,13 +62,15 @@ class Health:
     failed: str = ""
     grace: float | None = None
     hooked: bool = False
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """A stop under way: the signal was asked for, and at `deadline` the kill follows (C3).
 
-    `aim` says what for: the successor that was wanted, "drop" or "drain"; "withdrawn" once it was taken back. A
+    `until` says what the signal waits for: "hook", its pre_stop hook; "turn", those that are stopped before it (C4),
+    and until then it is no stop of its own; empty: nothing. `aim` says what for: the successor that was wanted, "drop" or "drain"; "withdrawn" once it was taken back. A
     stop for another successor counts as none. Empty: of an earlier version, and fits any.
     """
 
@@ -76,6 +79,7 @@ class Stop:
     grace: float
     signalled: bool = False
     aim: str = ""
+    until: str = ""
     hooked: bool = False  # its pre_stop hook is over, done or failed (C3.2)
 
 
@@ -142,7 +146,7 @@ class PodRecord:
     revision: int
     spec: Pod
     sandbox_digest: str  # of the part of the spec whose change needs a new sandbox
-    boot_id: str  # of the boot in which the sandbox was made
+    boot_id: str  # of the boot in which this was written
     created_at: float  # wall clock
     addresses: tuple[Address, ...] = ()
     network_ready: bool = False
@@ -154,5 +158,5 @@ class PodRecord:
     held: tuple[str, ...] | None = None
     sandbox: int = 0  # how many sandboxes it has had: a new one runs every init container again (C4)
     active: float = 0.0  # seconds that it was active in earlier boots
-    active_since: float | None = None  # boot time of `boot_id`; None: not active yet
+    active_since: float | None = None  # boot time of `boot_id`; None: not active yet; not meant in another boot
     failed: str = ""  # DeadlineExceeded: it has failed for good, whatever its containers did

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tank.model.container_fields import CONTAINER
 from tank.model.pod_fields import POD
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -28,5 +29,16 @@ def json_schema() -> dict[str, Any]:
         "title": "Tank pod",
         "description": "What Tank should run: one pod, or several.",
         "anyOf": [pod, several, wrapped],
-        "$defs": {"pod": {"description": "Containers that live together in one sandbox.", **POD.schema()}},
+        "$defs": {
+            "pod": {"description": "Containers that live together in one sandbox.", **_pod()},
+            "container": {"description": "A program of the pod, with its root and limits.", **CONTAINER.schema()},
+        },
     }
+
+
+def _pod() -> dict[str, Any]:
+    """Containers are described once, for both lists that hold them."""
+    found = POD.schema()
+    for name in ("init", "containers"):
+        found["properties"][name]["items"] = {"$ref": "#/$defs/container"}
+    return found

@@ -7,7 +7,7 @@ strings in UTC: they are for people, nothing is decided by them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -20,11 +20,16 @@ class Termination:
     message: str = ""
     started_at: str | None = None
     finished_at: str | None = None
+    oom_killed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerStatus:
-    """One container now. `state`: waiting, running or terminated (C13)."""
+    """One container now. `state`: waiting, running or terminated (C13).
+
+    `sidecar`: one of `init` that goes on running (C4). `actual`: the limits in force that differ from the spec's, by
+    the spec's names (C12).
+    """
 
     name: str
     state: str
@@ -44,6 +49,9 @@ class ContainerStatus:
     image: str = ""
     image_digest: str = ""
     image_trust: str = ""  # what the rules of trust say of it, in words
+    sidecar: bool = False
+    privileged: bool = False
+    actual: Mapping[str, int | str | None] = field(default_factory=dict)
     last: tuple[Termination, ...] = ()  # newest first
 
 

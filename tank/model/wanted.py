@@ -41,9 +41,9 @@ def wanted_images(pod: Pod, container: Container) -> tuple[WantedImage, ...]:
 
 def all_wanted(pod: Pod) -> Mapping[str, WantedImage]:
     """Every image that a container of the pod needs, by its key."""
-    return {each.key: each for container in pod.containers for each in wanted_images(pod, container)}
+    return {each.key: each for container in pod.everyone for each in wanted_images(pod, container)}
 
 
 def wanted_by(pod: Pod, key: str) -> tuple[Container, ...]:
     """The containers that need the image of this key."""
-    return tuple(each for each in pod.containers if any(one.key == key for one in wanted_images(pod, each)))
+    return tuple(each for each in pod.everyone if any(one.key == key for one in wanted_images(pod, each)))

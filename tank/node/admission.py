@@ -10,6 +10,7 @@ from tank.model.desired import Desired
 from tank.model.pod import Pod
 from tank.model.wanted import all_wanted
 from tank.node.observe import Machine, observe
+from tank.plan.changes import Change, changes
 from tank.plan.claims import clashes
 from tank.plan.foresee import foresee
 from tank.plan.preview import Preview, PreviewStep, preview, shown
@@ -58,17 +59,19 @@ def pruned(pods: Sequence[Pod], contents: Contents, prune: str | None) -> list[s
 async def foresee_apply(machine: Machine, pods: Sequence[Pod], contents: Contents, prune: str | None) -> Preview:
     """What applying these documents to this machine would do, until rest."""
     steps: list[PreviewStep] = []
+    changed: list[Change] = []
     names = [pod.name for pod in pods] + pruned(pods, contents, prune)
     for pod in pods:
         held = contents.pods.get(pod.name)
         if held is None or held.spec != pod:
+            changed += changes(held.spec, pod) if held is not None else ()
             steps += await _foreseen(machine, pod.name, proposed(pod, held, contents.revision + 1, machine.now().wall))
         else:
             steps += await _foreseen(machine, pod.name, held)
     for name in names[len(pods) :]:
         steps += await _foreseen_removal(machine, contents.pods[name])
     revisions = [(name, contents.pods[name].revision if name in contents.pods else 0) for name in names]
-    return preview(revisions, steps)
+    return preview(revisions, steps, changed)
 
 
 async def _foreseen(machine: Machine, name: str, desired: Desired) -> tuple[PreviewStep, ...]:

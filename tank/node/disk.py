@@ -30,6 +30,7 @@ AGAIN = 10.0  # seconds between two collections that freed nothing
 SWEEP = 300.0  # seconds between two collections without need: what is used is noted, what is of no image goes
 GREW = 2**20  # bytes more than at the refusal, or inodes below, that make another try worthwhile
 GREW_INODES = 64
+_LOOKS = 4  # at most, for what nobody seems to own
 
 log = logging.getLogger("tank.node")
 
@@ -82,10 +83,19 @@ class Disk:
             self._urgent_at = now + LOOK  # there may be more to free
 
     async def usage(self) -> DiskUsage:
-        """The owner of every byte. Raises OSError."""
-        pods = {uid: record.name for uid, record in self._machine.records.pods().items()}
-        seen, top = await self._images.keeper.look(), self._machine.settings.data_dir
-        return await asyncio.to_thread(usage.usage, top, pods, seen, self._images.room.space())
+        """The owner of every byte. Raises OSError.
+
+        What seems to have none may be coming or going, and is looked at again: its owner may be on record by now.
+        """
+        pods: dict[str, str] = {}
+        top = self._machine.settings.data_dir
+        for _ in range(_LOOKS):
+            pods |= self._machine.records.names()
+            seen = await self._images.keeper.look()
+            found = await asyncio.to_thread(usage.usage, top, dict(pods), seen, self._images.room.space())
+            if not found.unowned:
+                break
+        return found
 
     def _lacking(self, seen: Space) -> Goal:
         """What there is too little of to end the pressure."""

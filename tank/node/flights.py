@@ -18,9 +18,9 @@ from tank.model.record import ContainerRecord, Trouble
 from tank.model.wanted import WantedImage, wanted_by, wanted_images
 from tank.node.observe import Machine, pinned
 from tank.node.report import Report
+from tank.plan.digests import trouble_digest
 from tank.plan.restart import troubled
 from tank.plan.steps import Action
-from tank.plan.wish import trouble_digest
 from tank.store.base import Store
 
 log = logging.getLogger("tank.node")

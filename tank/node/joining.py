@@ -91,5 +91,5 @@ def choose(spec: Pod, container: str | None) -> Container:
 
 
 def names(spec: Pod) -> list[str]:
-    """The containers, in the spec's order."""
-    return [each.name for each in spec.containers]
+    """Every container, those of `init` first, in the spec's order."""
+    return [each.name for each in spec.everyone]

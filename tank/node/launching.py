@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tank.errors import Waiting
-from tank.host import hostname
+from tank.host import machine as this_machine
 from tank.model.desired import Desired
 from tank.model.image import Image
 from tank.model.launch import Launch
@@ -30,8 +30,8 @@ async def launch_for(machine: Machine, desired: Desired, container: Container, a
         volumes=volumes,
         inputs=given.values,
         versions=given.versions,
-        node=hostname.name(),
-        host_ip=hostname.address(),
+        node=this_machine.name(),
+        host_ip=this_machine.address(),
     )
 
 
@@ -56,7 +56,7 @@ def progress_of(machine: Machine, desired: Desired | None) -> dict[str, str]:
     """How far the pulls of each container are, in words; those that pull nothing are left out."""
     told: dict[str, str] = {}
     if desired is not None:
-        for container in desired.spec.containers:
+        for container in desired.spec.everyone:
             texts = (machine.images.progress_text(each.reference) for each in wanted_images(desired.spec, container))
             told[container.name] = "; ".join(text for text in texts if text)
     return {name: text for name, text in told.items() if text}

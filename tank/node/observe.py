@@ -20,10 +20,11 @@ from tank.model.facts import ContainerFact, ImageFact, ImageState, Now, PodFacts
 from tank.model.pod import Container, Network, Pod, Rootfs
 from tank.model.record import Attempt, ContainerRecord
 from tank.model.wanted import WantedImage, all_wanted
+from tank.node.care import Care
 from tank.node.drivers import Images, Inputs, Net, Runtime
 from tank.node.inputs import NoInputs
 from tank.node.records import Records
-from tank.plan import marks
+from tank.plan import settling
 
 
 class Look(Enum):
@@ -50,6 +51,7 @@ class Machine:
     records: Records
     now: Callable[[], Now] = clock.now  # tests hold it
     inputs: Inputs = field(default_factory=NoInputs)
+    care: Care = field(default_factory=Care)
 
     def namespace(self, uid: str) -> Path:
         """The pinned network namespace of the pod."""
@@ -107,8 +109,10 @@ def _settle(
     for name, before in records.items():
         found = seen.get(name)
         backoff = spec.backoff if spec else Pod.model_fields["backoff"].default
-        after = marks.settled(before, found, now, backoff)
-        facts[name] = ContainerFact(record=after, runtime=found)
+        after = settling.settled(before, found, now, backoff)
+        told = machine.care.told(uid, after)
+        after = settling.cared_mark(after, told.health, told.hooked, now)
+        facts[name] = replace(told, record=after, runtime=found)
     return facts
 
 
@@ -149,7 +153,7 @@ async def _images(
     """Of each image that the spec asks for, by its key; a rootfs is always here."""
     found = {
         each.name: ImageFact(state=ImageState.READY, digest="")
-        for each in desired.spec.containers
+        for each in desired.spec.everyone
         if isinstance(each.image, Rootfs)
     }
     for key, wanted in all_wanted(desired.spec).items():

@@ -16,6 +16,7 @@ import heapq
 import itertools
 import logging
 import random
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -27,8 +28,8 @@ from tank.node.lanes import Lanes
 from tank.node.observe import Machine
 from tank.node.report import Report
 from tank.plan import health as plan
+from tank.plan.aims import WITHDRAWN
 from tank.plan.health import Kind, Tally
-from tank.plan.wish import WITHDRAWN
 
 log = logging.getLogger("tank.node")
 
@@ -64,6 +65,8 @@ class Prober:
         self._count = itertools.count()
         self._wake = asyncio.Event()
         self._lanes = Lanes()
+        self.answers: Counter[bool | None] = Counter()  # how many of each were heard so far
+        self.lateness: deque[float] = deque(maxlen=1000)  # seconds between due and asked, of the last ones
 
     # What the passes tell and want to know
 
@@ -142,7 +145,6 @@ class Prober:
         if due is None or due > self._machine.now().boot:
             return None
         _, _, watch, kind = heapq.heappop(self._line)
-        del watch.due[kind]
         watch.asking[kind] = None
         return watch, kind
 
@@ -184,6 +186,7 @@ class Prober:
     async def _ask(self, watch: _Watch, kind: Kind) -> None:
         target, probe = watch.target, plan.probe_of(watch.target.container, kind)
         asked = self._machine.now().boot
+        self.lateness.append(max(asked - watch.due.pop(kind, asked), 0.0))
         answer = await self._answer(target, probe) if probe is not None else None
         watch.asking.pop(kind, None)
         if self._watches.get((target.uid, target.container.name)) is not watch:
@@ -202,6 +205,7 @@ class Prober:
             return Answer(good=None, message=str(error))
 
     def _hear(self, watch: _Watch, kind: Kind, probe: Probe, answer: Answer) -> None:
+        self.answers[answer.good] += 1
         before, tally = watch.health, watch.tallies.get(kind, Tally())
         watch.tallies[kind] = after = plan.counted(tally, answer, probe)
         watch.health = plan.told(before, kind, after, probe, answer.message)

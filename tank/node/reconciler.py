@@ -20,14 +20,18 @@ from dataclasses import replace
 
 from tank.errors import NotFound, TankError
 from tank.model.desired import Desired
+from tank.model.facts import PodFacts
 from tank.node.execute import Executor
 from tank.node.flights import Flights
+from tank.node.hooks import Hooks
 from tank.node.observe import Look, Machine, observe
+from tank.node.prober import Prober
 from tank.node.pulse import Pulse
 from tank.node.report import Report
 from tank.node.work import Work
 from tank.plan.claims import entangled, held_clashes
-from tank.plan.pod import plan_drain, plan_pod
+from tank.plan.pod import plan_pod
+from tank.plan.removal import plan_drain
 from tank.plan.steps import Action, Plan, Step
 from tank.store.base import Store
 
@@ -48,6 +52,8 @@ class Reconciler:
     ) -> None:
         self.machine, self.store, self.pulse = machine, store, pulse
         self.flights = Flights(machine, store, report, self.nudge)
+        machine.care.prober = self.prober = Prober(machine, report, self.nudge)
+        machine.care.hooks = self.hooks = Hooks(machine, report, self.nudge)
         self._executor = Executor(machine, store, report, self.flights, self.nudge)
         self._due: dict[str, float] = {}
         self._active: set[str] = set()
@@ -79,9 +85,12 @@ class Reconciler:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch(contents.revision))
                 tasks.create_task(self._resync())
+                tasks.create_task(self.prober.run())
                 await self._dispatch(tasks)
         finally:
             await self.flights.close()
+            await self.hooks.close()
+            await self.prober.close()
 
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> None:
         while True:
@@ -197,9 +206,17 @@ class Reconciler:
         grace = tombstone.grace if tombstone else None
         now = self.machine.now()
         seen = replace(await observe(self.machine, work.uid, None, now, look=Look.KEEP), marked=True)
+        self._attend(work, seen)
         await self._act(plan_pod(None, seen, now, grace=grace), work)
         if self.machine.records.pod(work.uid) is None:
             self._unblock()
+
+    def _attend(self, work: Work, seen: PodFacts) -> None:
+        """What runs is probed, by what is wanted now."""
+        record = self.machine.records.pod(work.uid)
+        spec = work.desired.spec if work.desired else (record.spec if record else None)
+        if spec is not None:
+            self.machine.care.attend(work.uid, spec, seen.containers, record.addresses if record else ())
 
     def _unblock(self) -> None:
         """Something that others may wait for is free."""
@@ -215,6 +232,7 @@ class Reconciler:
         await self.flights.settle(work.uid)
         flying = self.flights.of(work.uid)
         seen = await observe(self.machine, work.uid, desired, now, blocked=blocked, flying=flying, look=Look.KEEP)
+        self._attend(work, seen)
         if blocked:
             seen = replace(seen, entangled=entangled(work.uid, self.machine.records.pods()))
         await self._act(plan_drain(seen, now) if self.draining else plan_pod(desired, seen, now), work)

@@ -33,6 +33,7 @@ class Records:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pods: dict[str, PodRecord] = {}
+        self._coming: dict[str, str] = {}  # names by uid, of those whose record is being written
         self._containers: dict[str, dict[str, ContainerRecord]] = {}
         self._writer = ThreadPoolExecutor(1, "records")
         self.damaged: list[Path] = []
@@ -70,6 +71,10 @@ class Records:
         """Every pod on record, by uid."""
         return self._pods
 
+    def names(self) -> dict[str, str]:
+        """What each pod is called, by uid, also of those whose first record is being written."""
+        return self._coming | {uid: record.name for uid, record in self._pods.items()}
+
     def pod(self, uid: str) -> PodRecord | None:
         """The pod's record."""
         return self._pods.get(uid)
@@ -85,7 +90,11 @@ class Records:
     async def save_pod(self, record: PodRecord) -> None:
         """Write the pod's record, durably. Raises OSError; then nothing has changed."""
         if self._pods.get(record.uid) != record:
-            await self._write(self._settings.pod_dir(record.uid) / "pod.json", _POD.dump_json(record))
+            self._coming[record.uid] = record.name
+            try:
+                await self._write(self._settings.pod_dir(record.uid) / "pod.json", _POD.dump_json(record))
+            finally:
+                self._coming.pop(record.uid, None)
             self._pods[record.uid] = record
 
     async def save_container(self, uid: str, record: ContainerRecord) -> None:

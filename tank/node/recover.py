@@ -9,7 +9,6 @@ from pathlib import Path
 from tank.config import Settings
 from tank.errors import InvalidSpec, TankError
 from tank.host import clock
-from tank.model.desired import Desired
 from tank.model.digest import digest
 from tank.model.dump import dump_pod
 from tank.model.parse import Defaults, Format, parse_documents, parse_pod
@@ -17,6 +16,7 @@ from tank.model.pod import Pod
 from tank.model.record import PodRecord
 from tank.node.records import Records
 from tank.node.service import Node
+from tank.plan.marks import desired_of
 from tank.store.base import Store
 
 SUFFIXES: dict[str, Format] = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
@@ -37,21 +37,8 @@ async def take_back(store: Store, records: Records) -> tuple[str, ...]:
         if not record.deleting:
             newest[record.name] = record
     # Also with nothing to take back: only then is the store fresh no longer, at this start and at later ones.
-    await store.adopt([_desired(record) for record in newest.values()], clock.now().wall)
+    await store.adopt([desired_of(record) for record in newest.values()], clock.now().wall)
     return tuple(sorted(newest))
-
-
-def _desired(record: PodRecord) -> Desired:
-    return Desired(
-        name=record.name,
-        uid=record.uid,
-        revision=record.revision,
-        spec=record.spec,
-        created_at=record.created_at,
-        restarts=record.restarts,
-        pulls=record.pulls,
-        pins=record.pins,
-    )
 
 
 async def sow(node: Node, store: Store, settings: Settings) -> list[str]:

@@ -33,6 +33,7 @@ from tank.store.base import Put, Store
 if TYPE_CHECKING:
     from tank.node.disk import Disk
     from tank.node.images import ImageVerbs
+    from tank.node.input_verbs import InputVerbs
     from tank.runtime.logs import LogLine
     from tank.runtime.session import ExecRequest, Session
 
@@ -43,6 +44,7 @@ class Node:
     """One machine. Every method may be called at any time from the daemon's loop."""
 
     images: ImageVerbs
+    inputs: InputVerbs
     disk: Disk
 
     def __init__(self, machine: Machine, store: Store, reconciler: Reconciler, report: Report) -> None:

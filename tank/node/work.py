@@ -11,9 +11,9 @@ from tank.model.pod import Backoff
 from tank.model.record import ContainerRecord, Trouble
 from tank.node.observe import Machine
 from tank.node.report import Report
+from tank.plan.digests import pod_trouble_digest, trouble_digest, tuning_trouble_digest
 from tank.plan.restart import troubled
 from tank.plan.steps import Action, Step
-from tank.plan.wish import pod_trouble_digest, trouble_digest, tuning_trouble_digest
 
 log = logging.getLogger("tank.node")
 

@@ -10,10 +10,11 @@ from tank.model.desired import Desired
 from tank.model.pod import Network, Pod
 from tank.model.record import PodRecord
 from tank.plan.claims import held_words, words
+from tank.plan.digests import attempt_digest
 from tank.plan.draft import Draft, stale
 from tank.plan.phase import Phase, Wish
 from tank.plan.steps import Action, Impact
-from tank.plan.wish import LIVING, Case, attempt_digest
+from tank.plan.wish import LIVING, Case
 
 
 def plan_adoption(draft: Draft, desired: Desired, each_case: tuple[Case, ...]) -> bool:
@@ -32,7 +33,7 @@ def plan_adoption(draft: Draft, desired: Desired, each_case: tuple[Case, ...]) -
 
 def _restarts(case: Case) -> bool:
     """Whether the spec makes the container begin, begin anew or end."""
-    return case.wish is not Wish.KEEP or case.phase is Phase.ABSENT
+    return case.wish in (Wish.REPLACE, Wish.DROP) or case.phase is Phase.ABSENT
 
 
 def _files(pod: Pod) -> object:

@@ -6,11 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from tank.model.desired import Desired
-from tank.model.digest import sandbox_digest
 from tank.model.facts import Now, PodFacts
+from tank.plan.digests import due, pod_trouble_digest, sandbox_of, trouble_digest, tuning_trouble_digest
 from tank.plan.marks import has_nics
 from tank.plan.steps import Action, Plan, Step
-from tank.plan.wish import Case, due, pod_trouble_digest, trouble_digest, tuning_trouble_digest
+from tank.plan.wish import Case
 
 # Troubles that keep a container from being made: one met by changing or stopping the old one does not (C1).
 MAKING = frozenset({"", Action.RESOLVE.value, Action.CREATE.value, Action.START.value})
@@ -57,7 +57,7 @@ class Draft:
 def stale(draft: Draft, desired: Desired) -> bool:
     """Whether the sandbox was made for a spec that needs another one."""
     record = draft.seen.record
-    return bool(record and record.sandbox_digest and record.sandbox_digest != sandbox_digest(desired.spec))
+    return bool(record and record.sandbox_digest and record.sandbox_digest != sandbox_of(desired.spec))
 
 
 def unconfigured(draft: Draft, desired: Desired) -> bool:

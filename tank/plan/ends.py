@@ -1,44 +1,78 @@
-"""Ending what is not to go on: stops and their clock (C3), kills, drops; and live changes of what stays."""
+"""Ending what is not to go on: stops, kills, drops; and live changes of what stays."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from tank.model.desired import Desired
-from tank.model.digest import tuning_digest
+from tank.plan.aims import END, UNHEALTHY, WITHDRAWN, aim_of, fits
+from tank.plan.digests import tuning_of
 from tank.plan.draft import STOPPING, Draft, stale, unconfigured
+from tank.plan.inputs import lacking
 from tank.plan.phase import Move, Phase, Wish
 from tank.plan.steps import Action, Impact
-from tank.plan.wish import WITHDRAWN, Case, aim_of, fits, image_ready
+from tank.plan.stops import Ending, plan_revivals, plan_stop, plan_stops
+from tank.plan.wish import Case, image_ready
+
+BARE = frozenset({"", Action.STOP.value})  # troubles that keep what nothing follows from being signalled again
 
 
 def plan_ends(draft: Draft, desired: Desired, each_case: tuple[Case, ...]) -> None:
     """Stops, kills and drops; and the limits of those that stay."""
+    together: list[tuple[Case, Ending]] = []
     for case in each_case:
         match case.move:
-            case Move.STOP if case.wish is Wish.DROP or _replaceable(draft, desired, each_case, case):
-                impact = Impact.POD_RESTART if stale(draft, desired) else Impact.CONTAINER_RESTART
-                held = draft.held(desired, case, STOPPING)
-                plan_stop(draft, case, desired.spec.grace, impact, aim=aim_of(desired, case.wanted), held=held)
+            case Move.STOP:
+                _plan_one(draft, desired, each_case, case, together)
             case Move.KILL:
                 why = "it is gone without a trace of how" if case.phase is Phase.LOST else case.why
                 draft.add(Action.KILL, why, container=case.name)
             case Move.DELETE:
                 draft.add(Action.DROP, case.why, container=case.name)
+            case Move.REST if case.phase is not Phase.RUNNING:
+                pass
             case Move.REST if draft.seen.entangled and unconfigured(draft, desired):
                 given = replace(case, why="another pod waits for its addresses as it waits for theirs")
-                aim = aim_of(desired, case.wanted)
-                plan_stop(draft, given, desired.spec.grace, Impact.CONTAINER_RESTART, aim=aim)
+                ending = Ending(
+                    aim=aim_of(desired, case.wanted), grace=desired.spec.grace, impact=Impact.CONTAINER_RESTART
+                )
+                plan_stop(draft, given, ending)
             case Move.REST:
                 _plan_tuning(draft, desired, case)
                 _plan_taking_back(draft, case)
             case _:
                 pass
+    plan_stops(draft, together, each_case)
+    if any(case.wish is Wish.END for case, _ in together):
+        plan_revivals(draft, desired.spec.backoff, each_case)
+
+
+def _plan_one(
+    draft: Draft, desired: Desired, each_case: tuple[Case, ...], case: Case, together: list[tuple[Case, Ending]]
+) -> None:
+    """One stop by itself; or, where the whole pod stops, one more of those that stop `together` (C4)."""
+    grace = desired.spec.grace
+    if case.wish is Wish.END:
+        held = draft.held(desired, case, BARE)
+        together.append((case, Ending(aim=END, grace=grace, impact=Impact.POD_RESTART, held=held)))
+    elif case.unhealthy and case.wish is Wish.REPLACE and case.attempt is not None:
+        own = case.attempt.health.grace
+        held = draft.held(desired, case, BARE)
+        ending = Ending(aim=UNHEALTHY, grace=grace if own is None else own, impact=Impact.CONTAINER_RESTART, held=held)
+        plan_stop(draft, case, ending)
+    elif case.wish is Wish.DROP or _replaceable(draft, desired, each_case, case):
+        whole = stale(draft, desired)
+        impact = Impact.POD_RESTART if whole else Impact.CONTAINER_RESTART
+        held = draft.held(desired, case, STOPPING)
+        ending = Ending(aim=aim_of(desired, case.wanted), grace=grace, impact=impact, held=held)
+        if whole and case.wish is Wish.REPLACE:
+            together.append((case, ending))
+        else:
+            plan_stop(draft, case, ending)
 
 
 def _plan_tuning(draft: Draft, desired: Desired, case: Case) -> None:
-    attempt = case.fact.record.attempt if case.fact else None
-    if not attempt or not case.wanted or attempt.tuning == tuning_digest(case.wanted):
+    if not case.attempt or not case.wanted or case.attempt.tuning == tuning_of(case.wanted):
         return
     held = draft.tuning_held(desired, case)
     if held is not None:
@@ -63,32 +97,16 @@ def _replaceable(draft: Draft, desired: Desired, each_case: tuple[Case, ...], ca
 
     When the whole sandbox changes, all of them are replaced, or none. A stop for this successor goes on.
     """
+    if fits(case.stop, aim_of(desired, case.wanted), draft.now):
+        return not draft.seen.blocked or draft.seen.entangled
     together = each_case if stale(draft, desired) else (case,)
-    ready = all(image_ready(draft.seen, desired.spec, each.wanted) for each in together if each.wanted)
-    return (ready or fits(case.stop, aim_of(desired, case.wanted), draft.now)) and (
-        not draft.seen.blocked or draft.seen.entangled
+    ready = all(_can_be_made(draft, desired, each) for each in together)
+    return ready and (not draft.seen.blocked or draft.seen.entangled)
+
+
+def _can_be_made(draft: Draft, desired: Desired, case: Case) -> bool:
+    if case.wanted is None:
+        return True
+    return image_ready(draft.seen, desired.spec, case.wanted) and not lacking(
+        desired.spec, case.wanted, draft.seen.inputs
     )
-
-
-def plan_stop(draft: Draft, case: Case, grace: float, impact: Impact, *, aim: str, held: float | None = None) -> None:
-    """Signal, then the clock, then the kill (C3). The deadline is on record and only ever gets nearer.
-
-    `held` is the boot time until which a trouble keeps the signal from being sent; it never holds up the kill.
-    """
-    stop, now = case.stop, draft.now.boot
-    more = {"container": case.name, "impact": impact, "stage": 1}
-    if not fits(stop, aim, draft.now):
-        if held is not None:
-            draft.wakes.append(held)
-        else:
-            draft.add(Action.STOP, case.why, grace=grace, aim=aim, **more)
-        return
-    deadline = min(stop.deadline, stop.deadline - stop.grace + grace)
-    if now >= deadline:
-        draft.add(Action.KILL, "its grace is over", **more)
-    elif not stop.signalled and held is not None:
-        draft.wakes.append(min(held, deadline))
-    elif not stop.signalled or deadline < stop.deadline:
-        draft.add(Action.STOP, case.why, grace=deadline - now, aim=aim, **more)
-    else:
-        draft.wakes.append(deadline)

@@ -13,8 +13,9 @@ An exit on record outranks a process that looks alive (its number may have been 
 evidence is LOST, and LOST is killed for certain before anything else is started, so two copies never run.
 
 A wish is what the spec asks of a container that may exist: KEEP it, REPLACE it by one made from the present
-spec, or DROP it. MOVES says for every phase under every wish what comes next; a test asserts that no pair is
-missing. RETRY is settled by the restart policy (`tank.plan.restart`), STOP by the clock (C3).
+spec, DROP it, or END it: its pod has run its course, so it is stopped and stays on record. MOVES says for every
+phase under every wish what comes next; a test asserts that no pair is missing. RETRY is settled by the
+restart policy (`tank.plan.restart`), STOP by the clock (C3, `tank.plan.stops`).
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Wish(Enum):
     KEEP = "keep"
     REPLACE = "replace"
     DROP = "drop"
+    END = "end"
 
 
 class Move(Enum):
@@ -71,16 +73,21 @@ MOVES: dict[tuple[Phase, Wish], Move] = {
     (_P.ABSENT, _W.KEEP): _M.CREATE,
     (_P.ABSENT, _W.REPLACE): _M.CREATE,
     (_P.ABSENT, _W.DROP): _M.DELETE,
+    (_P.ABSENT, _W.END): _M.REST,
     (_P.CREATED, _W.KEEP): _M.START,
     (_P.CREATED, _W.REPLACE): _M.KILL,
     (_P.CREATED, _W.DROP): _M.KILL,
+    (_P.CREATED, _W.END): _M.KILL,
     (_P.RUNNING, _W.KEEP): _M.REST,
     (_P.RUNNING, _W.REPLACE): _M.STOP,
     (_P.RUNNING, _W.DROP): _M.STOP,
+    (_P.RUNNING, _W.END): _M.STOP,
     (_P.EXITED, _W.KEEP): _M.RETRY,
     (_P.EXITED, _W.REPLACE): _M.CREATE,
     (_P.EXITED, _W.DROP): _M.DELETE,
+    (_P.EXITED, _W.END): _M.REST,
     (_P.LOST, _W.KEEP): _M.KILL,
     (_P.LOST, _W.REPLACE): _M.KILL,
     (_P.LOST, _W.DROP): _M.KILL,
+    (_P.LOST, _W.END): _M.KILL,
 }

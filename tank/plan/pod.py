@@ -8,39 +8,44 @@ What it holds to
   runs on; a failure leaves it running.
 - A mark before a deed: the pod's record is written before anything is made, and goes last.
 - The network is configured before any first instruction: containers are created, the network is made, they start.
+- The entries of `init` come one by one before all others (`tank.plan.order`); a whole pod stops in the reverse
+  order (`tank.plan.stops`).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tank.model.desired import Desired
 from tank.model.facts import ImageState, Now, PodFacts
 from tank.plan.adoption import holds_old_addresses, plan_adoption, plan_catching_up
+from tank.plan.care import plan_post_start, plan_refills
+from tank.plan.deadline import plan_deadline
 from tank.plan.draft import MAKING, Draft, stale, unconfigured
-from tank.plan.ends import plan_ends, plan_stop
+from tank.plan.ends import plan_ends
+from tank.plan.inputs import lacking
 from tank.plan.marks import has_nics
+from tank.plan.order import Course, course_of, policy_of
 from tank.plan.phase import Move, Phase
+from tank.plan.removal import plan_removal
 from tank.plan.restart import retry_at
 from tank.plan.steps import Action, Impact, Plan
-from tank.plan.wish import DRAIN, DROP, LIVING, Case, cases, image_ready, image_states
+from tank.plan.wish import LIVING, Case, cases, image_ready, image_states
 
 
 def plan_pod(desired: Desired | None, seen: PodFacts, now: Now, *, grace: float | None = None) -> Plan:
     """The next steps for one pod uid. `desired` None: a deletion and an orphan alike, with `grace` seconds."""
     draft = Draft(seen, now)
     if desired is None:
-        return _plan_removal(draft, grace)
+        return plan_removal(draft, grace)
     if seen.record is None:
         if seen.blocked:
             return Plan(waiting=seen.blocked)
         draft.add(Action.MARK, "the pod is new")
-    each_case = cases(desired, seen)
-    if not plan_adoption(draft, desired, each_case):
+    each_case, course = cases(desired, seen), course_of(desired, seen)
+    if not plan_adoption(draft, desired, each_case) or not plan_deadline(draft, desired):
         return draft.done()
     plan_ends(draft, desired, each_case)
     _plan_images(draft, desired, each_case)
-    starting = [case for case in each_case if _wants_attempt(draft, desired, case)]
+    starting = [case for case in each_case if _wants_attempt(draft, desired, course, case)]
     living = [case for case in each_case if case.phase in (*LIVING, Phase.LOST)]
     waiting = seen.blocked if starting or (living and unconfigured(draft, desired)) else ""
     if not living and (waiting or not starting):
@@ -48,47 +53,9 @@ def plan_pod(desired: Desired | None, seen: PodFacts, now: Now, *, grace: float 
             draft.add(Action.REMOVE, "it holds addresses that the spec has no more", stage=1)
     elif not waiting and _plan_sandbox(draft, desired, living):
         _plan_starts(draft, desired, each_case, starting)
+        plan_refills(draft, desired, each_case)
     plan_catching_up(draft, desired, each_case)
     return draft.done(waiting=waiting)
-
-
-def _plan_removal(draft: Draft, grace: float | None) -> Plan:
-    """Stop all, drop all, take the sandbox away, and forget the record last."""
-    seen = draft.seen
-    if seen.record is None and seen.sandbox is None and not seen.containers and not seen.marked:
-        return Plan()
-    why = "the pod is not wanted any more"
-    if seen.record is not None and not seen.record.deleting:
-        draft.add(Action.MARK, why)
-    wait = grace if grace is not None else (seen.record.spec.grace if seen.record else 0.0)
-    remaining = False
-    for case in cases(None, seen):
-        match case.move:
-            case Move.STOP:
-                plan_stop(draft, case, wait, Impact.POD_RESTART, aim=DROP)
-                remaining = True
-            case Move.KILL:
-                draft.add(Action.KILL, case.why, container=case.name, stage=1)
-                remaining = True
-            case _:
-                draft.add(Action.DROP, case.why, container=case.name, stage=1)
-    if not remaining:
-        draft.add(Action.RELEASE, why, stage=2)
-        draft.add(Action.REMOVE, why, stage=2)
-        draft.add(Action.FORGET, why, stage=3)
-    return draft.done()
-
-
-def plan_drain(seen: PodFacts, now: Now) -> Plan:
-    """Stop everything with its grace because the machine goes down. What is desired does not change."""
-    draft = Draft(seen, now)
-    grace = seen.record.spec.grace if seen.record else 0.0
-    for case in cases(None, seen):
-        if case.move is Move.STOP:
-            plan_stop(draft, replace(case, why="the machine goes down"), grace, Impact.POD_RESTART, aim=DRAIN)
-        elif case.phase is Phase.CREATED:
-            draft.add(Action.KILL, "the machine goes down", container=case.name, stage=1)
-    return draft.done()
 
 
 def _plan_images(draft: Draft, desired: Desired, each_case: tuple[Case, ...]) -> None:
@@ -115,12 +82,14 @@ def _needs_image(desired: Desired, case: Case) -> bool:
 
 def _retry(desired: Desired, case: Case) -> float | None:
     assert case.fact is not None and case.wanted is not None  # noqa: PT018 - a RETRY has an end on record
-    return retry_at(desired.spec.restart_of(case.wanted), desired.spec.backoff, case.fact.record)
+    return retry_at(policy_of(desired.spec, case.wanted), desired.spec.backoff, case.fact.record)
 
 
-def _wants_attempt(draft: Draft, desired: Desired, case: Case) -> bool:
+def _wants_attempt(draft: Draft, desired: Desired, course: Course, case: Case) -> bool:
     """Whether a new attempt of this container is to be made in this very pass."""
     if case.wanted is None or case.move not in (Move.CREATE, Move.RETRY):
+        return False
+    if not course.may_begin(case.name, case.role):
         return False
     if case.move is Move.RETRY:
         at = _retry(desired, case)
@@ -133,7 +102,8 @@ def _wants_attempt(draft: Draft, desired: Desired, case: Case) -> bool:
     if held is not None:
         draft.wakes.append(held)
         return False
-    return image_ready(draft.seen, desired.spec, case.wanted)
+    here = image_ready(draft.seen, desired.spec, case.wanted)
+    return here and not lacking(desired.spec, case.wanted, draft.seen.inputs)
 
 
 def _plan_sandbox(draft: Draft, desired: Desired, living: list[Case]) -> bool:
@@ -179,12 +149,20 @@ def _plan_starts(draft: Draft, desired: Desired, each_case: tuple[Case, ...], st
     for case in starting:
         why = case.why or "it ended and its policy says again"
         draft.add(Action.CREATE, why, container=case.name, stage=2)
-        draft.add(Action.START, why, container=case.name, stage=3)
+        _plan_start(draft, case, why)
     for case in each_case:
+        if case.move is Move.REST:
+            plan_post_start(draft, case)
         if case.move is not Move.START:
             continue
         held = draft.held(desired, case, MAKING)
         if held is not None:
             draft.wakes.append(held)
         else:
-            draft.add(Action.START, "it was created and not started", container=case.name, stage=3)
+            _plan_start(draft, case, "it was created and not started")
+
+
+def _plan_start(draft: Draft, case: Case, why: str) -> None:
+    draft.add(Action.START, why, container=case.name, stage=3)
+    if case.wanted is not None and case.wanted.hooks.post_start is not None:
+        draft.add(Action.HOOK, "it has begun", container=case.name, aim="post_start", stage=3)

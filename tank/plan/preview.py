@@ -1,4 +1,4 @@
-"""What `tank plan` shows: the steps until rest, and a token that says whether they are still the same."""
+"""What `tank plan` shows: what changes in the specs, the steps until rest, and a token that says if both still hold."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
+from tank.plan.changes import Change
 from tank.plan.steps import Action, Impact, Step
 
 
@@ -23,10 +24,11 @@ class PreviewStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """A plan of one or several pods. Equal tokens mean equal steps for equal revisions."""
+    """A plan of one or several pods. Equal tokens mean equal changes and steps for equal revisions."""
 
     token: str
     steps: tuple[PreviewStep, ...] = ()
+    changes: tuple[Change, ...] = ()
 
 
 def shown(pod: str, steps: Collection[Step]) -> tuple[PreviewStep, ...]:
@@ -51,9 +53,15 @@ def shown(pod: str, steps: Collection[Step]) -> tuple[PreviewStep, ...]:
     return tuple(found.values())
 
 
-def preview(revisions: Iterable[tuple[str, int]], steps: Iterable[PreviewStep]) -> Preview:
+def preview(
+    revisions: Iterable[tuple[str, int]], steps: Iterable[PreviewStep], changed: Iterable[Change] = ()
+) -> Preview:
     """The preview of these steps against these stored revisions (name, revision; 0 for none)."""
-    taken = tuple(steps)
-    facts = {"revisions": sorted(revisions), "steps": [asdict(step) for step in taken]}
+    taken, differing = tuple(steps), tuple(changed)
+    facts = {
+        "revisions": sorted(revisions),
+        "steps": [asdict(step) for step in taken],
+        "changes": [asdict(each) for each in differing],
+    }
     token = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-    return Preview(token=token, steps=taken)
+    return Preview(token=token, steps=taken, changes=differing)

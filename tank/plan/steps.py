@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from tank.plan.inputs import Change
+
 
 class Action(Enum):
     """Everything that can be done to a pod."""
@@ -49,7 +51,9 @@ class Impact(Enum):
 class Step:
     """One thing to do. `grace`: seconds from now to the kill, and `aim`: what for (`Stop.aim`), for STOP.
 
-    MARK with a container takes back a stop that is not wanted any more.
+    `until` of a STOP: what its signal waits for (`Stop.until`); empty: it is sent. `aim` of a HOOK: post_start or
+    pre_stop. MARK with a container takes back a stop that is not wanted any more; with `failed` it writes down that
+    the pod has failed for good, and why. `change`: what a REACT answers.
     """
 
     action: Action
@@ -60,6 +64,9 @@ class Step:
     grace: float = 0.0
     pid: int = 0  # for REPIN: a living process of the pod
     aim: str = ""
+    until: str = ""
+    failed: str = ""
+    change: Change | None = None
     held: tuple[str, ...] | None = None  # for MARK: the claims to put on record; None: those of the spec too
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from tank.model.desired import Desired
 from tank.model.facts import Now, PodFacts
 from tank.model.status import ContainerStatus, Status
+from tank.plan.moments import rfc3339
 from tank.plan.pod import plan_pod
-from tank.plan.status import rfc3339
 from tank.plan.steps import Plan
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
-from typing import Any, TypeGuard
 
 from tank.model.desired import Desired
-from tank.model.digest import container_digest, sandbox_digest, tuning_digest
-from tank.model.facts import ContainerFact, ImageState, Now, PodFacts
+from tank.model.facts import ContainerFact, ImageState, PodFacts
+from tank.model.health import Hook
 from tank.model.pod import Container, Pod
-from tank.model.record import Stop, Trouble
+from tank.model.record import Attempt, Stop, Trouble
 from tank.model.wanted import wanted_images
+from tank.plan.digests import attempt_digest
+from tank.plan.inputs import Change, changed
+from tank.plan.order import Course, Role, course_of, role_of, succeeded
 from tank.plan.phase import MOVES, Move, Phase, Wish, phase
 
 LIVING = (Phase.CREATED, Phase.RUNNING)
@@ -27,11 +28,17 @@ class Case:
     phase: Phase
     wish: Wish
     why: str
+    role: Role = Role.APP
 
     @property
     def move(self) -> Move:
         """What the table says."""
         return MOVES[self.phase, self.wish]
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The attempt on record."""
+        return self.fact.record.attempt if self.fact else None
 
     @property
     def trouble(self) -> Trouble | None:
@@ -41,8 +48,7 @@ class Case:
     @property
     def stop(self) -> Stop | None:
         """The stop on record, whatever it was for."""
-        attempt = self.fact.record.attempt if self.fact else None
-        return attempt.stop if attempt else None
+        return self.attempt.stop if self.attempt else None
 
     @property
     def pid(self) -> int:
@@ -50,94 +56,81 @@ class Case:
         seen = self.fact.runtime if self.fact else None
         return seen.pid if seen and seen.alive and seen.pid else 0
 
+    @property
+    def unhealthy(self) -> bool:
+        """Whether it runs and is to be killed, for a probe or its post_start hook failed (C2, C3.7)."""
+        return self.phase is Phase.RUNNING and bool(self.attempt and self.attempt.health.failed)
 
-def attempt_digest(pod: Pod, container: Container) -> str:
-    """What an attempt is made from: the container's own part and the sandbox it joins.
-
-    One of a changed sandbox therefore is to be replaced like any other that changed.
-    """
-    return _attempt_digest(_Same(pod), _Same(container))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Same:
-    """A frozen value, compared by identity: cheap to look up, and kept alive so that its id is not used again."""
-
-    value: Any
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-
-@functools.lru_cache(maxsize=4096)
-def _attempt_digest(pod: _Same, container: _Same) -> str:
-    return f"{sandbox_digest(pod.value)[:16]}{container_digest(pod.value, container.value)[:48]}"
-
-
-def trouble_digest(desired: Desired, container: Container) -> str:
-    """What a trouble is met with. Another spec makes it void, and so does `tank restart`, the "try it now" verb."""
-    return f"{attempt_digest(desired.spec, container)}/{desired.restarts.get(container.name, 0)}"
-
-
-def tuning_trouble_digest(desired: Desired, container: Container) -> str:
-    """The same for what was met by changing its limits: other limits make it void, and it holds up nothing else."""
-    return f"{trouble_digest(desired, container)}/{tuning_digest(container)}"
-
-
-def pod_trouble_digest(desired: Desired) -> str:
-    """The same for what concerns the whole pod."""
-    return f"{desired.revision}/{sum(desired.restarts.values())}"
-
-
-DROP, DRAIN = "drop", "drain"  # aims of a stop that no successor follows
-WITHDRAWN = "withdrawn"  # of one that was taken back
-
-
-def aim_of(desired: Desired | None, wanted: Container | None) -> str:
-    """What a stop of the container would be for: its successor as wanted now, or none."""
-    return DROP if desired is None or wanted is None else trouble_digest(desired, wanted)
-
-
-def fits(stop: Stop | None, aim: str, now: Now) -> TypeGuard[Stop]:
-    """Whether a stop for this aim is under way. One for good takes over any that was not taken back (C3.5)."""
-    if stop is None or stop.boot_id != now.boot_id:
-        return False
-    return stop.aim in ("", aim) or (aim in (DROP, DRAIN) and stop.aim != WITHDRAWN)
+    @property
+    def pre_stop(self) -> Hook | None:
+        """The hook before its stop signal: by the spec wanted now, for it changes live, else by its own."""
+        spec = self.wanted or (self.attempt.spec if self.attempt else None)
+        return spec.hooks.pre_stop if spec and self.phase is Phase.RUNNING else None
 
 
 def cases(desired: Desired | None, seen: PodFacts) -> tuple[Case, ...]:
-    """Every container that is wanted or seen: the wanted ones in the spec's order, then the others."""
-    wanted = {each.name: each for each in desired.spec.containers} if desired else {}
-    names = [*wanted, *sorted(seen.containers.keys() - wanted.keys())]
-    return tuple(_case(desired, name, wanted.get(name), seen.containers.get(name)) for name in names)
-
-
-def _case(desired: Desired | None, name: str, wanted: Container | None, fact: ContainerFact | None) -> Case:
-    now = phase(fact)
-    wish, why = _wish(desired, wanted, fact, now)
-    return Case(name=name, wanted=wanted, fact=fact, phase=now, wish=wish, why=why)
-
-
-def _wish(
-    desired: Desired | None, wanted: Container | None, fact: ContainerFact | None, now: Phase
-) -> tuple[Wish, str]:
+    """Every container that is wanted or seen: the wanted ones in the order of their start, then the others."""
     if desired is None:
-        return Wish.DROP, "the pod is to be deleted"
+        pod = seen.record.spec if seen.record else None
+        order = [each.name for each in pod.everyone if each.name in seen.containers] if pod else []
+        names = [*order, *sorted(seen.containers.keys() - set(order))]
+        return tuple(_going(name, seen.containers[name], role_of(pod, name)) for name in names)
+    wanted = {each.name: each for each in desired.spec.everyone}
+    course = course_of(desired, seen)
+    names = [*wanted, *sorted(seen.containers.keys() - wanted.keys())]
+    return tuple(_case(desired, seen, course, name) for name in names)
+
+
+def _going(name: str, fact: ContainerFact, role: Role) -> Case:
+    why = "the pod is to be deleted"
+    return Case(name=name, wanted=None, fact=fact, phase=phase(fact), wish=Wish.DROP, why=why, role=role)
+
+
+def _case(desired: Desired, seen: PodFacts, course: Course, name: str) -> Case:
+    wanted, fact = desired.spec.container(name), seen.containers.get(name)
+    role = role_of(desired.spec, name)
     if wanted is None:
-        return Wish.DROP, "it is no longer in the spec"
-    attempt = fact.record.attempt if fact else None
+        wish, why = Wish.DROP, "it is no longer in the spec"
+    elif course.over:
+        wish, why = Wish.END, course.over
+    else:
+        wish, why = _wish(desired, seen, course, wanted)
+    return Case(name=name, wanted=wanted, fact=fact, phase=phase(fact), wish=wish, why=why, role=role)
+
+
+def _wish(desired: Desired, seen: PodFacts, course: Course, wanted: Container) -> tuple[Wish, str]:
+    fact = seen.containers.get(wanted.name)
+    attempt, role = fact.record.attempt if fact else None, role_of(desired.spec, wanted.name)
     if attempt is None or fact is None:
         return Wish.KEEP, "it has never run"
+    if role is Role.INIT and wanted.name in course.passed:
+        return Wish.KEEP, ""  # it is done, whatever has changed in it since (C4)
+    why = _running_faults(desired.spec, wanted, fact, seen) if phase(fact) is Phase.RUNNING else ""
+    if attempt.health.failed and why:
+        return Wish.REPLACE, why
     if attempt.digest != attempt_digest(desired.spec, wanted):
         return Wish.REPLACE, "its spec changed"
     if attempt.restarts != desired.restarts.get(wanted.name, 0):
         return Wish.REPLACE, "a restart was asked for"
-    if now is Phase.RUNNING and fact.runtime and not fact.runtime.monitored:
-        return Wish.REPLACE, "its monitor died"  # R04: unwatched, neither its log nor its end would be known
-    return Wish.KEEP, ""
+    if role is Role.INIT and succeeded(fact):
+        return Wish.REPLACE, "the sandbox is a new one"
+    return (Wish.REPLACE, why) if why else (Wish.KEEP, "")
+
+
+def _running_faults(pod: Pod, wanted: Container, fact: ContainerFact, seen: PodFacts) -> str:
+    """Why what runs cannot go on though the spec is as it was."""
+    attempt = fact.record.attempt
+    if attempt is not None and attempt.health.failed:
+        return attempt.health.failed
+    if fact.runtime and not fact.runtime.monitored:
+        return "its monitor died"  # R04: unwatched, neither its log nor its end would be known
+    return change_of(pod, wanted, fact, seen).restart
+
+
+def change_of(pod: Pod, wanted: Container, fact: ContainerFact, seen: PodFacts) -> Change:
+    """What has changed of the secrets and configs that the container was given."""
+    given = fact.record.attempt.inputs if fact.record.attempt else {}
+    return changed(pod, wanted, given, seen.inputs)
 
 
 def image_states(seen: PodFacts, pod: Pod, container: Container) -> frozenset[ImageState]:
@@ -150,14 +143,3 @@ def image_states(seen: PodFacts, pod: Pod, container: Container) -> frozenset[Im
 def image_ready(seen: PodFacts, pod: Pod, container: Container) -> bool:
     """Whether every image that the spec of the container asks for is here, resolved."""
     return image_states(seen, pod, container) == {ImageState.READY}
-
-
-def due(trouble: Trouble | None, digest: str, now: Now) -> float | None:
-    """Boot time until which the trouble holds things up; None: it does not, or not any more.
-
-    A trouble met with another spec is void. After a reboot the wait starts again from its full delay,
-    which the loop has written down at first sight.
-    """
-    if trouble is None or trouble.digest != digest or trouble.boot_id != now.boot_id:
-        return None
-    return trouble.retry_at if trouble.retry_at > now.boot else None

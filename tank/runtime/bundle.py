@@ -15,13 +15,28 @@ from pathlib import Path
 
 from tank.config import Settings
 from tank.errors import Failed, StartFailed, Waiting
-from tank.host import files, mounts, quota, reach
+from tank.host import files, machine, mounts, quota, reach
 from tank.model import etcfiles
 from tank.model.image import ImageConfig
 from tank.model.launch import Launch
 from tank.model.pod import Pod, Rootfs
-from tank.runtime import capabilities, command, hostpath, ocispec, placing, removal, rootfs, seccomp, volumes
-from tank.runtime.ocispec import Bind, Device, Setup
+from tank.runtime import (
+    capabilities,
+    command,
+    devices,
+    hostpath,
+    inputs,
+    kept,
+    ocispec,
+    placing,
+    profile,
+    removal,
+    rootfs,
+    seccomp,
+    termination,
+    volumes,
+)
+from tank.runtime.ocispec import Bind, Setup
 from tank.runtime.places import Attempt
 from tank.runtime.sandbox import Sandboxes
 
@@ -36,7 +51,7 @@ class Host:
     capabilities: tuple[str, ...]
     reaper: Path | None
     swap_accounting: bool
-    kills_groups: bool  # the kernel can kill a whole group that runs out of memory (C5)
+    controllers: frozenset[str]  # of control groups of version 2
     most_files: int
     filters: seccomp.Compiled
 
@@ -57,10 +72,14 @@ def check(launch: Launch, settings: Settings, host: Host) -> None:
     for mount in launch.container.mounts:
         if (volume := launch.pod.volume(mount.volume)) is not None:
             volumes.check(settings, launch.uid, volume, mount)
+    inputs.check(launch)
+    command.own_environment(launch, machine.capacity())
     _layers(launch, settings)
     tuple(_reaper(launch, host))
     _check_capabilities(launch, host)
     _check_size_limit(launch, settings)
+    _filter(launch, host)
+    devices.give(launch.container)
 
 
 def unsupported(pod: Pod, settings: Settings) -> str:
@@ -79,17 +98,20 @@ def make(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host) -> 
     """Make it. Raises Waiting, StartFailed, Failed."""
     removal.clear_earlier(attempt)
     files.make_directory(attempt.bundle)  # the mark of all that follows
+    inputs.check(launch)
     _check_size_limit(launch, sandboxes.settings)
     try:
         placing.mount_images(launch, attempt.images)
         binds = placing.binds(sandboxes.settings, launch, attempt)
         _mount_root(launch, attempt)
+        termination.make(attempt.message)
+        kept.write(attempt, launch.container)
         files.make_directory(attempt.log.parent)
         wanted = _filter(launch, host)
         compiled = host.filters.find(wanted) if wanted is not None else None
         setup, doubt = _setup(launch, attempt, sandboxes, host, binds)
         setup = replace(
-            setup,
+            _with_devices(setup, devices.give(launch.container)),
             seccomp=wanted.profile if wanted is not None else None,
             annotations={seccomp.ANNOTATION: compiled} if compiled is not None else {},
         )
@@ -141,14 +163,15 @@ def _setup(
 ) -> tuple[Setup, StartFailed | None]:
     container, image = launch.container, launch.image.config if launch.image else ImageConfig()
     cwd = rootfs.working_directory(container.working_dir or image.working_dir or "/")
-    arguments = command.arguments(container, image)
+    own = command.own_environment(launch, machine.capacity())
+    arguments = command.arguments(container, image, own)
     if not arguments:
         raise Waiting(_CONFIG_ERROR, "cannot start: neither the spec nor the image says what to run")
     with rootfs.Root(attempt.rootfs) as root:
         root.check()
         identity = root.identity(container.user or image.user, container.groups)
         environment = command.environment(
-            container, image, hostname=etcfiles.pod_hostname(launch.pod), home=identity.home
+            container, image, own, hostname=etcfiles.pod_hostname(launch.pod), home=identity.home
         )
         _check_size(arguments, environment)
         doubt = _doubt(root, arguments[0], environment, cwd)
@@ -170,20 +193,30 @@ def _setup(
         limits=container.limits,
         rlimits=container.ulimits,
         files=(*_etc_files(launch, sandboxes), *_reaper(launch, host)),
-        volumes=binds,
+        volumes=(*binds, *termination.bind(attempt.message, container)),
         shm=str(sandboxes.shm(launch.uid)),
         tty=container.tty,
         read_only_root=security.read_only_root,
         no_new_privileges=security.no_new_privileges,
         privileged=security.privileged,
         unmask=security.unmask,
-        devices=tuple(_host_devices()) if security.privileged else (),
         reaper=container.reaper,
         swap_accounting=host.swap_accounting,
-        kills_groups=host.kills_groups,
+        controllers=host.controllers,
+        oom_group=container.oom == "group",
         most_files=host.most_files,
     )
     return setup, doubt
+
+
+def _with_devices(setup: Setup, given: devices.Given) -> Setup:
+    return replace(
+        setup,
+        devices=given.devices,
+        volumes=(*setup.volumes, *given.binds),
+        environment={**setup.environment, **given.environment},
+        identity=replace(setup.identity, groups=(*setup.identity.groups, *given.groups)),
+    )
 
 
 def _check_capabilities(launch: Launch, host: Host) -> None:
@@ -228,26 +261,5 @@ def _filter(launch: Launch, host: Host) -> seccomp.Filter | None:
     security = launch.container.security
     if security.privileged or security.seccomp == "unconfined":
         return None
-    return seccomp.default(capabilities.held(security, host.capabilities))
-
-
-_CONTAINERS_OWN = frozenset({"console", "full", "null", "ptmx", "random", "tty", "urandom", "zero"})
-
-
-def _host_devices() -> Iterator[Device]:
-    """The machine's device nodes, for a privileged container; those that each container has of its own left out."""
-    for top, directories, names in os.walk("/dev"):
-        directories[:] = [each for each in directories if each not in ("pts", "shm", "mqueue", "hugepages")]
-        for name in names:
-            status = os.lstat(os.path.join(top, name))
-            kind = {stat.S_IFBLK: "b", stat.S_IFCHR: "c"}.get(stat.S_IFMT(status.st_mode))
-            if kind and not (top == "/dev" and (name in _CONTAINERS_OWN or name.startswith("tty"))):
-                yield Device(
-                    path=os.path.join(top, name),
-                    kind=kind,
-                    major=os.major(status.st_rdev),
-                    minor=os.minor(status.st_rdev),
-                    mode=stat.S_IMODE(status.st_mode),
-                    uid=status.st_uid,
-                    gid=status.st_gid,
-                )
+    held = capabilities.held(security, host.capabilities)
+    return seccomp.default(held) if security.seccomp == "default" else profile.load(security.seccomp, held)

@@ -13,26 +13,28 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from tank.errors import Failed, StartFailed, ToolFailed
-from tank.host import files, limits
+from tank.host import files
 from tank.host.threads import in_thread
 from tank.host.watch import Process, Watcher
 from tank.model.facts import RuntimeFact
 from tank.model.image import Image
 from tank.model.launch import Created, Launch
-from tank.model.pod import Container, Limits, Pod
-from tank.runtime import bundle, conmon, equipment, facts, places, removal, signals
+from tank.model.pod import Container, Pod
+from tank.runtime import bundle, conmon, equipment, facts, places, refusal, removal, signals
 from tank.runtime.care import Care
 from tank.runtime.death import Deaths
 from tank.runtime.logs import Archive
+from tank.runtime.oom import OomWatch
 from tank.runtime.places import Attempt
 from tank.runtime.sandbox import Sandboxes
 from tank.runtime.streaming import Streaming
+from tank.runtime.tuning import Tuning
 
 _KILL_SECONDS = 10.0  # until what will not die is reported as stuck (R18)
 _MONITOR_SECONDS = 5.0  # that a monitor gets to write down the exit of a container that is dead
 
 
-class CrunRuntime(Streaming, Care):
+class CrunRuntime(Streaming, Care, Tuning):
     """`tank.node.drivers.Runtime` on this machine. `open` it first, in the loop that uses it; `close` it last."""
 
     async def open(self) -> None:
@@ -42,12 +44,15 @@ class CrunRuntime(Streaming, Care):
         self._sandboxes = Sandboxes(self._settings, self._namespaces, self._groups)
         self._watcher = Watcher()
         self._deaths = Deaths(self._settings, self._watcher)
+        self._ooms = OomWatch(self._groups)
         self._archive = Archive(self._settings, self._watcher)
 
     async def close(self) -> None:
-        """Let go of watches and descriptors. Nothing that runs is touched. Not opened is closed too."""
+        """Let go of watches and descriptors. No container is touched. Not opened is closed too."""
+        await self.let_care_go()
         if hasattr(self, "_deaths"):
             self._deaths.close()
+            self._ooms.close()
             self._watcher.close()
         await self._namespaces.close()
 
@@ -107,6 +112,7 @@ class CrunRuntime(Streaming, Care):
     def _observe(self, attempt: Attempt) -> RuntimeFact:
         fact = facts.observe(attempt, self._crun, self._groups)
         self._deaths.expect(attempt, fact)
+        self._ooms.expect(attempt, fact)
         if (code := self._deaths.code(attempt, fact)) is not None:
             self._deaths.write(attempt, code)
             fact = facts.observe(attempt, self._crun, self._groups)
@@ -114,7 +120,8 @@ class CrunRuntime(Streaming, Care):
 
     async def unsupported(self, pod: Pod) -> str:
         """What of the pod this machine cannot do, and why; empty when it can do all."""
-        return bundle.unsupported(pod, self._settings)
+        machine = refusal.unsupported(pod, self._groups, self._host.capabilities)
+        return "; ".join(filter(None, (bundle.unsupported(pod, self._settings), machine)))
 
     async def check(self, launch: Launch) -> None:
         """Whether `create` could succeed, as far as the host decides it. Changes nothing. Raises Waiting."""
@@ -131,6 +138,8 @@ class CrunRuntime(Streaming, Care):
                 return parked
             await self._discard(attempt)
         self._sandboxes.make_memory(launch.uid, launch.pod, launch.container)
+        mounted = [each.volume for each in launch.container.mounts]
+        await self._inputs.fill(launch.uid, launch.pod, launch.inputs, mounted)
         made = await in_thread(bundle.make, launch, attempt, self._sandboxes, self._host)
         try:
             pid = await self._conmon.create(self._request(launch, attempt), self._watcher)
@@ -177,6 +186,7 @@ class CrunRuntime(Streaming, Care):
             raise Failed(f"cannot start {found.id}: it was not created")
         if state.started:
             return
+        self._weigh(found)
         try:
             await self._crun.start(found.id)
         except ToolFailed as error:
@@ -221,22 +231,20 @@ class CrunRuntime(Streaming, Care):
         await self._kill(attempt)
         await self._groups.kill(attempt.monitor_group, seconds=_KILL_SECONDS)
         self._deaths.forget(attempt)
+        self._ooms.forget(attempt)
         await in_thread(removal.remove, attempt)
         await self._groups.remove(attempt.group)
         await self._groups.remove(attempt.monitor_group)
         await in_thread(files.remove_tree, attempt.bundle)
-
-    async def tune(self, uid: str, container: str, attempt: int, limits_: Limits) -> None:
-        """Change the limits of the running container. Raises Failed when it cannot be (C12)."""
-        await in_thread(limits.apply, self._groups, self._attempt(uid, container, attempt).group, limits_)
 
     def stop_signal(self, container: Container, image: Image | None) -> str:
         """The signal that asks this container to stop (C3.3)."""
         return signals.stop_signal(container, image)
 
     async def refill(self, uid: str, pod: Pod, inputs: Mapping[str, Mapping[str, bytes]]) -> None:
-        """The pod's files of secrets and configs as they should be now (C10)."""
-        raise Failed("files of secrets and configs are not supported yet")
+        """The pod's files of secrets and configs as they should be now (C10). Raises Failed."""
+        shown = files.names(self._settings.pod_run_dir(uid) / "inputs")
+        await self._inputs.fill(uid, pod, inputs, shown)
 
     # Life
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tank.config import Settings
 from tank.errors import Failed, Unsupported
-from tank.host import cgroup, files, mounts
+from tank.host import cgroup, files, limits, mounts
 from tank.runtime import bundle, capabilities, places, seccomp
 from tank.runtime.conmon import Conmon
 from tank.runtime.crun import Crun
@@ -59,8 +59,8 @@ def _host(programs: Programs, hierarchies: cgroup.Hierarchies, filters: seccomp.
     return bundle.Host(
         capabilities=_capabilities(),
         reaper=Path(reaper).resolve() if reaper else None,
-        swap_accounting=_accounts_for_swap(hierarchies),
-        kills_groups=hierarchies.is_v2("memory"),
+        swap_accounting=limits.accounts_for_swap(hierarchies),
+        controllers=hierarchies.controllers,
         most_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         filters=filters,
     )
@@ -97,13 +97,6 @@ def _capabilities() -> tuple[str, ...]:
     status = (files.read("/proc/self/status") or b"").decode()
     held = int(next(line.split()[1] for line in status.splitlines() if line.startswith("CapPrm:")), 16)
     return tuple(name for number, name in enumerate(capabilities.ALL) if held >> number & 1)
-
-
-def _accounts_for_swap(hierarchies: cgroup.Hierarchies) -> bool:
-    if hierarchies.is_v2("memory"):
-        return files.read("/proc/swaps") is not None
-    tree = hierarchies.tree("memory")
-    return tree is not None and (tree / "memory.memsw.limit_in_bytes").exists()
 
 
 def _library() -> str:

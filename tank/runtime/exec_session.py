@@ -3,7 +3,7 @@
 It gets what the container's own process got (user, groups, environment, directory, capabilities, filter, limits)
 unless the request says otherwise, from the bundle's `config.json`. The program is looked up beforehand in the
 container's root as it is mounted now, volumes included, so that 126 and 127 are told apart (C5).
-`crun exec` killed leaves its process running (R52): closing kills every process of that session by pidfd.
+`crun exec` killed leaves its process running (R52): closing kills every process that belongs to it by pidfd.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import secrets
-import signal
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -23,8 +22,8 @@ from typing import Any
 from tank.errors import Failed, StartFailed, Waiting
 from tank.host import files, process, streams
 from tank.host.cgroup import Groups
-from tank.host.watch import Process, start_time_of
-from tank.runtime import command, rootfs
+from tank.host.watch import start_time_of
+from tank.runtime import command, offspring, rootfs
 from tank.runtime.bundle import LARGEST_ARGUMENTS
 from tank.runtime.crun import Crun
 from tank.runtime.places import Attempt
@@ -43,11 +42,11 @@ async def run(attempt: Attempt, request: ExecRequest, crun: Crun, groups: Groups
         raise Failed(f"cannot run in {attempt.id}: it does not run")
     if groups.frozen(attempt.group):
         raise Failed(f"cannot run in {attempt.id}: it is paused")
-    specification = _specification(attempt, request, state.pid)
+    described = specification(attempt, request, state.pid)
     directory = attempt.bundle / "exec" / secrets.token_hex(4)
     try:
         files.make_directory(directory)
-        files.write(directory / "process.json", json.dumps(specification).encode())
+        files.write(directory / "process.json", json.dumps(described).encode())
         opened = _with_terminal if request.tty else _with_pipes
         return await opened(attempt, request, crun, groups, directory)
     except BaseException as error:
@@ -57,18 +56,18 @@ async def run(attempt: Attempt, request: ExecRequest, crun: Crun, groups: Groups
         raise
 
 
-def _specification(attempt: Attempt, request: ExecRequest, pid: int) -> dict[str, Any]:
-    """The container's own process with the request laid over it."""
-    specification: dict[str, Any] = dict(files.read_json(attempt.config)["process"])
-    environment = dict(each.split("=", 1) for each in specification["env"])
+def specification(attempt: Attempt, request: ExecRequest, pid: int) -> dict[str, Any]:
+    """The container's own process with the request laid over it. Raises StartFailed (126, 127), Failed."""
+    described: dict[str, Any] = dict(files.read_json(attempt.config)["process"])
+    environment = dict(each.split("=", 1) for each in described["env"])
     try:
         with rootfs.Root(Path(f"/proc/{pid}/root")) as root:
             if request.user is not None:
                 identity = root.identity(request.user, ())
-                specification["user"] = identity.as_json()
+                described["user"] = identity.as_json()
                 environment["HOME"] = identity.home
             environment |= ({"TERM": "xterm"} if request.tty else {}) | dict(request.env)
-            cwd = rootfs.working_directory(request.cwd) if request.cwd else specification["cwd"]
+            cwd = rootfs.working_directory(request.cwd) if request.cwd else described["cwd"]
             if not root.is_directory(cwd):
                 raise StartFailed(126, f"cannot run in {cwd}: the container has no such directory")
             root.program(request.argv[0], environment, cwd)
@@ -78,10 +77,10 @@ def _specification(attempt: Attempt, request: ExecRequest, pid: int) -> dict[str
         raise Failed(f"cannot look into {attempt.id}: {error.strerror}") from error
     if command.size(request.argv, environment) > LARGEST_ARGUMENTS:
         raise StartFailed(126, "cannot run: arguments and environment exceed 1 MiB together")
-    specification |= {"args": list(request.argv), "cwd": cwd, "terminal": request.tty, "env": _lines(environment)}
+    described |= {"args": list(request.argv), "cwd": cwd, "terminal": request.tty, "env": _lines(environment)}
     if request.tty and request.size is not None:
-        specification["consoleSize"] = {"height": request.size[0], "width": request.size[1]}
-    return specification
+        described["consoleSize"] = {"height": request.size[0], "width": request.size[1]}
+    return described
 
 
 def _lines(environment: Mapping[str, str]) -> list[str]:
@@ -259,7 +258,7 @@ class ExecSession:
     async def _end(self) -> None:
         pid = await self._started()
         if pid is not None:
-            _kill_session(pid, self._attempt, self._groups)
+            offspring.kill(pid, self._attempt.group, self._groups)
         await process.end(self._child)
         await self._ended
 
@@ -280,17 +279,3 @@ class ExecSession:
 def _pid(directory: Path) -> int | None:
     text = (files.read(directory / "pid") or b"").strip()
     return int(text) if text.isdigit() else None
-
-
-def _kill_session(pid: int, attempt: Attempt, groups: Groups) -> None:
-    """Kill an exec's process and whoever in the container belongs to its session, which the runtime made for it."""
-    session = _session_of(pid)
-    for each in groups.processes(attempt.group):
-        with suppress(OSError), Process(each) as found:
-            if each == pid or (session is not None and _session_of(each) == session):
-                found.signal(signal.SIGKILL)
-
-
-def _session_of(pid: int) -> int | None:
-    text = files.read(f"/proc/{pid}/stat")
-    return int(text.rpartition(b")")[2].split()[3]) if text else None

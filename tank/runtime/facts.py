@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tank.config import Settings
+from tank.host import limits, oom
 from tank.host.cgroup import Groups
 from tank.host.watch import start_time_of
 from tank.model.facts import RuntimeFact
-from tank.runtime import conmon, places
+from tank.runtime import conmon, kept, places, termination
 from tank.runtime.crun import Crun
 
 
@@ -40,10 +41,22 @@ def observe(attempt: places.Attempt, crun: Crun, groups: Groups) -> RuntimeFact:
         exited=exit_wall is not None,
         exit_code=conmon.exit_code(attempt.exit),
         exit_wall=exit_wall,
-        oom_kills=groups.oom_kills(attempt.group),
+        oom_kills=(kills := groups.oom_kills(attempt.group)),
+        oom_cause=oom.cause(groups, attempt.group) if kills and exit_wall is not None else "",
         populated=groups.populated(attempt.group),
         error=report.message.strip() if report is not None and report.pid is None else "",
+        message=termination.read(attempt.message) if exit_wall is not None else "",
+        actual=_actual(attempt, groups) if alive else {},
     )
+
+
+def _actual(attempt: places.Attempt, groups: Groups) -> Mapping[str, int | str]:
+    """Only the limits that somebody asked for: most containers have none, and this runs at every pass."""
+    wanted = kept.read(attempt).limits
+    try:
+        return limits.read(groups, attempt.group, wanted) if wanted else {}
+    except OSError:  # it ends just now
+        return {}
 
 
 def is_monitored(attempt: places.Attempt, groups: Groups) -> bool:

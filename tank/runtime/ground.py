@@ -11,7 +11,9 @@ from tank.runtime.conmon import Conmon
 from tank.runtime.crun import Crun
 from tank.runtime.death import Deaths
 from tank.runtime.equipment import Programs
+from tank.runtime.inputs import Inputs
 from tank.runtime.logs import Archive
+from tank.runtime.oom import OomWatch
 from tank.runtime.places import Attempt
 from tank.runtime.sandbox import Sandboxes
 
@@ -26,6 +28,7 @@ class Ground:
     _watcher: Watcher
     _sandboxes: Sandboxes
     _deaths: Deaths
+    _ooms: OomWatch
     _archive: Archive
 
     def __init__(self, settings: Settings, installation: str, programs: Programs | None = None) -> None:
@@ -34,6 +37,7 @@ class Ground:
         self._installation = installation
         self._programs = programs or Programs()
         self._namespaces = Namespaces()
+        self._inputs = Inputs(settings)
 
     def _attempt(self, uid: str, container: str, number: int) -> Attempt:
         return Attempt(settings=self._settings, uid=uid, container=container, number=number)

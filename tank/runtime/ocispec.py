@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tank.model.pod import Limits
+from tank.model.weights import shares
 from tank.runtime.users import Identity
 
 VERSION = "1.0.2"
@@ -36,9 +37,6 @@ READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-tri
 
 _NOFILE = (1024, 524_288)  # as systemd gives any service: who needs more raises the soft one to the hard by himself
 
-# With a network of its own nothing on the host is guarded by these, and no capability is needed for them.
-_OWN_NETWORK = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bind:
@@ -54,7 +52,7 @@ class Bind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A device node that a privileged container gets."""
+    """A device node in the container, and what may be done with it: of r, w and m."""
 
     path: str
     kind: str  # b, c
@@ -63,6 +61,7 @@ class Device:
     mode: int
     uid: int = 0
     gid: int = 0
+    access: str = "rwm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +91,8 @@ class Setup:
     devices: Sequence[Device] = ()
     reaper: bool = False
     swap_accounting: bool = True
-    kills_groups: bool = False
+    controllers: frozenset[str] = frozenset()  # those of version 2
+    oom_group: bool = True  # all of it is killed when its memory is used up (C5)
     most_files: int = _NOFILE[1]  # that the machine allows
 
 
@@ -181,8 +181,6 @@ def _linux(setup: Setup) -> dict[str, Any]:
         linux["devices"] = [_device(each) for each in setup.devices]
     if setup.seccomp is not None:
         linux["seccomp"] = dict(setup.seccomp)
-    if "network" in setup.namespaces:
-        linux["sysctl"] = dict(_OWN_NETWORK)
     return linux
 
 
@@ -205,11 +203,18 @@ def _hidden(paths: Sequence[str], setup: Setup) -> list[str]:
 
 
 def _resources(setup: Setup) -> dict[str, Any]:
-    found = resources(setup.limits, swap_accounting=setup.swap_accounting)
-    found["devices"] = [{"allow": setup.privileged, "access": "rwm"}]
-    if setup.kills_groups:
-        found["unified"] = {"memory.oom.group": "1"}
+    found = resources(setup.limits, swap_accounting=setup.swap_accounting, controllers=setup.controllers)
+    # A privileged container may do everything; any other the devices that it was given, and the runtime's own few.
+    rules = [] if setup.privileged else [_device_rule(each) for each in setup.devices]
+    found["devices"] = [{"allow": setup.privileged, "access": "rwm"}, *rules]
+    if "memory" in setup.controllers and setup.oom_group:
+        found["unified"] = found.get("unified", {}) | {"memory.oom.group": "1"}
     return found
+
+
+def _device_rule(device: Device) -> dict[str, Any]:
+    numbers = {"major": device.major, "minor": device.minor}
+    return {"allow": True, "type": device.kind, **numbers, "access": device.access}
 
 
 def _device(device: Device) -> dict[str, Any]:
@@ -224,13 +229,44 @@ def _device(device: Device) -> dict[str, Any]:
     }
 
 
-def resources(limits: Limits, *, swap_accounting: bool = True) -> dict[str, Any]:
-    """The limits as `linux.resources` (C14). A memory limit leaves no swap: `swap` is memory and swap together."""
+def resources(
+    limits: Limits, *, swap_accounting: bool = True, controllers: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """The limits as `linux.resources` (C14). A memory limit leaves no swap: `swap` is memory and swap together.
+
+    What the runtime specification cannot say, or its runtimes translate in ways of their own, goes to the files of
+    version 2 directly. A weight for disks does not: no runtime asks which file takes it.
+    """
     found: dict[str, Any] = {}
     if limits.memory is not None:
-        found["memory"] = {"limit": limits.memory} | ({"swap": limits.memory} if swap_accounting else {})
+        total = limits.memory + (limits.swap or 0)
+        found["memory"] = {"limit": limits.memory} | ({"swap": total} if swap_accounting else {})
     if limits.pids is not None:
         found["pids"] = {"limit": limits.pids}
-    if limits.cpu is not None:
-        found["cpu"] = {"quota": limits.cpu.quota, "period": limits.cpu.period}
+    if cpu := _cpu(limits, controllers):
+        found["cpu"] = cpu
+    if unified := _unified(limits, controllers):
+        found["unified"] = unified
     return found
+
+
+def _cpu(limits: Limits, controllers: frozenset[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if limits.cpu is not None:
+        found = {"quota": limits.cpu.quota, "period": limits.cpu.period}
+    if limits.cpu_weight is not None and "cpu" not in controllers:
+        found["shares"] = shares(limits.cpu_weight)
+    if limits.cpuset is not None:
+        found["cpus"] = limits.cpuset
+    return found
+
+
+def _unified(limits: Limits, controllers: frozenset[str]) -> dict[str, str]:
+    wanted = {
+        "memory.high": limits.memory_high,
+        "memory.low": limits.memory_low,
+        "memory.swap.max": limits.swap if limits.memory is None else None,
+        "cpu.weight": limits.cpu_weight,
+    }
+    known = {file: value for file, value in wanted.items() if file.partition(".")[0] in controllers}
+    return {file: str(value) for file, value in known.items() if value is not None}

@@ -50,7 +50,7 @@ def _placed(
     with _opened(settings, launch.uid, volume, mount, attempt.images) as fd:
         check_propagation(launch, mount, fd)
         attributes = trees.Attributes(
-            read_only=mount.read_only or isinstance(volume.source, ImageVolume),
+            read_only=mount.read_only or not volumes.can_grow(volume),
             suid="suid" in mount.allow,
             devices="dev" in mount.allow,
             propagation=mount.propagation,

@@ -18,7 +18,7 @@ from tank.host.netns import Namespaces, pinned
 from tank.host.threads import in_thread
 from tank.model import etcfiles
 from tank.model.pod import Container, Pod, Tmpfs
-from tank.runtime import volumes
+from tank.runtime import sysctls, volumes
 
 SHM_SIZE = 64 * 2**20
 _ETC = ("hosts", "hostname", "resolv.conf")
@@ -51,7 +51,9 @@ class Sandboxes:
         top = self.settings.pod_run_dir(uid)
         try:
             files.make_directory(top)
-            await self.namespaces.make(top / "ns", net=pod.network != "host", hostname=etcfiles.pod_hostname(pod))
+            hostname = etcfiles.pod_hostname(pod)
+            own_network = pod.network != "host"
+            await self.namespaces.make(top / "ns", net=own_network, hostname=hostname, settings=sysctls.wanted(pod))
             self._make_shm(uid)
             self.refresh(uid, pod)
         except OSError as error:

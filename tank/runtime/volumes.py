@@ -15,7 +15,7 @@ from tank.errors import Failed, Waiting
 from tank.host import files, mounts
 from tank.model.inputs import ConfigFiles, SecretFiles
 from tank.model.pod import Empty, HostPath, ImageVolume, Managed, Mount, Tmpfs, Volume
-from tank.runtime import hostpath, subpath
+from tank.runtime import hostpath, inputs, subpath
 
 _REASON = "CreateContainerConfigError"
 
@@ -44,7 +44,7 @@ def _find(settings: Settings, uid: str, volume: Volume) -> Path:
         case Tmpfs():
             return tmpfs_path(settings, uid, volume)
         case _:
-            raise Waiting(_REASON, f"cannot mount {volume.name}: secrets and configs are not supported yet")
+            return inputs.place(settings, uid, volume.name)
 
 
 def managed_path(settings: Settings, name: str) -> Path:

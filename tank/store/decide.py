@@ -20,6 +20,7 @@ from tank.store.base import Change, Contents, Put
 
 KEPT_REVISIONS = 100  # of one pod (C17)
 KEPT_EVENTS = 10_000
+KEPT_EVENTS_OF_POD = 1_000  # so that a pod that tells much displaces its own past and nobody else's
 EVENT_AGE = 7 * 86_400.0  # seconds since it was last counted
 
 V = TypeVar("V")

@@ -98,6 +98,7 @@ class MemoryStore:
         self._last_event += 1
         key = decide.same_event(event)
         self._events[key] = decide.counted(self._events.pop(key, None), event, self._last_event)
+        self._forget_surplus_of(event.pod)
         self._forget_events(event.last - decide.EVENT_AGE)
 
     async def events(self, pod: str | None = None, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
@@ -153,6 +154,11 @@ class MemoryStore:
         for index, each in enumerate(kept):
             if each.revision == revision:
                 kept[index] = replace(each, pins={**each.pins, **pin} if over else {**pin, **each.pins})
+
+    def _forget_surplus_of(self, pod: str) -> None:
+        theirs = [key for key, each in self._events.items() if each.pod == pod]
+        for key in theirs[: max(0, len(theirs) - decide.KEPT_EVENTS_OF_POD)]:
+            del self._events[key]
 
     def _forget_events(self, before: float) -> None:
         while self._events:

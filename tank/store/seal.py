@@ -103,12 +103,12 @@ class KeyFile:
             raw = files.read(self.path)
             if raw is None:
                 return None
-            open_to = self.path.stat().st_mode & 0o077
+            shared = self.path.stat().st_mode & 0o077
+            if shared and self.made:
+                self.path.chmod(0o600)
         except OSError as error:
             raise Failed(f"cannot read the key of secrets {self.path}: {error.strerror}") from error
-        if open_to and self.made:
-            self.path.chmod(0o600)
-        if open_to & 0o007:
+        if shared & 0o007 and not self.made:
             raise Failed(f"cannot use the key of secrets {self.path}: everybody may read it (chmod 600)")
         return Seal(_parsed(self.path, raw))
 

@@ -133,6 +133,7 @@ class Tables:
         columns = "pod, uid, container, type, reason, message, count, first, last"
         self._connection.execute(f"INSERT INTO events ({columns}) VALUES ({_marks(values)})", values)  # noqa: S608
         self._count_events(0 if old else 1)
+        self._forget_surplus_of(event.pod)
         self._forget_events(event.last - decide.EVENT_AGE)
 
     def events(self, pod: str | None, after: int, limit: int) -> tuple[Event, ...]:
@@ -193,6 +194,13 @@ class Tables:
             self._events = self._connection.execute("SELECT count(*) FROM events").fetchone()[0]
         else:
             self._events += more
+
+    def _forget_surplus_of(self, pod: str) -> None:
+        query = (
+            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE pod = ? ORDER BY id DESC LIMIT -1 OFFSET ?)"
+        )
+        gone = self._connection.execute(query, (pod, decide.KEPT_EVENTS_OF_POD)).rowcount
+        self._count_events(-gone)
 
     def _forget_events(self, before: float) -> None:
         surplus = max(0, (self._events or 0) - decide.KEPT_EVENTS)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from tank.errors import Failed, PullFailed
 from tank.model import reference as references
 from tank.model.facts import RuntimeFact
+from tank.model.health import Hook, Probe
 from tank.model.image import Image, Verdict
 from tank.model.pod import Container, Limits, Network, Pod
 from tank.model.record import Address
-from tank.node.drivers import Created, Launch
+from tank.node.drivers import Answer, Created, Launch, Target
 from tank.testing.world import Process, Sandbox, Violation, World
 
 if TYPE_CHECKING:
@@ -139,6 +140,30 @@ class FakeRuntime:
         """Noted, nothing else."""
         self._world.spark(f"tune {uid} {container}")
         self._world.did(f"tune {uid} {container}")
+
+    async def probe(self, target: Target, probe: Probe) -> Answer:
+        """As the world is told to answer."""
+        probes = target.container.probes
+        kind = next(name for name in ("startup", "live", "ready") if getattr(probes, name) == probe)
+        return Answer(good=self._world.answers.get(f"{target.container.name} {kind}", True), message="said the world")
+
+    async def hook(self, target: Target, hook: Hook, limit: float) -> Answer:
+        """It takes as long as the world says, of the world's time, and ends as it says."""
+        hooks = target.container.hooks
+        kind = next((name for name in ("post_start", "pre_stop") if getattr(hooks, name) == hook), "react")
+        what = f"{target.container.name} {kind}"
+        self._world.spark(f"hook {target.uid} {what}")
+        seconds = self._world.seconds.get(what, 0.0)
+        await self._world.sleep(min(seconds, limit))
+        self._world.did(f"hook {target.uid} {what}")
+        good = self._world.answers.get(what, True) if seconds <= limit else False
+        return Answer(good=good, message="said the world")
+
+    async def refill(self, uid: str, pod: Pod, inputs: Mapping[str, Mapping[str, bytes]]) -> None:
+        """Kept, for the test to look at."""
+        self._world.spark(f"refill {uid}")
+        self._world.files[uid] = {name: dict(each) for name, each in inputs.items()}
+        self._world.did(f"refill {uid}")
 
     def stop_signal(self, container: Container, image: Image | None) -> str:
         """The spec's, the image's, or SIGTERM."""

@@ -6,6 +6,7 @@ effect from now raises `Crash`, before or after it has happened, and every later
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from tank.model.facts import Now
@@ -59,11 +60,15 @@ class World:
     refusals: dict[str, Exception] = field(default_factory=dict)  # by action: raised instead of done
     lacks: str = ""  # what this machine cannot do
     stubborn: bool = False  # processes ignore every signal but the kill
+    answers: dict[str, bool | None] = field(default_factory=dict)  # by "NAME KIND" of a probe or hook; else true
+    seconds: dict[str, float] = field(default_factory=dict)  # by "NAME KIND" of a hook: how long it takes; else nothing
+    files: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)  # by uid: what was refilled last
     deeds: list[str] = field(default_factory=list)
     fuse: int | None = None
     before: bool = True  # the fuse blows before the effect
     dead: bool = False  # the fuse has blown
     pids: int = 100
+    sleepers: list[tuple[float, asyncio.Future[None]]] = field(default_factory=list)
 
     def now(self) -> Now:
         """The held clock."""
@@ -73,6 +78,17 @@ class World:
         """Let time pass."""
         self.boot += seconds
         self.wall += seconds
+        awake = [sleeper for due, sleeper in self.sleepers if due <= self.boot and not sleeper.done()]
+        self.sleepers = [each for each in self.sleepers if each[0] > self.boot]
+        for sleeper in awake:
+            sleeper.set_result(None)
+
+    async def sleep(self, seconds: float) -> None:
+        """Return when that time has passed by this clock."""
+        if seconds > 0:
+            sleeper = asyncio.get_running_loop().create_future()
+            self.sleepers.append((self.boot + seconds, sleeper))
+            await sleeper
 
     def reboot(self) -> None:
         """Everything volatile is gone, and the boot clock begins anew."""

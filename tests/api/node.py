@@ -15,10 +15,13 @@ from tank.errors import Conflict, Failed, NotFound, StartFailed, TankError, Time
 from tank.model.desired import Desired, Event, Revision
 from tank.model.pod import Pod
 from tank.model.status import AddressStatus, Condition, ContainerStatus, Status, Termination
+from tank.node.input_verbs import InputVerbs
+from tank.plan.changes import changes
 from tank.plan.preview import Preview, PreviewStep
 from tank.plan.selector import matches
 from tank.plan.why import Why
 from tests.api.images import FakeDisk, FakeImages
+from tests.api.inputs import in_memory
 from tests.waiting import wait_until
 
 NOON = 1_700_000_000.0
@@ -59,6 +62,7 @@ class FakeNode:
     log_ends_with: Exception | None = None
     slow: asyncio.Event | None = None
     images: FakeImages = field(default_factory=FakeImages)
+    inputs: InputVerbs = field(default_factory=in_memory)
     disk: FakeDisk = field(default_factory=FakeDisk)
 
     def _check(self, call: str, what: object = None) -> None:
@@ -103,7 +107,8 @@ class FakeNode:
             for pod in pods
             if pod.name not in self.pods or self.pods[pod.name].spec != pod
         ]
-        return Preview(token=f"token{len(steps)}", steps=tuple(steps))
+        differing = [each for pod in pods if pod.name in self.pods for each in changes(self.pods[pod.name].spec, pod)]
+        return Preview(token=f"token{len(steps)}", steps=tuple(steps), changes=tuple(differing))
 
     async def get(self, name: str) -> Desired:
         self._check("get", name)

@@ -236,10 +236,26 @@ def test_a_plan_is_10_with_changes_and_its_token_works(tank: Tank, web: FakeNode
     done = tank.says("apply", "-f", "new.yaml", "--plan", "token1")
 
     assert (code, dry) == (10, (code, out, err))
-    assert out.splitlines()[1].split(maxsplit=4) == ["web", "none", "app", "create", "it is not there"]
+    assert out.splitlines()[:2] == [
+        "POD  COST               FIELD                  CHANGE",
+        "web  container_restart  containers[app].image  nginx:1.27 → nginx:1.28",
+    ]
+    assert out.splitlines()[4].split(maxsplit=4) == ["web", "none", "app", "create", "it is not there"]
     assert "--plan token1" in err
     assert (stale[0], stale[1], done[0]) == (4, out, 0)
     assert tank.says("plan", "-f", "new.yaml") == (0, "", "nothing to do\n")
+
+
+def test_a_plan_for_a_program_has_every_value_whole(tank: Tank, web: FakeNode) -> None:
+    note = "a long note " * 9
+    (tank.home / "new.yaml").write_text(f"{WEB}\nannotations: {{note: {note!r}}}\n")
+
+    people, program = tank.says("plan", "-f", "new.yaml")[1], tank.says("plan", "-f", "new.yaml", "-o", "json")[1]
+
+    assert f"- → {note[:47]}…" in people
+    assert json.loads(program)["changes"] == [
+        {"pod": "web", "path": "annotations.note", "before": None, "after": note, "impact": "live"}
+    ]
 
 
 def test_prune_needs_a_selector(tank: Tank, web: FakeNode) -> None:

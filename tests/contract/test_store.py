@@ -13,7 +13,7 @@ from tank.errors import Conflict, NotFound, Unavailable
 from tank.model.desired import Desired, Event
 from tank.model.pod import Container, Pod
 from tank.store.base import Change, Put, Store, Watch
-from tank.store.decide import EVENT_AGE, KEPT_EVENTS, KEPT_REVISIONS
+from tank.store.decide import EVENT_AGE, KEPT_EVENTS, KEPT_EVENTS_OF_POD, KEPT_REVISIONS
 from tank.store.memory import MemoryStore
 from tank.store.sqlite import SqliteStore
 
@@ -725,10 +725,21 @@ async def test_the_number_of_events_is_bounded(store: Store) -> None:
     surplus = 20
     for start in range(0, KEPT_EVENTS + surplus, 1_000):
         numbers = range(start, min(start + 1_000, KEPT_EVENTS + surplus))
-        await asyncio.gather(*(store.add_event(an_event(str(number))) for number in numbers))
+        told = [an_event(str(number), name=f"pod-{number % 20}") for number in numbers]
+        await asyncio.gather(*(store.add_event(each) for each in told))
 
     kept = await store.events(limit=2 * KEPT_EVENTS)
     assert (len(kept), kept[0].message) == (KEPT_EVENTS, str(surplus))
+
+
+async def test_a_pod_that_tells_much_displaces_nobody_elses_events(store: Store) -> None:
+    await store.add_event(an_event("quiet", name="other"))
+    await asyncio.gather(*(store.add_event(an_event(str(number))) for number in range(KEPT_EVENTS_OF_POD + 5)))
+    await store.add_event(an_event("5"))  # counted again, not one more
+
+    kept = await store.events("web", limit=2 * KEPT_EVENTS)
+    assert (len(kept), kept[0].message, kept[-1].count) == (KEPT_EVENTS_OF_POD, "6", 2)
+    assert [each.message for each in await store.events("other")] == ["quiet"]
 
 
 # Seeds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from tank.config import Settings
 from tank.model.image import Image
 from tank.model.parse import parse_pod
 from tank.model.pod import Pod
+from tank.node.input_verbs import InputVerbs
+from tank.node.inputs import StoredInputs
 from tank.node.observe import Machine
 from tank.node.pulse import Pulse
 from tank.node.reconciler import Reconciler
@@ -18,6 +21,7 @@ from tank.node.report import Report
 from tank.node.service import Node
 from tank.store.base import Store
 from tank.store.memory import MemoryStore
+from tank.store.seal import KeyFile
 from tank.testing.drivers import FakeImages, FakeNet, FakeRuntime
 from tank.testing.world import Crash, World
 
@@ -35,10 +39,12 @@ class Daemon:
         self.machine = Machine(
             settings=settings, installation="abcdef", runtime=FakeRuntime(world), images=FakeImages(world),
             net=FakeNet(world), records=self.records, now=world.now,
+            inputs=StoredInputs(store, KeyFile(path=top / "key")),
         )  # fmt: skip
         self.report = Report(store, world.now)
         self.loop = Reconciler(self.machine, store, self.report, Pulse())
         self.node = Node(self.machine, store, self.loop, self.report)
+        self.node.inputs = InputVerbs(store, KeyFile(path=top / "key"), world.now, self.node.conditions)
 
     async def recover(self) -> tuple[str, ...]:
         return await take_back(self.store, self.records)
@@ -52,16 +58,26 @@ class Daemon:
     async def go_on(self) -> None:
         """Do what is due, pulls included."""
         for _ in range(200):
-            taken = await self.loop.turn()
+            taken = await self.loop.turn() + await self.loop.prober.turn()
             flown = await self.loop.flights.landed()
-            if self.world.dead:  # it may have died in a pull, beside the loop
+            for _ in range(5):  # hooks that take no time come to their end
+                await asyncio.sleep(0)
+            if self.world.dead:  # it may have died in a pull or hook, beside the loop
                 raise Crash("in the background")
-            if not taken and not flown:
+            if not taken and not flown and not self._is_due():
                 return
         raise AssertionError("the loop does not come to rest")
 
+    def _is_due(self) -> bool:
+        return any(due <= self.world.boot for due in self.loop._due.values())
+
     async def pass_time(self, seconds: float) -> None:
-        self.world.advance(seconds)
+        """So much time, a probe at a time."""
+        end = self.world.boot + seconds
+        while (due := self.loop.prober.next_due()) is not None and due < end:
+            self.world.advance(max(due - self.world.boot, 0.0))
+            await self.go_on()
+        self.world.advance(end - self.world.boot)
         await self.go_on()
 
 

@@ -103,7 +103,8 @@ class Collection(RuleBasedStateMachine):
                 stage = self.blobs.stage()
                 (stage / each).write_text(each)
                 yield
-                self.blobs.keep_layer(stage, diff_id(each), LayerRecord(size=1, entries=1), ())
+                record = self.blobs.finish_layer(stage, LayerRecord(size=1, entries=1), ())
+                self.blobs.name_layer(stage, record, diff_id(each))
                 self.date(self.blobs.layers / f"{diff_id(each)[7:]}.json")
             yield
         for data in documents(name):

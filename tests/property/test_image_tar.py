@@ -11,6 +11,7 @@ from hypothesis import strategies as some
 
 from tank.errors import PullFailed
 from tank.image import tarball
+from tank.image.names import meant
 from tank.image.stream import Reader
 from tank.image.tarball import entries
 
@@ -114,3 +115,20 @@ def refit(data: bytearray) -> None:
     if len(data) >= 512:
         data[148:156] = b" " * 8
         data[148:156] = b"%06o\0 " % sum(data[:512])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    name=some.lists(
+        some.sampled_from([b"a", b".", b"/", b"..", b".wh.", b"wh", b"\xff", b"x" * 90]), min_size=1, max_size=8
+    ).map(b"".join)
+)
+def test_slashes_in_front_and_dots_between_mean_nothing(name: bytes) -> None:
+    assert meaning(name) == meaning(b"/" + name) == meaning(name.replace(b"/", b"/./"))
+
+
+def meaning(name: bytes) -> object:
+    try:
+        return meant(name)
+    except PullFailed:
+        return None

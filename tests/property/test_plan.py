@@ -9,56 +9,78 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tank.model.desired import Desired
-from tank.model.facts import ContainerFact, ImageFact, ImageState, Now, PodFacts, RuntimeFact, SandboxFact
+from tank.model.facts import ContainerFact, ImageFact, ImageState, Input, Now, PodFacts, RuntimeFact, SandboxFact
 from tank.model.parse import parse_pod
 from tank.model.pod import Pod
-from tank.model.record import ContainerRecord, Stop, Trouble
-from tank.plan import marks
+from tank.model.record import ContainerRecord, Health, Stop, Trouble
+from tank.plan import marks, settling
+from tank.plan.aims import DRAIN, DROP, WITHDRAWN
 from tank.plan.claims import held_words, words
-from tank.plan.foresee import LIMIT, after, foresee
+from tank.plan.digests import attempt_digest, pod_trouble_digest, trouble_digest, tuning_trouble_digest
+from tank.plan.foresee import after, foresee, passes
+from tank.plan.inputs import lacking
+from tank.plan.order import course_of
 from tank.plan.phase import Phase, Wish, phase
 from tank.plan.pod import plan_pod
 from tank.plan.restart import counted
 from tank.plan.steps import Action
-from tank.plan.wish import (
-    DRAIN,
-    DROP,
-    WITHDRAWN,
-    attempt_digest,
-    cases,
-    pod_trouble_digest,
-    trouble_digest,
-    tuning_trouble_digest,
-)
+from tank.plan.wish import cases
 
 NOW = Now(boot=5000.0, boot_id="boot-1", wall=1_800_000_000.0)
 NAMES = ("a", "b", "c")
+INIT = ("i", "j", "s")
+EVERY = (*INIT, *NAMES)
 CODES = st.sampled_from([0, 1, 137, 143, None])
+
+
+HOOKS = st.fixed_dictionaries({}, optional={"post_start": st.just({"exec": ["x"]}), "pre_stop": st.just({"sleep": 1})})
+PROBES = st.fixed_dictionaries({}, optional={"startup": st.just({"tcp": 80}), "ready": st.just({"exec": ["x"]})})
+
+
+@st.composite
+def containers_of(draw: st.DrawFn, name: str, restarts: list[str]) -> dict[str, Any]:
+    restart = draw(st.sampled_from(restarts))
+    careful = {} if restart == "init" else {"hooks": draw(HOOKS), "probes": draw(PROBES)}
+    own = {} if restart == "init" else {"restart": restart}
+    return {
+        "name": name,
+        "image": draw(st.sampled_from(["x:1", "x:2"])),
+        "limits": {"pids": draw(st.sampled_from([10, 20]))},
+        "env": draw(st.sampled_from([{}, [VARIABLE]])),
+        "mounts": draw(st.sampled_from([[], ["files:/etc/files"]])),
+        **careful,
+        **own,
+    }
+
+
+VARIABLE = {"name": "A", "from": {"secret": {"name": "s", "key": "k"}, "on_change": "restart"}}
+FILES = {"name": "files", "source": {"config": "c", "on_change": {"signal": "HUP"}}}
 
 
 @st.composite
 def specs(draw: st.DrawFn) -> Pod:
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
-    containers = [
-        {
-            "name": name,
-            "image": draw(st.sampled_from(["x:1", "x:2"])),
-            "restart": draw(st.sampled_from(["always", "on_failure", "never"])),
-            "limits": {"pids": draw(st.sampled_from([10, 20]))},
-        }
-        for name in names
-    ]
+    first = draw(st.lists(st.sampled_from(INIT), max_size=3, unique=True))
     nic = {"name": "eth0", "parent": "lan0", "ip": "10.0.0.5/24"}
-    network = draw(st.sampled_from(["none", "host", {"nics": [nic]}]))
-    hostname = draw(st.sampled_from(["web", "other"]))
-    return parse_pod({"name": "web", "hostname": hostname, "containers": containers, "network": network})
+    return parse_pod(
+        {
+            "name": "web",
+            "hostname": draw(st.sampled_from(["web", "other"])),
+            "restart": draw(st.sampled_from(["always", "on_failure", "never"])),
+            "init": [draw(containers_of(name, ["init", "always"])) for name in first],
+            "containers": [draw(containers_of(name, ["always", "on_failure", "never"])) for name in names],
+            "network": draw(st.sampled_from(["none", "host", {"nics": [nic]}])),
+            "volumes": [FILES],
+            **draw(st.sampled_from([{}, {}, {"deadline": 100}, {"deadline": 10}])),
+        }
+    )
 
 
 @st.composite
 def desires(draw: st.DrawFn) -> Desired:
     spec = draw(specs())
-    pins = {each.name: f"sha256:{'1' * 64}" for each in spec.containers if draw(st.booleans())}
-    restarts = {each.name: draw(st.integers(0, 1)) for each in spec.containers}
+    pins = {each.name: f"sha256:{'1' * 64}" for each in spec.everyone if draw(st.booleans())}
+    restarts = {each.name: draw(st.integers(0, 1)) for each in spec.everyone}
     revision = draw(st.integers(5, 6))
     return Desired(
         name="web", uid="0123456789ab", revision=revision, spec=spec, created_at=0.0, pins=pins, restarts=restarts
@@ -72,7 +94,9 @@ def facts(draw: st.DrawFn, made_for: Desired, name: str) -> ContainerFact | None
     state = draw(st.sampled_from(["nothing", "unstarted", "created", "running", "ended", "lost", "stopping"]))
     if container is None or state == "nothing":
         return None
-    record = marks.attempt_mark(None, made_for, container, "", NOW)
+    sandbox, version = draw(st.sampled_from([0, 1, 1, 1])), draw(st.sampled_from(["", "v1", "v2"]))
+    given = {"secret/s": version, "config/c": version}
+    record = marks.attempt_mark(None, made_for, container, "", NOW, sandbox=sandbox, inputs=given)
     seen = RuntimeFact(attempt=1, pid=7, start_time=8, alive=True, monitored=draw(st.booleans()))
     if state == "unstarted":
         return ContainerFact(record=marks.unstarted_mark(record))
@@ -88,15 +112,22 @@ def facts(draw: st.DrawFn, made_for: Desired, name: str) -> ContainerFact | None
         aim = draw(
             st.sampled_from(["", DROP, DRAIN, WITHDRAWN, "of another spec", trouble_digest(made_for, container)])
         )
-        stop = Stop(deadline=NOW.boot + left, boot_id=NOW.boot_id, grace=30.0, signalled=draw(st.booleans()), aim=aim)
+        stop = Stop(
+            deadline=NOW.boot + left, boot_id=NOW.boot_id, grace=30.0, signalled=draw(st.booleans()), aim=aim,
+            until=draw(st.sampled_from(["", "hook", "turn"])), hooked=draw(st.booleans()),
+        )  # fmt: skip
         record = replace(record, attempt=replace(record.attempt, stop=stop))
-    return ContainerFact(record=record, runtime=replace(seen, started=True))
+    failed = draw(st.sampled_from(["", "", "", "its live probe failed"]))
+    health = Health(started=draw(st.booleans()), ready=draw(st.booleans()), hooked=draw(st.booleans()), failed=failed)
+    assert record.attempt is not None
+    record = replace(record, attempt=replace(record.attempt, health=health))
+    return ContainerFact(record=record, runtime=replace(seen, started=True), hooking=draw(st.booleans()))
 
 
 @st.composite
 def ends(draw: st.DrawFn, record: ContainerRecord) -> ContainerRecord:
     ago = draw(st.sampled_from([0.0, 5.0, 500.0]))
-    end = marks.ended(record, draw(CODES), "Error", NOW, finished=NOW.boot - ago)
+    end = settling.ended(record, draw(CODES), "Error", NOW, finished=NOW.boot - ago)
     done = counted(record, end, parse_pod({"name": "x", "containers": [{"name": "a", "image": "x"}]}).backoff)
     return replace(done, failures=draw(st.integers(1, 9)))
 
@@ -108,11 +139,15 @@ def worlds(draw: st.DrawFn) -> tuple[Desired | None, PodFacts]:
     before = draw(st.just(desired) | desires())
     record = marks.sandbox_mark(marks.pod_mark(None, before, "abcdef", NOW), before, NOW)
     record = replace(record, network_ready=draw(st.booleans()), deleting=False)
-    each = {name: draw(facts(before, name)) for name in NAMES}
+    record = replace(record, active=draw(st.sampled_from([0.0, 5.0, 50.0, 500.0])))
+    record = replace(record, failed=draw(st.sampled_from(["", "", "", "DeadlineExceeded"])))
+    each = {name: draw(facts(before, name)) for name in EVERY}
     pins = {"net": draw(st.booleans()), "ipc": True}
     drift = draw(st.sampled_from([(), ("eth0 is missing",)]))
     sandbox: Any = draw(st.none() | st.just(SandboxFact(pins=pins, network_ready=True, drift=drift)))
-    images = {name: ImageFact(state=draw(st.sampled_from([ImageState.READY, ImageState.ABSENT]))) for name in NAMES}
+    images = {name: ImageFact(state=draw(st.sampled_from([ImageState.READY, ImageState.ABSENT]))) for name in EVERY}
+    versions = st.sampled_from([Input(version="v2", keys=frozenset({"k"})), Input(version="v1", keys=frozenset("k"))])
+    inputs = {"secret/s": draw(versions | st.just(Input())), "config/c": draw(versions)}
     containers = {name: fact for name, fact in each.items() if fact is not None}
     if draw(st.booleans()):
         action, held = draw(st.sampled_from(MET)), draw(st.booleans())
@@ -130,6 +165,7 @@ def worlds(draw: st.DrawFn) -> tuple[Desired | None, PodFacts]:
         sandbox=sandbox,
         containers=containers,
         images=images,
+        inputs=inputs,
         blocked=draw(st.sampled_from(["", "", "", "volume data is still held by pod old"])),
     )
     seen = replace(seen, entangled=bool(seen.blocked) and draw(st.booleans()))
@@ -169,7 +205,8 @@ def test_at_rest_what_is_wanted_runs_or_has_a_reason_not_to(world: tuple[Desired
         return
     running = {name for name, fact in rest.containers.items() if phase(fact) is Phase.RUNNING}
     ended = {name for name, fact in rest.containers.items() if phase(fact) is Phase.EXITED}
-    later = plan_pod(desired, rest, NOW).wake_at is not None or seen.blocked
+    later = plan_pod(desired, rest, NOW).wake_at is not None or seen.blocked or course_of(desired, rest).over
+    later = later or any(lacking(desired.spec, each, rest.inputs) for each in desired.spec.everyone)
     assert {each.name for each in desired.spec.containers} <= running | ended or later
 
 
@@ -177,7 +214,7 @@ def test_at_rest_what_is_wanted_runs_or_has_a_reason_not_to(world: tuple[Desired
 @given(worlds())
 def test_no_second_copy_is_started_of_one_not_known_dead(world: tuple[Desired | None, PodFacts]) -> None:
     desired, seen = world
-    for _ in range(LIMIT):
+    for _ in range(passes(desired, seen)):
         plan = plan_pod(desired, seen, NOW)
         for step in plan.steps:
             if step.action is Action.CREATE:
@@ -202,7 +239,7 @@ def test_a_pass_cut_short_anywhere_is_finished_by_the_next(world: tuple[Desired 
 @given(worlds())
 def test_nothing_starts_before_its_network_is_configured(world: tuple[Desired | None, PodFacts]) -> None:
     desired, seen = world
-    for _ in range(LIMIT):
+    for _ in range(passes(desired, seen)):
         plan = plan_pod(desired, seen, NOW)
         for step in plan.steps:
             if step.action is Action.START:
@@ -215,7 +252,7 @@ def test_nothing_starts_before_its_network_is_configured(world: tuple[Desired | 
 @given(worlds())
 def test_what_may_still_be_in_use_is_on_record_as_held(world: tuple[Desired | None, PodFacts]) -> None:
     desired, seen = world
-    for _ in range(LIMIT):
+    for _ in range(passes(desired, seen)):
         plan = plan_pod(desired, seen, NOW)
         for step in plan.steps:
             before, seen = seen, after(step, desired, seen, NOW)

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from tank.errors import StartFailed, Waiting
-from tank.host import limits
-from tank.model.pod import Cpu, EnvVar, HostPath, Limits, Mount, Rootfs, Security, Tmpfs, Volume
+from tank.model.pod import EnvVar, HostPath, Limits, Mount, Rootfs, Security, Tmpfs, Volume
 from tests.runtime_rig import Rig, opened
 from tests.waiting import wait_until
 
@@ -91,21 +90,6 @@ async def test_running_out_of_memory_is_counted_and_kills(rig: Rig) -> None:
     await rig.run_one("sh", "-c", script, limits=Limits(memory=16 * 2**20))
     fact = await rig.ended()
     assert (fact.exit_code, fact.oom_kills) == (137, 1)
-
-
-async def test_limits_hold_and_change_while_it_runs(rig: Rig) -> None:
-    wanted = Limits(memory=64 * 2**20, pids=20, cpu=Cpu(quota=50_000, period=100_000))
-    created = await rig.run_one("sleep", "1000", limits=wanted)
-    groups, name = rig.runtime._groups, f"{rig.uid}/app"
-    assert limits.read(groups, name) == wanted
-    for changed in (
-        Limits(memory=128 * 2**20, pids=40, cpu=Cpu(quota=20_000, period=50_000)),
-        Limits(memory=32 * 2**20, pids=10),
-        Limits(),
-    ):
-        await rig.runtime.tune(rig.uid, "app", 1, changed)
-        assert limits.read(groups, name) == changed
-    assert (await rig.fact()).pid == created.pid
 
 
 @pytest.mark.parametrize(

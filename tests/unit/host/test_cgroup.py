@@ -1,4 +1,4 @@
-"""Control groups on trees of plain files: which hierarchies there are, what they say, what is written to them."""
+"""Control groups on trees of plain files: which hierarchies there are, what they say."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tank.errors import Failed
-from tank.host import limits
 from tank.host.cgroup import Groups, Hierarchies
-from tank.model.pod import Cpu, Limits
 
 
 def group(tree: Path, name: str, **content: str) -> Path:
@@ -55,31 +52,3 @@ def test_oom_kills_are_counted_by_either_version(unified: Groups, legacy: Groups
     group(tmp_path / "memory", "u/app", memory__oom_control="oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
     assert (unified.oom_kills("u/app"), legacy.oom_kills("u/app")) == (2, 3)
     assert unified.oom_kills("u/none") is None
-
-
-def test_limits_of_version_2_are_written_and_read_back(unified: Groups, tmp_path: Path) -> None:
-    where = group(
-        tmp_path, "u/app", memory__max="max", memory__swap__max="max", memory__current="10", pids__max="", cpu__max=""
-    )
-    wanted = Limits(memory=4096, pids=7, cpu=Cpu(quota=5000, period=10000))
-    limits.apply(unified, "u/app", wanted)
-    assert (where / "memory.swap.max").read_text()[:1] == "0"
-    assert limits.read(unified, "u/app").cpu == wanted.cpu
-    assert (where / "memory.max").read_text() == "4096"
-
-
-def test_memory_that_is_in_use_is_never_taken_away(unified: Groups, tmp_path: Path) -> None:
-    where = group(
-        tmp_path, "u/app", memory__max="9000", memory__high="max", memory__current="8000", pids__max="", cpu__max=""
-    )
-    with pytest.raises(Failed, match="more is in use"):
-        limits.apply(unified, "u/app", Limits(memory=4096))
-    assert (where / "memory.max").read_text() == "9000"
-    assert (where / "memory.high").read_text().startswith("max")
-
-
-def test_a_limit_without_its_controller_is_refused(tmp_path: Path) -> None:
-    bare = Groups(Hierarchies(v2=tmp_path, v1={}, controllers=frozenset()), "/tank-abcdef")
-    limits.apply(bare, "u/app", Limits())
-    with pytest.raises(Failed, match="no such control group controller"):
-        limits.apply(bare, "u/app", Limits(pids=4))

@@ -70,7 +70,7 @@ def test_leftovers_are_what_lies_in_the_scratch_directory(blobs: Blobs) -> None:
 def kept(blobs: Blobs, diff_id: str, record: LayerRecord = RECORD) -> Path:
     stage = blobs.stage()
     (stage / "file").write_text(diff_id)
-    blobs.keep_layer(stage, diff_id, record, ())
+    blobs.name_layer(stage, blobs.finish_layer(stage, record, ()), diff_id)
     found = blobs.layer(diff_id)
     assert found is not None
     return found
@@ -87,9 +87,10 @@ def test_a_kept_layer_has_its_name_and_its_record(blobs: Blobs) -> None:
 def test_a_layer_that_came_twice_is_kept_once(blobs: Blobs) -> None:
     kept(blobs, LAYERS[0])
     again = blobs.stage()
-    blobs.keep_layer(again, LAYERS[0], RECORD, ())
+    blobs.name_layer(again, blobs.finish_layer(again, RECORD, ()), LAYERS[0])
 
     assert (blobs.layers / ("a" * 64) / "file").read_text() == LAYERS[0]
+    assert list(blobs.scratch.iterdir()) == [again]
 
 
 def test_a_reference_means_what_it_was_told_last(blobs: Blobs) -> None:

@@ -28,11 +28,16 @@ def keeper(blobs: Blobs) -> Keeper:
     return Keeper(blobs, Claims(lambda: NOW), lambda: NOW, Heap(lambda: False))
 
 
+def keep_layer(blobs: Blobs, name: str) -> None:
+    stage = blobs.stage()
+    blobs.name_layer(stage, blobs.finish_layer(stage, LayerRecord(size=1, entries=1), ()), diff_id(name))
+
+
 def keep(blobs: Blobs, *names: str) -> None:
     """Have these images here, as they were left an hour ago."""
     for name in names:
         for each in LAYERS[name]:
-            blobs.keep_layer(blobs.stage(), diff_id(each), LayerRecord(size=1, entries=1), ())
+            keep_layer(blobs, each)
         for data in documents(name):
             blobs.write(data)
         blobs.remember(f"test/{name}:1", DIGESTS[name])
@@ -78,7 +83,7 @@ async def test_a_sweep_takes_what_is_of_no_image_once_it_is_old(blobs: Blobs, ke
     seen = await keeper.look()
     assert keeper.sweep(seen, ()) == 2  # a layer, and the configuration
     assert layers(blobs) == {"b", "c"}
-    blobs.keep_layer(blobs.stage(), diff_id("d"), LayerRecord(size=1, entries=1), ())
+    keep_layer(blobs, "d")
     os.utime(blobs.layers / f"{diff_id('d')[7:]}.json", (NOW - 60, NOW - 60))
     assert keeper.sweep(await keeper.look(), ()) == 0
 

@@ -145,7 +145,7 @@ FAULTS: list[tuple[bytes | str, Format, str]] = [
     (".".join("a" * 200_000) + " = 1", "toml", "f:a key has more than 32 steps"),
     ("[" + ".".join("a" * 200_000) + "]", "toml", "f:a key has more than 32 steps"),
     ("x = {" + " . ".join(["'a'", '"b"', "c"] * 20) + " = 1}", "toml", "f:a key has more than 32 steps"),
-    ("apiVersion: v1\nkind: Pod", "yaml", "f:1:1: Kubernetes documents are not supported yet"),
+    ("apiVersion: v1\nkind: Pod", "yaml", "f:1:1: metadata.name: the metadata needs this field"),
 ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tank.errors import InvalidSpec
 from tank.model.dump import dump_pod
 from tank.model.parse import Defaults, parse_pod
 from tank.model.pod import Pod
@@ -85,8 +86,15 @@ def test_a_machine_can_have_a_default_of_its_own_for_users() -> None:
 
 
 def test_a_default_of_the_machine_is_judged_with_the_rest() -> None:
-    with pytest.raises(Exception, match="users: ids of its own have no power over the host's network"):
+    with pytest.raises(InvalidSpec, match="users: ids of its own have no power over the host's network"):
         parse_pod(pod(network="host"), Defaults(users="auto"))
+
+
+def test_a_fault_is_not_hidden_by_a_default_of_the_machine() -> None:
+    with pytest.raises(InvalidSpec) as error:
+        parse_pod(pod(grace="x", users=5), Defaults(grace=1.0, users="auto"))
+
+    assert [problem.path for problem in error.value.problems] == ["grace", "users"]
 
 
 def limit(**fields: Any) -> dict[str, Any]:
@@ -132,6 +140,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     (pod(deadline=0), "deadline: must be at least 1ms"),
     (pod(users="keep-id"), "users: must be one of host, auto, found 'keep-id'"),
     (pod(users="auto", network="host"), "users: ids of its own have no power over the host's network (write users: host)"),
+    (pod(users="auto", volumes=[{"name": "v"}], containers=[{"name": "a", "image": "x:1", "security": {"privileged": True}, "mounts": [{"volume": "v", "path": "/v", "propagation": "shared"}]}]), "containers[0].mounts[0].propagation: with users: auto no mount made inside appears on the host"),
     (pod(share_pid=True, containers=[{"name": "a", "image": "x:1", "reaper": True}]), "containers[0].reaper: with share_pid the pod's own first process reaps for all"),
     (pod(sysctls={"vm.swappiness": 1}), f"sysctls[\"vm.swappiness\"]: 'vm.swappiness' is a setting of the whole machine: {_ALLOWED}"),
     (pod(sysctls={"kernel.pid_max": 1}), f"sysctls[\"kernel.pid_max\"]: 'kernel.pid_max' is a setting of the whole machine: {_ALLOWED}"),

@@ -229,6 +229,8 @@ def test_a_gateway_is_one_or_one_for_each_family(written: Any, canonical: Any) -
         ({"tmpfs": {}}, {"tmpfs": {}}, "tmpfs"),
         ({"tmpfs": {"size": "64MiB"}}, {"tmpfs": {"size": 67108864}}, "tmpfs"),
         ({"empty": {}}, {"empty": {}}, "empty"),
+        ({"image": "nginx"}, {"image": "nginx", "pull": "always"}, "image"),
+        ({"image": "nginx:1", "pull": "never"}, {"image": "nginx:1", "pull": "never"}, "image"),
     ],
 )
 def test_a_source_is_written_as_people_write_it(source: Any, canonical: Any, kind: str) -> None:
@@ -352,7 +354,7 @@ NOT_YET: list[tuple[dict[str, Any], str]] = [
     (nic(ip="dhcp"), "network.nics[0].ip: 'dhcp' is not supported yet"),
     (nic(ip=["10.0.0.5/24", "slaac"]), "network.nics[0].ip[1]: 'slaac' is not supported yet"),
     (nic(ip={"pool": "lan"}), "network.nics[0].ip.pool: not supported yet"),
-    ({"apiVersion": "v1", "kind": "Pod"}, "Kubernetes documents are not supported yet"),
+    ({"apiVersion": "v1", "kind": "CronJob"}, "kind: a CronJob cannot be honoured: schedules are not supported yet"),
 ]
 
 

@@ -10,7 +10,7 @@ from tank.model.facts import ContainerFact, ImageFact, ImageState, Now, PodFacts
 from tank.model.parse import parse_pod
 from tank.model.pod import Backoff, Pod
 from tank.model.record import ContainerRecord, PodRecord
-from tank.plan import marks
+from tank.plan import marks, settling
 from tank.plan.restart import counted
 
 UID = "0123456789ab"
@@ -48,7 +48,7 @@ def ended(
     desired: Desired, name: str = "app", *, code: int | None = 1, crashes: int = 1, ago: float = 0.0
 ) -> ContainerFact:
     record = running(desired, name).record
-    end = marks.ended(record, code, "Error", NOW, finished=NOW.boot - ago)
+    end = settling.ended(record, code, "Error", NOW, finished=NOW.boot - ago)
     record = counted(record, end, desired.spec.backoff)
     return ContainerFact(record=replace(record, failures=crashes))
 

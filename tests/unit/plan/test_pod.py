@@ -8,9 +8,10 @@ import pytest
 
 from tank.model.facts import ImageFact, ImageState, SandboxFact
 from tank.model.record import Stop, Trouble
-from tank.plan.pod import plan_drain, plan_pod
+from tank.plan.digests import pod_trouble_digest, trouble_digest
+from tank.plan.pod import plan_pod
+from tank.plan.removal import plan_drain
 from tank.plan.steps import Action, Impact, Plan
-from tank.plan.wish import pod_trouble_digest, trouble_digest
 from tests.unit.plan.situations import (
     DIGEST,
     NOW,

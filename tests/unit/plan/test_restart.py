@@ -8,8 +8,9 @@ import pytest
 
 from tank.model.pod import Backoff
 from tank.model.record import Trouble
-from tank.plan import marks
+from tank.plan import marks, settling
 from tank.plan.restart import REBOOTED, counted, delay, retry_at, troubled
+from tank.plan.steps import Action, Step
 from tests.unit.plan.situations import NOW, ended, running, wanted
 
 CURVE = Backoff()
@@ -50,33 +51,33 @@ def test_c1_the_policy_decides_by_exit_code(policy: str, code: int | None, again
 def test_c1_a_run_of_ten_minutes_starts_the_curve_over() -> None:
     record = replace(running(wanted(), since=600.0).record, failures=5)
     record = replace(record, failures_digest=record.attempt.digest if record.attempt else "")
-    after = counted(record, marks.ended(record, 1, "Error", NOW, finished=NOW.boot), CURVE)
+    after = counted(record, settling.ended(record, 1, "Error", NOW, finished=NOW.boot), CURVE)
     assert after.failures == 1
 
 
 def test_c1_a_run_a_moment_shorter_goes_on_with_it() -> None:
     record = replace(running(wanted(), since=599.9).record, failures=5)
     record = replace(record, failures_digest=record.attempt.digest if record.attempt else "")
-    after = counted(record, marks.ended(record, 1, "Error", NOW, finished=NOW.boot), CURVE)
+    after = counted(record, settling.ended(record, 1, "Error", NOW, finished=NOW.boot), CURVE)
     assert after.failures == 6
 
 
 def test_c1_a_changed_spec_starts_fresh() -> None:
     record = replace(running(wanted()).record, failures=5, failures_digest="of another spec")
-    after = counted(record, marks.ended(record, 1, "Error", NOW, finished=NOW.boot), CURVE)
+    after = counted(record, settling.ended(record, 1, "Error", NOW, finished=NOW.boot), CURVE)
     assert after.failures == 1
 
 
 def test_c1_a_reboot_neither_forgets_a_crash_loop_nor_punishes() -> None:
     record = replace(running(wanted()).record, failures=3)
     record = replace(record, failures_digest=record.attempt.digest if record.attempt else "")
-    after = counted(record, marks.ended(record, None, REBOOTED, NOW, finished=NOW.boot), CURVE)
+    after = counted(record, settling.ended(record, None, REBOOTED, NOW, finished=NOW.boot), CURVE)
     assert after.failures == 3
 
 
 def test_a_stop_by_tank_is_no_crash() -> None:
-    record = marks.stop_mark(running(wanted()).record, 30.0, NOW, signalled=True)
-    after = counted(record, marks.ended(record, 143, "Error", NOW, finished=NOW.boot), CURVE)
+    record = marks.stop_mark(running(wanted()).record, Step(action=Action.STOP, why="", grace=30.0), NOW, signalled=True)
+    after = counted(record, settling.ended(record, 143, "Error", NOW, finished=NOW.boot), CURVE)
     assert after.failures == 0
     assert after.exits[-1].stopped
 
@@ -84,7 +85,7 @@ def test_a_stop_by_tank_is_no_crash() -> None:
 def test_the_last_twenty_ends_are_kept() -> None:
     record = running(wanted()).record
     for _ in range(30):
-        record = counted(record, marks.ended(record, 1, "Error", NOW, finished=NOW.boot), CURVE)
+        record = counted(record, settling.ended(record, 1, "Error", NOW, finished=NOW.boot), CURVE)
     assert len(record.exits) == 20
 
 

@@ -10,9 +10,10 @@ from tank.model.desired import Desired
 from tank.model.facts import ContainerFact, PodFacts, SandboxFact
 from tank.model.record import Stop, Trouble
 from tank.plan.claims import clashes, held_clashes, words
-from tank.plan.pod import plan_drain, plan_pod
+from tank.plan.digests import pod_trouble_digest, trouble_digest, tuning_trouble_digest
+from tank.plan.pod import plan_pod
+from tank.plan.removal import plan_drain
 from tank.plan.steps import Plan
-from tank.plan.wish import pod_trouble_digest, trouble_digest, tuning_trouble_digest
 from tests.unit.plan.situations import NOW, a_pod, created, ended, running, situation, wanted
 
 LATER = NOW.boot + 5

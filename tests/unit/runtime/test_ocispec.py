@@ -7,7 +7,7 @@ from typing import Any
 
 from tank.model.pod import Cpu, Limits
 from tank.runtime import ocispec
-from tank.runtime.ocispec import Bind, Setup
+from tank.runtime.ocispec import Bind, Device, Setup
 from tank.runtime.users import Identity
 
 SETUP = Setup(
@@ -59,11 +59,6 @@ def test_process_mounts_and_groups_are_the_containers_own_and_the_rest_is_the_po
     ]
 
 
-def test_on_the_hosts_network_no_setting_of_the_host_is_touched() -> None:
-    assert "sysctl" not in linux(replace(SETUP, namespaces={"ipc": "/n/ipc", "uts": "/n/uts"}))
-    assert set(linux(SETUP)["sysctl"]) == {"net.ipv4.ip_unprivileged_port_start", "net.ipv4.ping_group_range"}
-
-
 def test_devices_are_denied_and_paths_masked_unless_privileged() -> None:
     assert linux(SETUP)["resources"]["devices"] == [{"allow": False, "access": "rwm"}]
     assert "/proc/kcore" in linux(SETUP)["maskedPaths"]
@@ -94,6 +89,19 @@ def test_a_mount_below_another_comes_after_it_and_volumes_are_nosuid_nodev() -> 
     assert mounts[0]["options"] == ["bind", "rprivate", "nosuid", "nodev", "ro"]
 
 
+def test_only_the_devices_that_were_given_are_let_through() -> None:
+    device = Device(path="/dev/fuse", kind="c", major=10, minor=229, mode=0o666, gid=5, access="rw")
+    shown = linux(replace(SETUP, devices=(device,)))
+    rule = {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rw"}
+    assert shown["resources"]["devices"] == [{"allow": False, "access": "rwm"}, rule]
+    assert shown["devices"] == [
+        {"path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o666, "uid": 0, "gid": 5}
+    ]
+    assert linux(replace(SETUP, devices=(device,), privileged=True))["resources"]["devices"] == [
+        {"allow": True, "access": "rwm"}
+    ]
+
+
 def test_a_memory_limit_leaves_no_swap() -> None:
     limits = Limits(memory=100, pids=5, cpu=Cpu(quota=1000, period=2000))
     assert ocispec.resources(limits) == {
@@ -103,6 +111,31 @@ def test_a_memory_limit_leaves_no_swap() -> None:
     }
     assert ocispec.resources(limits, swap_accounting=False)["memory"] == {"limit": 100}
     assert ocispec.resources(Limits()) == {}
+
+
+def test_swap_is_counted_beside_memory() -> None:
+    assert ocispec.resources(Limits(memory=100, swap=40))["memory"] == {"limit": 100, "swap": 140}
+
+
+V2 = frozenset({"memory", "cpu", "pids", "io"})
+
+
+def test_what_the_specification_cannot_say_goes_to_the_files_of_version_2() -> None:
+    limits = Limits(memory_high=90, memory_low=10, swap=7, cpu_weight=300, cpuset="0-1", io_weight=200)
+    assert ocispec.resources(limits, controllers=V2) == {
+        "cpu": {"cpus": "0-1"},
+        "unified": {"memory.high": "90", "memory.low": "10", "memory.swap.max": "7", "cpu.weight": "300"},
+    }
+    assert ocispec.resources(Limits(cpu_weight=300)) == {"cpu": {"shares": 3072}}
+
+
+def test_the_kernel_kills_all_or_one_as_the_spec_says() -> None:
+    def unified(**changed: Any) -> Any:
+        return linux(replace(SETUP, **changed))["resources"].get("unified")
+
+    assert unified(controllers=V2) == {"memory.oom.group": "1"}
+    assert unified(controllers=V2, oom_group=False) is None
+    assert unified(controllers=frozenset()) is None
 
 
 def test_a_reaper_comes_first() -> None:

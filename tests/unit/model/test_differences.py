@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tank.client.differences import differences
+from tank.model.differences import differences
 
 OLD = {"name": "web", "containers": [{"name": "a", "image": "x:1"}, {"name": "b", "image": "y"}], "labels": {"k": "v"}}
 

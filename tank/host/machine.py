@@ -1,10 +1,13 @@
-"""The machine's own name and address, as its pods are told them (C7)."""
+"""What the machine is called, from where it speaks, and how much it has, as its pods are told (C7)."""
 
 from __future__ import annotations
 
 import os
 import socket
 from contextlib import suppress
+
+from tank.host import files
+from tank.model.downward import Capacity
 
 _ANYWHERE = (
     (socket.AF_INET, ("198.51.100.1", 9)),  # documentation addresses: nothing is ever sent to them
@@ -24,3 +27,15 @@ def address() -> str:
             probe.connect(where)  # of a datagram socket: only chooses the route
             return str(probe.getsockname()[0])
     return ""
+
+
+def capacity() -> Capacity:
+    """Processors, memory, swap and process numbers. Raises OSError."""
+    lines = (files.read("/proc/meminfo") or b"").decode().splitlines()
+    swap = next((int(line.split()[1]) * 1024 for line in lines if line.startswith("SwapTotal:")), 0)
+    return Capacity(
+        cpus=float(len(os.sched_getaffinity(0))),
+        memory=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        swap=swap,
+        pids=int(files.read("/proc/sys/kernel/pid_max") or 2**22),
+    )
