@@ -76,7 +76,9 @@ def test_c1_a_reboot_neither_forgets_a_crash_loop_nor_punishes() -> None:
 
 
 def test_a_stop_by_tank_is_no_crash() -> None:
-    record = marks.stop_mark(running(wanted()).record, Step(action=Action.STOP, why="", grace=30.0), NOW, signalled=True)
+    record = marks.stop_mark(
+        running(wanted()).record, Step(action=Action.STOP, why="", grace=30.0), NOW, signalled=True
+    )
     after = counted(record, settling.ended(record, 143, "Error", NOW, finished=NOW.boot), CURVE)
     assert after.failures == 0
     assert after.exits[-1].stopped
