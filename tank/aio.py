@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
@@ -25,6 +25,7 @@ from tank.client.calls import WAIT, Call
 from tank.client.inputs import AwaitedConfigs, AwaitedSecrets
 from tank.client.sessions import NOT_EXECUTABLE, NOT_FOUND, Surroundings, request
 from tank.client.values import Event, ExecResult, LogLine, Plan, Revision, Why
+from tank.client.volumes import AwaitedVolumes
 from tank.client.wire import endpoint, refusal, said, target
 from tank.errors import Failed, TankError, Timeout, Unavailable, from_json
 
@@ -46,7 +47,8 @@ class Client:
         self._daemon = endpoint(url)
         self.url = self._daemon.url
         self._session: aiohttp.ClientSession | None = None
-        self.images = Images(self._do, self._stream)
+        self.images = Images(self._do, self._stream, self._upload, self._download)
+        self.volumes = AwaitedVolumes(self._do)
         self.secrets, self.configs = AwaitedSecrets(self._typed), AwaitedConfigs(self._typed)
 
     async def __aenter__(self) -> Client:
@@ -190,6 +192,31 @@ class Client:
                 async for line in answer.content:
                     if line.strip():
                         yield call.decode(said(json.loads(line)))
+        except aiohttp.ClientError as error:
+            raise self._unreachable(error) from error
+
+    async def _upload(self, path: str, pieces: AsyncIterator[bytes]) -> Any:
+        head, patient = {"Content-Type": "application/x-tar"}, aiohttp.ClientTimeout(total=None)
+        try:
+            async with self._connection().post(
+                f"http://tank{path}", data=pieces, headers=head, timeout=patient
+            ) as answer:
+                body = await answer.read()
+                if answer.status >= 400:
+                    raise refusal(answer.status, body)
+                return json.loads(body)
+        except aiohttp.ClientError as error:
+            raise self._unreachable(error) from error
+
+    async def _download(self, path: str) -> AsyncGenerator[bytes, None]:
+        try:
+            async with self._connection().get(
+                f"http://tank{path}", timeout=aiohttp.ClientTimeout(total=None)
+            ) as answer:
+                if answer.status >= 400:
+                    raise refusal(answer.status, await answer.read())
+                async for piece in answer.content.iter_any():
+                    yield piece
         except aiohttp.ClientError as error:
             raise self._unreachable(error) from error
 

@@ -35,6 +35,7 @@ from tank.node.records import Records
 from tank.node.recover import sow, take_back
 from tank.node.report import Report
 from tank.node.service import Node
+from tank.node.volumes import VolumeVerbs
 from tank.node.wiring import Switch
 from tank.runtime.driver import CrunRuntime
 from tank.store.seal import key_file
@@ -129,6 +130,7 @@ class Engine:
         images = self._images
         collector = Collector(machine, store, images)
         images.make_room = collector.make_room
+        self.node.volumes = VolumeVerbs(machine, store, images.room)
         self.node.images = ImageVerbs(images, collector, Logins(self.settings.data_dir / logins.NAME))
         self.node.disk = Disk(
             machine,
@@ -172,6 +174,7 @@ class Engine:
             asyncio.create_task(self._check(store), name="store check"),
             asyncio.create_task(self.node.disk.run(), name="disk"),
             asyncio.create_task(switch.run(), name="network"),
+            asyncio.create_task(_sweep(self.node), name="volumes"),
         ]
         self._loop = asyncio.create_task(self.reconciler.run(), name="loop")
         self._stack.push_async_callback(_end, [self._loop, *tasks])
@@ -192,6 +195,14 @@ class Engine:
         """Return only when the loop ends by itself, which it never should; raises what ended it."""
         assert self._loop is not None
         await asyncio.shield(self._loop)
+
+
+async def _sweep(node: Node) -> None:
+    """What a crash left of deleted volumes goes, however large it is, beside all else."""
+    try:
+        await node.volumes.sweep()
+    except TankError as error:
+        log.warning("%s", error)
 
 
 async def _rotate(machine: Machine) -> None:

@@ -6,7 +6,22 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from tank.api import apply, errors, events, history, images, info, inputs, kube, logs, openapi, pods, streams, waiting
+from tank.api import (
+    apply,
+    errors,
+    events,
+    history,
+    images,
+    info,
+    inputs,
+    kube,
+    logs,
+    openapi,
+    pods,
+    streams,
+    volumes,
+    waiting,
+)
 from tank.api.routes import DEEDS, DEFAULTS, ENDLESS, NODE, Route
 from tank.model.parse import Defaults
 
@@ -14,7 +29,7 @@ if TYPE_CHECKING:
     from tank.node.service import Node
 
 MAX_BODY = 2**20  # bytes (S24)
-NOUNS = (apply, events, history, images, info, inputs, kube, logs, openapi, pods, streams, waiting)
+NOUNS = (apply, events, history, images, info, inputs, kube, logs, openapi, pods, streams, volumes, waiting)
 
 
 def routes() -> tuple[Route, ...]:

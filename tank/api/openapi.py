@@ -15,6 +15,7 @@ from tank.model.images import DiskUsage, ImageDetail, ImageStatus, Removed
 from tank.model.schema import json_schema
 from tank.model.status import Status
 from tank.model.stored import InputStatus
+from tank.model.volumes import VolumeStatus
 
 TABLE: web.AppKey[tuple[Route, ...]] = web.AppKey("routes")
 JSON = "application/json"
@@ -89,7 +90,8 @@ def _ref(name: str) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     found: dict[str, Any] = {"Pod": {"$id": "tank:pod", **json_schema()}, "Error": _ERROR, "Desired": _DESIRED}
     found["InputData"] = _INPUT_DATA
-    for cls in (Status, Why, Plan, Event, Revision, LogLine, ImageStatus, ImageDetail, Removed, DiskUsage, InputStatus):
+    images = (ImageStatus, ImageDetail, Removed, DiskUsage)
+    for cls in (Status, Why, Plan, Event, Revision, LogLine, *images, InputStatus, VolumeStatus):
         _add(cls, found)
     return found
 

@@ -12,9 +12,11 @@ from tank.errors import TankError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tank.ops.doctor import Finding
+
+CURES = {"DiskPressure": "make room; `tank df` says what takes it, `tank image prune --all` removes images"}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
     wanted = load(options.config, os.environ)
     found = asyncio.run(examine(wanted.data_dir, wanted.run_dir))
-    found.append(_daemon(options.host))
+    found += about_daemon(options.host)
     if options.output in ("json", "yaml"):
         print_as(options.output, [_plain(each) for each in found])
     else:
@@ -39,15 +41,18 @@ def run(options: argparse.Namespace) -> int:
     return int(any(each.verdict is Verdict.FAIL for each in found))
 
 
-def _daemon(host: str | None) -> Finding:
-    """Whether a daemon answers. None is no failure: it may not be started yet."""
+def about_daemon(host: str | None) -> Iterator[Finding]:
+    """Whether a daemon answers, and what it says of itself. None is no failure: it may not be started yet."""
     from tank.ops.doctor import Finding, Verdict
 
     try:
-        version = endpoint(host, timeout=5).json("GET", "/v1/info").get("version")
+        info = endpoint(host, timeout=5).json("GET", "/v1/info")
     except TankError as error:
-        return Finding("daemon", Verdict.WARN, error.message, "systemctl start tank, or: tank serve")
-    return Finding("daemon", Verdict.OK, f"version {version} answers")
+        yield Finding("daemon", Verdict.WARN, error.message, "systemctl start tank, or: tank serve")
+        return
+    yield Finding("daemon", Verdict.OK, f"version {info.get('version')} answers")
+    for each in info.get("conditions", ()):
+        yield Finding("daemon", Verdict.WARN, f"{each['type']}: {each['message']}", CURES.get(each["type"], ""))
 
 
 def _lines(found: Sequence[Finding]) -> list[str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 HEAD = ["NAME", "STATUS", "READY", "RESTARTS", "AGE", "ADDRESSES", "IMAGE"]
-WIDE = ["UID", "REVISION", "DIGEST"]
+WIDE = ["UID", "REVISION", "DIGEST", "PRIVILEGED"]
 _TOP, _ERASE = "\x1b[H", "\x1b[J"
 
 
@@ -50,18 +50,21 @@ def render(pods: list[dict[str, Any]], wide: bool = False, color: bool = False) 
 
 
 def row(pod: dict[str, Any], wide: bool = False) -> list[object]:
-    """One pod's cells."""
+    """One pod's cells. What counts as ready are its containers and its sidecars; inits that are done do not."""
     containers = pod.get("containers") or []
-    ready = sum(1 for each in containers if each.get("ready"))
-    restarts = sum(each.get("restarts", 0) for each in containers)
+    serving = [*(each for each in pod.get("init") or [] if each.get("sidecar")), *containers]
+    ready = sum(1 for each in serving if each.get("ready"))
+    restarts = sum(each.get("restarts", 0) for each in [*(pod.get("init") or []), *containers])
     addresses = ",".join(str(each["ip"]).partition("/")[0] for each in pod.get("addresses") or []) or "-"
     images = [each.get("image") or "-" for each in containers]
     image = ",".join(images) if wide or len(images) < 2 else f"{images[0]} +{len(images) - 1}"
-    cells: list[object] = [pod["name"], pod.get("reason") or pod["phase"], f"{ready}/{len(containers)}", restarts]
+    cells: list[object] = [pod["name"], pod.get("reason") or pod["phase"], f"{ready}/{len(serving)}", restarts]
     cells += [age(pod.get("created_at")), addresses, image]
     if wide:
         digests = ",".join((each.get("image_digest") or "-")[:19] for each in containers)
-        cells += [pod.get("uid", ""), pod.get("revision", ""), digests]
+        everyone = [*(pod.get("init") or []), *containers]
+        privileged = ",".join(each["name"] for each in everyone if each.get("privileged")) or "-"
+        cells += [pod.get("uid", ""), pod.get("revision", ""), digests, privileged]
     return cells
 
 

@@ -47,6 +47,7 @@ VERBS = {
     "serve": "run the daemon in the foreground",
     "status": "everything observed of a pod",
     "uninstall": "remove the system service",
+    "volume": "list, inspect and delete managed volumes; archives of them",
     "version": "print the version",
     "wait": "wait until a pod is ready, running, succeeded, failed or gone",
     "why": "what a pod waits for, or why it died",

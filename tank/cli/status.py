@@ -43,7 +43,7 @@ def render(pod: dict[str, Any], color: bool = False) -> str:
     for each in pod["addresses"]:
         lines.append(_field("address", " ".join(line(each[key]) for key in ("nic", "ip", "mac") if each.get(key))))
     for each in pod["init"]:
-        lines += _container(each, "init", color)
+        lines += _container(each, "sidecar" if each.get("sidecar") else "init", color)
     for each in pod["containers"]:
         lines += _container(each, "container", color)
     unmet = [each for each in pod["conditions"] if each["status"] != "true"]
@@ -64,18 +64,25 @@ def _container(each: dict[str, Any], kind: str, color: bool) -> list[str]:
     lines.append(_field("image", line(each["image"]) + _about(each), 4))
     if each.get("pid"):
         lines.append(_field("pid", f"{each['pid']}, for {age(each['started_at'])}", 4))
+    if each["state"] == "running" and not (each["ready"] or each["reason"]):
+        lines.append(_field("health", "started, not ready" if each["started"] else "not started yet", 4))
     if each.get("exit_code") is not None:
         lines.append(_field("exit code", _exit(each), 4))
     if each["restarts"]:
         lines.append(_field("restarts", str(each["restarts"]), 4))
     if each.get("retry_at"):
         lines.append(_field("next try", line(each["retry_at"]), 4))
+    for name, value in (each.get("actual") or {}).items():
+        lines.append(_field("limit", f"{line(name)} is {line(value)} now, not as the spec says", 4))
+    if each.get("privileged"):
+        lines.append(_field("security", "privileged", 4))
     if each.get("child_oom_kills"):
         lines.append(_field("oom kills", f"{each['child_oom_kills']} of its children", 4))
     for end in each["last"][:3]:
         ended = f", {age(end['finished_at'])} ago" if end.get("finished_at") else ""
         message = f": {line(end['message'])}" if end.get("message") else ""
-        lines.append(_field("before", f"{line(end['reason'])}, exit code {_code(end)}{ended}{message}", 4))
+        memory = ", out of memory" if end.get("oom_killed") and end["reason"] != "OOMKilled" else ""
+        lines.append(_field("before", f"{line(end['reason'])}, exit code {_code(end)}{memory}{ended}{message}", 4))
     return lines
 
 

@@ -1,26 +1,39 @@
-"""`client.images` of `tank.aio.Client`: as the blocking one's, awaited. Archives are the blocking client's."""
+"""`client.images` of `tank.aio.Client`: as the blocking one's, awaited. Files are read and written in threads."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 from tank.client import image_calls
 from tank.client.calls import Call
+from tank.client.wire import target
 from tank.errors import Unavailable
 
 if TYPE_CHECKING:
     from tank.model.images import ImageDetail, ImageStatus, Removed
+
+_PIECE = 256 * 1024
 
 
 class Images:
     """`client.images`: as `tank.Client`'s, awaited."""
 
     def __init__(
-        self, do: Callable[[Call[Any]], Awaitable[Any]], stream: Callable[[Call[Any]], AsyncIterator[Any]]
+        self,
+        do: Callable[[Call[Any]], Awaitable[Any]],
+        stream: Callable[[Call[Any]], AsyncIterator[Any]],
+        upload: Callable[[str, AsyncIterator[bytes]], Awaitable[Any]],
+        download: Callable[[str], AsyncGenerator[bytes, None]],
     ) -> None:
-        """`do` sends a call and reads its answer; `stream` one that is answered in lines."""
-        self._do, self._stream = do, stream
+        """`do` sends a call and reads its answer; `stream` one that is answered in lines.
+
+        `upload` sends a body to a path as it comes, and reads its answer; `download` gives the body of an answer.
+        """
+        self._do, self._stream, self._upload, self._download = do, stream, upload, download
 
     async def list(self) -> list[ImageStatus]:
         """Every image, with the pods that use it."""
@@ -55,6 +68,21 @@ class Images:
         found: ImageStatus = await self._do(image_calls.tag(reference, target))
         return found
 
+    async def load(self, path: str | Path) -> Sequence[ImageStatus]:
+        """Take in the images of an archive: OCI, `docker save` or `podman save`, compressed or not. Raises Failed."""
+        with await asyncio.to_thread(Path(path).open, "rb") as file:
+            return image_calls.statuses(await self._upload("/v1/images/load", _pieces(file)))
+
+    async def save(self, references: Sequence[str], path: str | Path, *, format: str = "oci") -> None:  # noqa: A002
+        """Write an archive of images, `oci` or `docker`. Raises NotFound, Failed."""
+        wanted = target("/v1/images/save", {"reference": [*references], "format": format})
+        async with aclosing(self._download(wanted)) as pieces:
+            first = await anext(pieces, b"")  # a refusal leaves no file behind
+            with await asyncio.to_thread(Path(path).open, "wb") as file:
+                await asyncio.to_thread(file.write, first)
+                async for piece in pieces:
+                    await asyncio.to_thread(file.write, piece)
+
     async def login(self, registry: str, username: str, password: str) -> None:
         """Keep a password of a registry, once the registry has taken it. Raises Denied."""
         await self._do(image_calls.login(registry, username, password))
@@ -62,3 +90,8 @@ class Images:
     async def logout(self, registry: str) -> None:
         """Forget it. Raises NotFound."""
         await self._do(image_calls.logout(registry))
+
+
+async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(file.read, _PIECE):
+        yield piece

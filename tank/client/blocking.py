@@ -10,6 +10,7 @@ from tank.client.calls import WAIT, Call
 from tank.client.images import Images
 from tank.client.inputs import Configs, Secrets
 from tank.client.values import Event, ExecResult, LogLine, Plan, Revision, Why
+from tank.client.volumes import Volumes
 from tank.client.wire import endpoint
 from tank.errors import TankError
 
@@ -34,6 +35,7 @@ class Client:
         self._daemon = endpoint(url)
         self.url = self._daemon.url
         self.images = Images(self._daemon, self._do, self._stream)
+        self.volumes = Volumes(self._daemon, self._do)
         self.secrets, self.configs = Secrets(self._typed), Configs(self._typed)
 
     def __repr__(self) -> str:

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from tank import errors
 from tank.host import sysctl
-from tank.host.setns import KINDS, Home, LostError, Thread, pin, pinned, unpin
+from tank.host.setns import KINDS, PINS, Home, LostError, Thread, pin, pinned, unpin
 
 __all__ = ["KINDS", "Namespaces", "pinned"]
 
@@ -62,7 +62,7 @@ class Namespaces:
         await self.inside(directory / "uts", lambda: socket.sethostname(hostname))
 
     async def repin(self, directory: Path, pid: int, names: Iterable[str]) -> None:
-        """Pin the namespaces `names` (net, ipc, uts) of the living process `pid` where the pin is gone.
+        """Pin the namespaces `names` (net, ipc, uts, pid, user) of the living process `pid` where the pin is gone.
 
         Raises Denied when that process lives in a namespace of this daemon: it is no container of ours.
         """
@@ -156,7 +156,7 @@ def _repin_one(directory: Path, pid: int, name: str) -> None:
 
 
 def _remove(directory: Path) -> None:
-    for kind in KINDS:
+    for kind in (*KINDS, *PINS):
         unpin(directory / kind)
         (directory / kind).unlink(missing_ok=True)
     with contextlib.suppress(FileNotFoundError):

@@ -63,6 +63,15 @@ class Map:
                     return directory
         return None
 
+    def shows(self, fd: int) -> bool:
+        """Whether anything mounted shows what `fd` holds or a part of it, but for what it was opened through."""
+        here, through = self.place(fd), self.mount_of(fd).id
+        return any(
+            Place(each.device, PurePosixPath(each.root)).is_in(here)
+            for each in self._mounts.values()
+            if each.id != through
+        )
+
     def _below(self, path: Path) -> Iterator[Place]:
         for each in self._mounts.values():
             if Path(each.target).is_relative_to(path) and each.target != str(path):

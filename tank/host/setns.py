@@ -25,6 +25,7 @@ from tank.host import syscalls
 
 T = TypeVar("T")
 
+PINS: Final = {"pid": 0x20000000, "user": 0x10000000}  # kinds that are pinned and that no thread enters
 KINDS: Final = {"net": 0x40000000, "ipc": 0x08000000, "uts": 0x04000000}  # CLONE_NEW*, linux/sched.h
 _NS_GET_NSTYPE: Final = 0xB703  # linux/nsfs.h
 
@@ -54,7 +55,7 @@ class Home:
         fd = _open(str(path))
         try:
             kind = _kind(fd)
-            if kind is None:
+            if kind not in KINDS:
                 raise OSError(errno.EINVAL, "no network, IPC or UTS namespace", str(path))
             self._away.add(kind)
             _check(str(path), _libc.setns(fd, KINDS[kind]))
@@ -147,7 +148,7 @@ def pinned(path: Path) -> bool:
         kind = _kind(fd)
     finally:
         os.close(fd)
-    return kind is not None and (path.name == kind or path.name not in KINDS)
+    return kind is not None and (path.name == kind or path.name not in {**KINDS, **PINS})
 
 
 def pin(source: str, target: Path) -> None:
@@ -173,14 +174,14 @@ def _open(path: str) -> int:
 
 
 def _kind(fd: int) -> str | None:
-    """Which of KINDS the descriptor is; None for anything else."""
+    """Which of KINDS and PINS the descriptor is; None for anything else."""
     try:
         found = fcntl.ioctl(fd, _NS_GET_NSTYPE)
     except OSError as error:
         if error.errno in (errno.ENOTTY, errno.EINVAL):
             return None
         raise
-    return next((kind for kind, flag in KINDS.items() if flag == found), None)
+    return next((kind for kind, flag in {**KINDS, **PINS}.items() if flag == found), None)
 
 
 def _check(what: str, result: int) -> None:

@@ -103,6 +103,12 @@ def mount_setattr(fd: int, path: bytes, flags: int, attributes: bytes) -> None:
     _syscall(_MOUNT_SETATTR, fd, path, flags, attributes, len(attributes))
 
 
+def rename_new(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Rename to a name that nobody has. Raises FileExistsError when somebody has it."""
+    no_replace = 1  # RENAME_NOREPLACE
+    _checked(_libc.renameat2(AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), no_replace), target)
+
+
 def inotify_init() -> int:
     """A non-blocking, close-on-exec inotify descriptor."""
     return _checked(_libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))

@@ -120,6 +120,9 @@ class Process:
     def hears(self, number: int) -> bool:
         """Whether it catches or blocks the signal: the first of a namespace never sees any other (C3.10)."""
         status = files.read(f"/proc/{self.pid}/status") or b""
+        numbers = next((line.split() for line in status.splitlines() if line.startswith(b"NSpid")), [])
+        if len(numbers) > 2 and numbers[-1] != b"1":  # in a namespace of which it is not the first
+            return True
         masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith((b"SigCgt", b"SigBlk"))]
         return not masks or any(mask >> (number - 1) & 1 for mask in masks)
 

@@ -94,3 +94,11 @@ def _marked(name: bytes, parts: list[bytes]) -> Name:
     if hidden in (b"", b".", b"..") or hidden.startswith(_PREFIX):
         raise refused(f"cannot unpack layer: {shown(name)} is not a whiteout of a file")
     return Name(Meaning.WHITEOUT, parent, hidden)
+
+
+def literal(name: bytes) -> Name:
+    """The same for an archive that knows no whiteouts: a name is only a name. Raises PullFailed."""
+    parts = _parts(name)
+    if not parts:
+        return Name(Meaning.ROOT, b"", b"")
+    return Name(Meaning.FILE, b"/".join(parts[:-1]), parts[-1])

@@ -24,6 +24,7 @@ from tank.model.reference import DIGEST
 
 _ALWAYS_ALLOWED = 2**30  # bytes that any layer may unpack to
 _RATIO = 100  # and times its compressed size on top: text compresses 10 times, a bomb 1000 times
+LAYERS, VOLUMES = "tank.image.untar", "tank.image.fill"  # the unpackers
 _LONGEST_REPORT = 128 * 2**20
 _IN_FLIGHT = 2**20  # bytes on the way to the unpacker
 # glibc would give the memory of each piece back to the kernel, and take it again for the next: a tenth of the time.
@@ -48,12 +49,15 @@ def bounds_for(compressed: int, room: Room) -> Bounds:
     return Bounds(stream, max(0, min(stream, size)), max(0, min(MOST_ENTRIES, inodes)))
 
 
-async def unpack(pieces: AsyncIterator[bytes], stage: Path, bounds: Bounds, *, alone: bool = True) -> Unpacked:
+async def unpack(
+    pieces: AsyncIterator[bytes], stage: Path, bounds: Bounds, *, alone: bool = True, module: str = LAYERS
+) -> Unpacked:
     """Fill the directory `stage`, which is empty or holds a skeleton, from compressed `pieces`.
 
-    `alone`: no other layer is unpacked meanwhile. Raises PullFailed, and whatever `pieces` raises.
+    `alone`: no other layer is unpacked meanwhile. `module`: which unpacker. Raises PullFailed, and whatever `pieces`
+    raises.
     """
-    program = [sys.executable, "-X", "utf8", "-I", "-m", "tank.image.untar"]
+    program = [sys.executable, "-X", "utf8", "-I", "-m", module]
     how = [str(stage), "alone" if alone else "beside", *map(str, bounds)]
     child = await process.spawn([*program, *how], stdin=PIPE, stdout=PIPE, env={**process.ENVIRONMENT, **_ALLOCATION})
     reporting = asyncio.ensure_future(_report(child))

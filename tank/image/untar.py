@@ -33,7 +33,7 @@ _CAPABILITIES = (
 )
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], kind: type[Extractor] = Extractor) -> int:
     """Unpack and report; 0 when the report says all there is to say."""
     directory, alone, *numbers = arguments
     bounds = Bounds(*map(int, numbers))
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     }
     try:
         confine.confine(Path(directory), capabilities=_CAPABILITIES, limits=limits)
-        report = unpacked(bounds, alone=alone == "alone")
+        report = unpacked(bounds, kind, alone=alone == "alone")
     except PullFailed as error:
         report = {"refused": error.message, "reason": error.reason}
     except MemoryError:
@@ -56,12 +56,12 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def unpacked(bounds: Bounds, *, alone: bool) -> Mapping[str, object]:
+def unpacked(bounds: Bounds, kind: type[Extractor] = Extractor, *, alone: bool) -> Mapping[str, object]:
     """Fill the root from standard input. Raises PullFailed, OSError, MemoryError."""
     root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     decoder = stream.Decoder(lambda: os.read(0, _READ), bounds.stream, alone=alone)
     reader = stream.Reader(decoder.more)
-    extractor = Extractor(root, bounds)
+    extractor = kind(root, bounds)
     extractor.run(tarball.entries(reader), reader)
     reader.drain()
     return {

@@ -52,8 +52,10 @@ class Care:
             attempt = fact.record.attempt
             if attempt is None or phase(fact) is not Phase.RUNNING:
                 self.forget(uid, name)
-            elif self.prober is not None:
+            elif self.prober is not None and self.hooks is not None:
                 self.prober.keep(target_of(uid, pod, attempt, addresses), attempt)
+                if moment_of(attempt) != "pre_stop":
+                    self.hooks.renew(uid, name, attempt.number, "pre_stop")
 
     def begin(self, target: Target, kind: Moment, limit: float) -> None:
         """Run a hook, for `limit` seconds at most. Nothing when it has begun."""

@@ -176,9 +176,12 @@ class ContainerDeeds:
     async def _tell(self, work: Work, target: Target, reaction: Reaction) -> None:
         name = target.container.name
         if reaction.signal:
-            await self._machine.runtime.signal(work.uid, name, target.attempt, reaction.signal)
+            heard = await self._machine.runtime.signal(work.uid, name, target.attempt, reaction.signal)
             text = f"its files changed; {reaction.signal} was sent"
             self._report.normal(work.name, work.uid, "Reloading", text, name)
+            if not heard:
+                text = f"its files changed, and its program neither catches nor blocks {reaction.signal}"
+                self._report.warning(work.name, work.uid, "ReloadFailed", text, name)
         elif reaction.exec:
             answer = await self._machine.runtime.hook(target, Hook(exec=reaction.exec), REACTION)
             if not answer.good:

@@ -18,7 +18,7 @@ from tank.node.observe import Machine
 from tank.node.report import Report
 
 Moment = Literal["post_start", "pre_stop"]
-Key = tuple[str, str, int, str]  # uid, container, attempt, moment
+Key = tuple[str, str, int, Moment]  # uid, container, attempt, moment
 
 _REASONS = {"post_start": "FailedPostStartHook", "pre_stop": "FailedPreStopHook"}
 
@@ -60,6 +60,12 @@ class Hooks:
         """What it came to; None: it was not begun, or is under way."""
         run = self._runs.get((uid, name, attempt, kind))
         return run.answer if run is not None else None
+
+    def renew(self, uid: str, name: str, attempt: int, kind: Moment) -> None:
+        """Forget what it came to: the stop that it was run for was taken back, and the next one runs it again."""
+        key = (uid, name, attempt, kind)
+        if self.result(*key) is not None:
+            self._drop(key)
 
     def cancel(self, uid: str, name: str | None = None) -> None:
         """End and forget the hooks of a pod, or of one container of it."""

@@ -180,6 +180,8 @@ class Prober:
         try:
             async with self._lanes.place():
                 await self._ask(watch, kind)
+        except Exception:  # a defect met by one question must not end the loop of all others; a pass begins it again
+            log.exception("a question to pod %s failed inside", watch.target.pod.name)
         finally:
             watch.asking.pop(kind, None)
 
@@ -200,7 +202,7 @@ class Prober:
     async def _answer(self, target: Target, probe: Probe) -> Answer:
         try:
             return await self._machine.runtime.probe(target, probe)
-        except Exception as error:  # a defect met by one probe must not end the loop of all others
+        except Exception as error:  # what is wrong with us says nothing of the container
             log.exception("a probe of pod %s, container %s failed inside", target.pod.name, target.container.name)
             return Answer(good=None, message=str(error))
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tank.node.disk import Disk
     from tank.node.images import ImageVerbs
     from tank.node.input_verbs import InputVerbs
+    from tank.node.volumes import VolumeVerbs
     from tank.runtime.logs import LogLine
     from tank.runtime.session import ExecRequest, Session
 
@@ -44,6 +45,7 @@ class Node:
     """One machine. Every method may be called at any time from the daemon's loop."""
 
     images: ImageVerbs
+    volumes: VolumeVerbs
     inputs: InputVerbs
     disk: Disk
 
@@ -194,15 +196,8 @@ class Node:
     async def _observe(self, uid: str, desired: Desired | None, *, brief: bool) -> PodFacts:
         blocked = self._loop.blocker(desired) if desired else ""
         flying = self._loop.flights.of(uid)
-        return await observe(
-            self._machine,
-            uid,
-            desired,
-            self._machine.now(),
-            blocked=blocked,
-            flying=flying,
-            look=Look.BRIEF if brief else Look.WHOLE,
-        )
+        now, look = self._machine.now(), Look.BRIEF if brief else Look.WHOLE
+        return await observe(self._machine, uid, desired, now, blocked=blocked, flying=flying, look=look)
 
     async def why(self, name: str) -> Why:
         """One causal answer. Raises NotFound."""

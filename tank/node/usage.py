@@ -19,7 +19,9 @@ from tank.image.inventory import Inventory
 from tank.model.images import DiskUsage, Owner
 
 MOST_STRAYS = 20
-_STORE = re.compile(r"\.?store\.db.*|installation|lock|auth\.json|\.(auth\.json|installation)\.tmp|seccomp-cache")
+_STORE = re.compile(
+    r"\.?store\.db.*|installation|lock|auth\.json|secret\.key|\.(auth\.json|installation|secret\.key)\.tmp|seccomp-cache"
+)
 _POD_FILES = re.compile(r"\.?pod\.json.*|containers")
 _POD_PARTS = {"roots": "root", "logs": "logs", "empty": "volume"}
 _IMAGE_PARTS = ("blobs", "references", "trust", "chains")
@@ -79,7 +81,7 @@ class Count:
             case ("pods", uid, *rest):
                 return self._of_pod(uid, tuple(rest))
             case ("volumes", name, *_):
-                return "volume", name.removeprefix(".").removesuffix(".new") if name.startswith(".") else name
+                return "volume", name.removeprefix(".").partition(".")[0]  # what is made or removed is the volume's too
             case ("images", "scratch" | "parts", *_):
                 return "scratch", ""
             case ("images", "packed", *_):

@@ -127,6 +127,8 @@ def _plan_sandbox(draft: Draft, desired: Desired, living: list[Case]) -> bool:
 def _plan_repin(draft: Draft, desired: Desired, living: list[Case]) -> None:
     """Namespaces whose pins were taken away live on in the pod's processes."""
     sandbox = draft.seen.sandbox
+    if sandbox is not None and not sandbox.pins.get("holder", True):
+        return  # the shared PID namespace ended with its first process: whoever is in it is dying too
     pid = next((case.pid for case in living if case.pid), 0)
     if pid and not draft.pod_held(desired):
         gone = [name for name, stands in sandbox.pins.items() if not stands] if sandbox else ["everything"]

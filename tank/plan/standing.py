@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tank.model.desired import Desired
-from tank.model.dump import dump
 from tank.model.facts import ContainerFact, Now, PodFacts
 from tank.model.pod import Container, Limits, Pod, Rootfs
 from tank.model.record import Exit, Trouble
@@ -15,6 +14,7 @@ from tank.plan.aims import DRAIN, END, UNHEALTHY, WITHDRAWN, aim_of, fits
 from tank.plan.digests import due, trouble_digest
 from tank.plan.draft import MAKING
 from tank.plan.inputs import MISSING, lacking
+from tank.plan.limits import holds
 from tank.plan.moments import rfc3339
 from tank.plan.order import DONE, Course, Role, is_ready, is_started, policy_of, succeeded
 from tank.plan.phase import Phase, Wish
@@ -89,8 +89,7 @@ def _child_kills(fact: ContainerFact | None, last: Exit | None, running: bool) -
 def _actual(limits: Limits, fact: ContainerFact | None) -> dict[str, int | str | None]:
     """The limits in force that are not those of the spec, by its names (C12)."""
     seen = fact.runtime.actual if fact and fact.runtime else {}
-    wanted = dump(limits, sparse=True)
-    return {name: value for name, value in seen.items() if name in wanted and str(value) != str(wanted[name])}
+    return {name: value for name, value in seen.items() if not holds(getattr(limits, name, None), value)}
 
 
 def _termination(end: Exit) -> Termination:

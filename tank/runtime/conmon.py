@@ -20,7 +20,8 @@ from tank.errors import Failed, StartFailed
 from tank.host import files, process, syscalls
 from tank.host.watch import Process, Watcher
 
-_ENTER_GROUPS = 'umask 077; while [ "$1" != -- ]; do echo 0 >"$1" || exit 1; shift; done; shift; exec "$@"'
+# Directories on the way to a mount point are made by the runtime with this mask, and users other than root pass them.
+_ENTER_GROUPS = 'umask 022; while [ "$1" != -- ]; do echo 0 >"$1" || exit 1; shift; done; shift; exec "$@"'
 _CREATE_SECONDS = 60.0
 RUNTIME_FAILED = 125
 

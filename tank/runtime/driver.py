@@ -23,6 +23,7 @@ from tank.model.pod import Container, Pod
 from tank.runtime import bundle, conmon, equipment, facts, places, refusal, removal, signals
 from tank.runtime.care import Care
 from tank.runtime.death import Deaths
+from tank.runtime.holder import Holders
 from tank.runtime.logs import Archive
 from tank.runtime.oom import OomWatch
 from tank.runtime.places import Attempt
@@ -41,8 +42,16 @@ class CrunRuntime(Streaming, Care, Tuning):
         """Raises Unsupported when crun, conmon or control groups are missing, Failed when a mount cannot be made."""
         found = await equipment.find(self._settings, self._installation, self._programs)
         self._crun, self._conmon, self._groups, self._host = found.crun, found.conmon, found.groups, found.host
-        self._sandboxes = Sandboxes(self._settings, self._namespaces, self._groups)
         self._watcher = Watcher()
+        holders = Holders(
+            settings=self._settings,
+            crun=self._crun,
+            conmon=self._conmon,
+            groups=self._groups,
+            watcher=self._watcher,
+            program=self._host.reaper,
+        )
+        self._sandboxes = Sandboxes(self._settings, self._namespaces, self._groups, holders)
         self._deaths = Deaths(self._settings, self._watcher)
         self._ooms = OomWatch(self._groups)
         self._archive = Archive(self._settings, self._watcher)
@@ -107,7 +116,12 @@ class CrunRuntime(Streaming, Care, Tuning):
     async def observe(self, uid: str) -> Mapping[str, RuntimeFact]:
         """The newest attempt of each container of which anything is left."""
         newest = facts.newest(self._settings, uid)
-        return {name: self._observe(attempt) for name, attempt in newest.items()}
+        found = {name: self._observe(attempt) for name, attempt in newest.items()}
+        for name, fact in found.items():
+            if fact.exited and fact.populated and not fact.alive:
+                # Where the PID namespace is the pod's, the kernel does not end what a program leaves behind (C3.9).
+                await self._groups.kill(newest[name].group, seconds=_KILL_SECONDS)
+        return found
 
     def _observe(self, attempt: Attempt) -> RuntimeFact:
         fact = facts.observe(attempt, self._crun, self._groups)
@@ -121,7 +135,9 @@ class CrunRuntime(Streaming, Care, Tuning):
     async def unsupported(self, pod: Pod) -> str:
         """What of the pod this machine cannot do, and why; empty when it can do all."""
         machine = refusal.unsupported(pod, self._groups, self._host.capabilities)
-        return "; ".join(filter(None, (bundle.unsupported(pod, self._settings), machine)))
+        lost = "share_pid: catatonit is not installed on this machine"
+        alone = lost if pod.share_pid and self._host.reaper is None else ""
+        return "; ".join(filter(None, (bundle.unsupported(pod, self._settings), machine, alone)))
 
     async def check(self, launch: Launch) -> None:
         """Whether `create` could succeed, as far as the host decides it. Changes nothing. Raises Waiting."""

@@ -191,7 +191,7 @@ def _root_propagation(setup: Setup) -> str:
 
 
 def _namespaces(setup: Setup) -> list[dict[str, str]]:
-    own = [{"type": kind} for kind in ("pid", "mount", "cgroup")]
+    own = [{"type": kind} for kind in ("pid", "mount", "cgroup") if kind not in setup.namespaces]
     return own + [{"type": kind, "path": path} for kind, path in setup.namespaces.items()]
 
 

@@ -1,4 +1,5 @@
-"""A pod's sandbox: pinned namespaces, one `/dev/shm`, the `/etc` files, volumes in memory. No process (decision 5).
+"""A pod's sandbox: pinned namespaces, one `/dev/shm`, the `/etc` files, volumes in memory. No process (decision 5),
+but for a PID namespace that the containers share (`tank.runtime.holder`).
 
 Its pins are what every container of the pod joins. A volume in memory is none: it is made for the first container
 that mounts it, as the volumes on disk are.
@@ -19,8 +20,10 @@ from tank.host.threads import in_thread
 from tank.model import etcfiles
 from tank.model.pod import Container, Pod, Tmpfs
 from tank.runtime import sysctls, volumes
+from tank.runtime.holder import Holders
 
 SHM_SIZE = 64 * 2**20
+HOLDER = "holder"  # the pin that is a process: its PID namespace dies with it, and cannot be pinned again
 _ETC = ("hosts", "hostname", "resolv.conf")
 
 
@@ -31,11 +34,13 @@ class Sandboxes:
     settings: Settings
     namespaces: Namespaces
     groups: Groups
+    holders: Holders
 
     def namespace_paths(self, uid: str, pod: Pod) -> dict[str, str]:
         """The pins that a container joins, by the runtime's word for their kind."""
         top = self.settings.pod_run_dir(uid) / "ns"
         kinds = {"ipc": "ipc", "uts": "uts"} | ({} if pod.network == "host" else {"network": "net"})
+        kinds |= {"pid": "pid"} if pod.share_pid else {}
         return {kind: str(top / name) for kind, name in kinds.items()}
 
     def shm(self, uid: str) -> Path:
@@ -54,10 +59,18 @@ class Sandboxes:
             hostname = etcfiles.pod_hostname(pod)
             own_network = pod.network != "host"
             await self.namespaces.make(top / "ns", net=own_network, hostname=hostname, settings=sysctls.wanted(pod))
+            await self._make_holder(uid, pod)
             self._make_shm(uid)
             self.refresh(uid, pod)
         except OSError as error:
             raise Failed(f"cannot make the sandbox {uid}: {error.strerror}") from error
+
+    async def _make_holder(self, uid: str, pod: Pod) -> None:
+        """The PID namespace that all containers share, held by a process of its own."""
+        if pod.share_pid:
+            joined = {kind: path for kind, path in self.namespace_paths(uid, pod).items() if kind != "pid"}
+            pid = await self.holders.make(uid, joined, {})
+            await self.namespaces.repin(self.settings.pod_run_dir(uid) / "ns", pid, ("pid",))
 
     def _make_shm(self, uid: str) -> None:
         shm = self.shm(uid)
@@ -115,6 +128,8 @@ class Sandboxes:
         if not top.is_dir():
             return None
         pins = {name: pinned(top / "ns" / name) for name in _kinds(pod)}
+        if pod.share_pid:
+            pins[HOLDER] = self.holders.pid(uid) is not None
         pins["shm"] = mounts.is_mounted(self.shm(uid))
         pins["etc"] = all((self.etc(uid) / name).is_file() for name in _ETC)
         return pins
@@ -122,6 +137,7 @@ class Sandboxes:
     async def remove(self, uid: str) -> None:
         """Everything volatile but containers, which must be gone: a mount that is left is taken off. Raises Failed."""
         top = self.settings.pod_run_dir(uid)
+        await self.holders.remove(uid)
         await self.namespaces.remove(top / "ns")
         await in_thread(_clear, top)
         await self.groups.remove(uid)
@@ -130,7 +146,8 @@ class Sandboxes:
 
 def _kinds(pod: Pod) -> tuple[str, ...]:
     """The namespaces that are the pod's own."""
-    return ("ipc", "uts") if pod.network == "host" else ("net", "ipc", "uts")
+    own = ("ipc", "uts") if pod.network == "host" else ("net", "ipc", "uts")
+    return (*own, "pid") if pod.share_pid else own
 
 
 def _clear(top: Path) -> None:

@@ -79,6 +79,7 @@ class MemoryStore:
         self._record(decide_inputs.delete_input(self._open(), key, self._remembered(key), force=force))
 
     async def input_body(self, key: str, version: str) -> bytes:
+        """As it was given. Raises NotFound."""
         self._open()
         if (key, version) not in self._bodies:
             raise NotFound(f"there is no version {version} of {words(key)}")

@@ -22,6 +22,7 @@ from tank.plan.selector import matches
 from tank.plan.why import Why
 from tests.api.images import FakeDisk, FakeImages
 from tests.api.inputs import in_memory
+from tests.api.volumes import FakeVolumes
 from tests.waiting import wait_until
 
 NOON = 1_700_000_000.0
@@ -63,7 +64,9 @@ class FakeNode:
     slow: asyncio.Event | None = None
     images: FakeImages = field(default_factory=FakeImages)
     inputs: InputVerbs = field(default_factory=in_memory)
+    volumes: FakeVolumes = field(default_factory=FakeVolumes)
     disk: FakeDisk = field(default_factory=FakeDisk)
+    conditions: list[dict[str, str]] = field(default_factory=list)
 
     def _check(self, call: str, what: object = None) -> None:
         self.calls.append((call, what))
@@ -220,7 +223,7 @@ class FakeNode:
 
     async def info(self) -> dict[str, Any]:
         self._check("info")
-        return {"version": "0.1.0", "pods": len(self.pods), "conditions": []}
+        return {"version": "0.1.0", "pods": len(self.pods), "conditions": self.conditions}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,6 +125,6 @@ async def test_no_request_is_an_internal_error(http: aiohttp.ClientSession, node
         url = URL(f"http://tank{route.path.replace('{name}', rng.choice(NAMES))}?{query}{wait}", encoded=True)
         heads = {"Content-Type": rng.choice(KINDS), "If-Match": rng.choice(VALUES)}
         async with http.request(route.method, url, data=body(rng), headers=heads) as answer:
-            text = await answer.text()
+            text = await answer.text(errors="replace")  # an archive is none
         assert answer.status < 500 or answer.status == 504, (route, url, heads, text)
         assert answer.status < 400 or "error" in json.loads(text), (route, url, text)

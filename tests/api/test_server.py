@@ -99,7 +99,7 @@ async def test_any_host_is_taken(http: aiohttp.ClientSession) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/", 404), ("GET", "/metrics", 404), ("GET", "/v1/volumes", 404), ("PATCH", "/v1/pods/web", 405)],
+    [("GET", "/", 404), ("GET", "/metrics", 404), ("PATCH", "/v1/pods/web", 405)],
 )
 async def test_what_is_not_there_is_an_error_in_json(
     http: aiohttp.ClientSession, method: str, path: str, status: int

@@ -63,8 +63,8 @@ def test_yaml_and_names(tank: Tank, web: FakeNode) -> None:
 def test_wide_has_uid_and_revision(tank: Tank, web: FakeNode) -> None:
     head, row = tank.says("list", "-o", "wide")[1].splitlines()
 
-    assert head.split()[-3:] == ["UID", "REVISION", "DIGEST"]
-    assert row.split()[-3:] == ["0123456789ab", "1", "sha256:0123456789ab"]
+    assert head.split()[-4:] == ["UID", "REVISION", "DIGEST", "PRIVILEGED"]
+    assert row.split()[-4:] == ["0123456789ab", "1", "sha256:0123456789ab", "-"]
 
 
 def test_get_prints_what_can_be_applied_again(tank: Tank, web: FakeNode) -> None:

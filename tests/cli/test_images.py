@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 import tank as python
+from tank.cli.doctor import about_daemon
 from tank.cli.pulling import bar
-from tank.errors import Conflict, Denied, Failed
+from tank.errors import Conflict, Denied, Failed, NotFound
+from tank.ops.doctor import Verdict
 from tests.cli.conftest import Daemon, Tank
 
 
@@ -89,6 +91,34 @@ def test_images_in_python(daemon: Daemon, tmp_path: Path) -> None:
     images.save(["mine:1"], tmp_path / "archive")
     assert [each.references for each in images.load(tmp_path / "archive")] == [("mine:1",)]
     assert python.Client(daemon.url).df().strays == ("stray",)
+
+
+def test_the_doctor_tells_what_the_daemon_says_of_itself(daemon: Daemon) -> None:
+    assert [each.message for each in about_daemon(daemon.url)] == ["version 0.1.0 answers"]
+    daemon.node.conditions.append({"type": "DiskPressure", "message": "1 MB is free, and 5 MB are kept free"})
+    *_, found = about_daemon(daemon.url)
+
+    assert (found.verdict, found.message) == (Verdict.WARN, "DiskPressure: 1 MB is free, and 5 MB are kept free")
+    assert "tank image prune" in found.cure
+
+
+def test_the_doctor_tells_that_no_daemon_answers(tmp_path: Path) -> None:
+    [found] = about_daemon(f"unix://{tmp_path}/none.sock")
+
+    assert (found.verdict, found.cure) == (Verdict.WARN, "systemctl start tank, or: tank serve")
+
+
+async def test_archives_in_python_awaited(daemon: Daemon, tmp_path: Path) -> None:
+    async with python.aio.Client(daemon.url) as client:
+        await client.images.save(["nginx:1.27"], tmp_path / "archive", format="docker")
+        assert (tmp_path / "archive").read_bytes() == b"nginx:1.27"
+        (tmp_path / "in").write_bytes(b"mine:1")
+        assert [each.references for each in await client.images.load(tmp_path / "in")] == [("mine:1",)]
+        with pytest.raises(NotFound):
+            await client.images.save(["nope:1"], tmp_path / "none")
+        assert not (tmp_path / "none").exists()
+        with pytest.raises(FileNotFoundError):
+            await client.images.load(tmp_path / "none")
 
 
 async def test_images_in_python_awaited(daemon: Daemon) -> None:

@@ -69,6 +69,11 @@ class Daemon:
                 return
         raise AssertionError("the loop does not come to rest")
 
+    def kill(self) -> None:
+        """Nothing of it goes on."""
+        for run in self.loop.hooks._runs.values():
+            run.task.cancel()
+
     def _is_due(self) -> bool:
         return any(due <= self.world.boot for due in self.loop._due.values())
 
@@ -91,6 +96,7 @@ def new(top: Path) -> Daemon:
 
 def again(daemon: Daemon) -> Daemon:
     """The daemon was killed; another one starts on what it left."""
+    daemon.kill()
     daemon.world.revive()
     return Daemon(daemon.world, daemon.store, daemon.top)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,68 @@ async def hand_over(daemon: Daemon) -> None:
     await daemon.settle()
 
 
+WHOLE: dict[str, Any] = {
+    "init": [
+        {"name": "setup", "image": harness.IMAGE},
+        {"name": "proxy", "image": harness.IMAGE, "restart": "always", "hooks": {"pre_stop": {"sleep": "1s"}}},
+    ],
+    "containers": [
+        TWO[0]
+        | {
+            "hooks": {"post_start": {"exec": ["warm"]}, "pre_stop": {"exec": ["quit"]}},
+            "probes": {"startup": {"tcp": 1}, "live": {"tcp": 2, "failures": 1}, "ready": {"tcp": 3}},
+        },
+        TWO[1],
+    ],
+}
+
+
+async def begin(daemon: Daemon, **more: Any) -> None:
+    """A whole pod, from its first init to a probed app."""
+    await daemon.node.apply([pod(**WHOLE | more)])
+    await daemon.settle()
+    for (uid, name), process in list(daemon.world.processes.items()):
+        if name == "setup" and process.alive:
+            daemon.world.exit(uid, name, 0)
+    await daemon.settle()
+
+
+async def begin_once(daemon: Daemon) -> None:
+    await begin(daemon, restart="never")
+
+
+async def complete(daemon: Daemon) -> None:
+    """Its apps end, and its sidecar is ended."""
+    for (uid, name), process in list(daemon.world.processes.items()):
+        if name in ("a", "b") and process.alive:
+            daemon.world.exit(uid, name, 0)
+    await daemon.settle()
+
+
+async def sicken(daemon: Daemon) -> None:
+    """A probe fails once, and the container starts anew."""
+    daemon.world.answers["a live"] = False
+    await daemon.pass_time(10)
+    daemon.world.answers.clear()
+    await daemon.pass_time(60)
+
+
+async def update_whole(daemon: Daemon) -> None:
+    proxy = WHOLE["init"][1] | {"env": {"A": "1"}}
+    await begin(
+        daemon, init=[WHOLE["init"][0], proxy], containers=[WHOLE["containers"][0] | {"env": {"A": "1"}}, TWO[1]]
+    )
+
+
+async def resandbox_whole(daemon: Daemon) -> None:
+    await begin(daemon, hostname="other")
+
+
+async def expire(daemon: Daemon) -> None:
+    await begin(daemon, deadline="100s")
+    await daemon.pass_time(101)
+
+
 STORIES: dict[str, tuple[Story, ...]] = {
     "start": (start,),
     "update": (start, update),
@@ -76,6 +139,13 @@ STORIES: dict[str, tuple[Story, ...]] = {
     "delete": (start, delete),
     "take back": (start, take_back),
     "hand over": (lend, hand_over),
+    "whole start": (begin,),
+    "whole update": (begin, update_whole),
+    "whole delete": (begin, delete),
+    "whole sandbox": (begin, resandbox_whole),
+    "completion": (begin_once, complete),
+    "failed probe": (begin, sicken),
+    "deadline": (begin, expire),
 }
 
 
@@ -86,6 +156,7 @@ async def tell(daemon: Daemon, story: Story) -> None:
     except* Crash:
         pass
     finally:
+        daemon.kill()
         for _, task in list(daemon.loop.flights._tasks.values()):
             task.cancel()
         await asyncio.gather(*(task for _, task in daemon.loop.flights._tasks.values()), return_exceptions=True)
@@ -106,7 +177,7 @@ async def finish(daemon: Daemon, chapters: tuple[Story, ...]) -> Daemon:
     last = chapters[-1]
     if last is delete and "web" not in (await daemon.store.read()).pods:
         pass
-    elif last is not crash:
+    elif last not in (crash, begin_once):
         await last(daemon)
     await daemon.settle()
     return daemon

@@ -60,6 +60,7 @@ sources = (
     )
     | st.builds(lambda size: {"tmpfs": {"size": size}}, sizes)
     | parts.file_sources
+    | parts.joined(parts.only("image", references), some(pull=st.sampled_from(["always", "never"])))
     | st.builds(
         lambda kind: {"host": "/srv/x", "kind": kind},
         st.sampled_from(["directory", "file", "socket", "directory_or_create", "file_or_create"]),
@@ -117,6 +118,7 @@ def init_containers(draw: st.DrawFn, name: str, known: list[str]) -> dict[str, A
             reaper=st.booleans(),
             security=securities(),
             ulimits=ulimits,
+            size=sizes,
             **({} if isinstance(image, dict) else {"pull": st.sampled_from(["always", "if_missing", "never"])}),
         )
     )
@@ -181,7 +183,9 @@ def pod_mappings(draw: st.DrawFn) -> dict[str, Any]:
     extra = draw(
         some(
             restart=restarts,
-            backoff=some(initial=positive_durations, factor=st.floats(1, 5), reset_after=positive_durations),
+            backoff=some(
+                initial=positive_durations, factor=st.floats(1, 5), reset_after=positive_durations, max=st.just("1d")
+            ),
             grace=durations,
             labels=st.dictionaries(names, label_words, max_size=2),
             annotations=st.dictionaries(names, words, max_size=2),

@@ -156,6 +156,11 @@ def test_a_limits_change_restarts_nothing(daemon: Daemon, busybox: str) -> None:
     container = {"name": "app", "image": busybox, "command": ["sleep", "999"], "limits": limits}
     plan = daemon.client.plan({"name": "web", "grace": 1, "containers": [container]})
     assert {step.impact for step in plan.steps} <= {"live", "none"}
+    assert [(each.path, each.after, each.impact) for each in plan.changes] == [
+        ("containers[app].limits.memory", 2**26, "live"),
+        ("containers[app].limits.pids", 50, "live"),
+        ("containers[app].limits.cpu", [50_000, 100_000], "live"),
+    ]
     apply(daemon, busybox, containers=[container])
     wait_for(lambda: daemon.client.status("web").observed_revision == daemon.client.status("web").revision)
     groups = Path("/sys/fs/cgroup")

@@ -197,6 +197,17 @@ async def test_nothing_is_left_of_it_with_the_pod(rig: Rig) -> None:
     assert not rig.settings.pod_run_dir(rig.uid).exists()
 
 
+async def test_a_new_sandbox_has_the_files_again(rig: Rig) -> None:
+    values = {"secret/db": {"a": b"1"}}
+    await running(rig, values, Volume(name="cfg", source=SecretFiles(name="db")))
+    await rig.runtime.remove_sandbox(rig.uid)  # what a reboot leaves: nothing
+
+    await rig.runtime.make_sandbox(rig.uid, rig.pod)
+    await create(rig, values)
+
+    assert await sh(rig, "cat /in/cfg/a") == "1"
+
+
 async def test_containers_made_side_by_side_share_the_files(rig: Rig) -> None:
     volume = Volume(name="cfg", source=ConfigFiles(name="app"))
     each = Mount(volume="cfg", path="/in")

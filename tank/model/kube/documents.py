@@ -120,6 +120,7 @@ def _pod(value: Mapping[str, Any], place: Place, metadata: dict[str, Any]) -> Tr
         here = here.at("template", "spec")
     pod.labelled(metadata, at, draft)
     patched_at, annotations = at.at("annotations", patch.ANNOTATION), metadata.get("annotations") or {}
-    changes = patch.read(annotations[patch.ANNOTATION], patched_at) if patch.ANNOTATION in annotations else {}
+    text = annotations.get(patch.ANNOTATION)
+    changes = patch.read(text, patched_at) if isinstance(text, str) else {}
     pod.told_network(changes, here, draft)
     return Translated(draft=draft, whole=place.spot.path, patch=changes, patched_at=patched_at)

@@ -38,12 +38,12 @@ _PROJECTED = {
 
 def config(value: Any, place: Place, source: Draft, fs_group: int | None) -> None:
     """A volume of a ConfigMap's keys."""
-    _written(CONFIG, value, place, source, fs_group)
+    _written(CONFIG, value, place, source, fs_group=fs_group)
 
 
 def secret(value: Any, place: Place, source: Draft, fs_group: int | None) -> None:
     """A volume of a Secret's keys."""
-    _written(SECRET, value, place, source, fs_group)
+    _written(SECRET, value, place, source, fs_group=fs_group)
 
 
 def projected(value: Any, place: Place, source: Draft, fs_group: int | None) -> None:
@@ -56,11 +56,12 @@ def projected(value: Any, place: Place, source: Draft, fs_group: int | None) -> 
     for each, here in named:
         name = chosen(each, tuple(PROJECTION.fields), here, "a source")
         if name and len(sources) == 1:
-            _written(_PROJECTED[name], each[name], here.at(name), source, fs_group, found.get("defaultMode"))
+            mode = found.get("defaultMode")
+            _written(_PROJECTED[name], each[name], here.at(name), source, fs_group=fs_group, mode=mode)
 
 
 def _written(
-    noun: Noun, value: Any, place: Place, source: Draft, fs_group: int | None, mode: str | None = None
+    noun: Noun, value: Any, place: Place, source: Draft, *, fs_group: int | None, mode: str | None = None
 ) -> None:
     found = noun.read(value, place, source)
     modes = {found.get("defaultMode", mode or "0644")}

@@ -212,7 +212,7 @@ NOUNS = (VOLUME, EMPTY, HOST, CLAIM, IMAGE, CONFIG, SECRET, PROJECTED, MOUNT)
 def mounts(value: Any, place: Place, draft: Draft, storage: Storage) -> None:
     """`volumeMounts` of a container."""
     for each, here in items(value, place):
-        if each.get("name") in storage.dropped or each.get("mountPath") == _ACCOUNT:
+        if each.get("mountPath") == _ACCOUNT or each.get("name") in [*storage.dropped]:  # it may be of any type yet
             continue
         mount = draft.append("mounts", here)
         found = MOUNT.read(each, here, mount)

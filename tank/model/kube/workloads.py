@@ -106,8 +106,10 @@ def template(workload: Workload, value: Any, place: Place, draft: Draft) -> tupl
     name, suffix = workload.metadata["name"], "-0" if workload.kind == "StatefulSet" else ""
     draft.fields["name"] = f"{name}{suffix}"
     spec = inner.get("spec", {})
+    listed = spec["volumes"] if isinstance(spec.get("volumes"), list) else []
     claimed = _claimed(found.get("volumeClaimTemplates"), place.at("volumeClaimTemplates"), draft.fields["name"])
-    pod.spec({**spec, "volumes": [*spec.get("volumes", []), *claimed]}, here.at("spec"), draft, workload.namespace)
+    spec = {**spec, "volumes": [*listed, *claimed]} if claimed else spec
+    pod.spec(spec, here.at("spec"), draft, workload.namespace)
     _policy(workload.kind, found, spec, place)
     if workload.kind == "Job" and "activeDeadlineSeconds" in found:
         draft.put("deadline", found["activeDeadlineSeconds"], place.at("activeDeadlineSeconds"))

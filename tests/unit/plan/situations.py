@@ -25,7 +25,7 @@ def a_pod(**more: Any) -> Pod:
 def wanted(pod: Pod | None = None, **more: Any) -> Desired:
     spec = pod or a_pod()
     fields: dict[str, Any] = {"name": spec.name, "uid": UID, "revision": 7, "created_at": NOW.wall - 100}
-    fields["pins"] = {each.name: DIGEST for each in spec.containers}
+    fields["pins"] = {each.name: DIGEST for each in spec.everyone}
     return Desired(spec=spec, **fields | more)
 
 
@@ -65,13 +65,13 @@ def situation(desired: Desired | None, *facts: ContainerFact, **more: Any) -> Po
         "record": replace(record, network_ready=True),
         "sandbox": SandboxFact(pins={"net": True, "ipc": True, "uts": True}, network_ready=True),
         "containers": {fact.record.name: fact for fact in facts},
-        "images": {each.name: ImageFact(state=ImageState.READY, digest=DIGEST) for each in made_for.spec.containers},
+        "images": {each.name: ImageFact(state=ImageState.READY, digest=DIGEST) for each in made_for.spec.everyone},
     }
     return PodFacts(**fields | more)
 
 
 def nothing(desired: Desired, state: ImageState = ImageState.READY) -> PodFacts:
-    images = {each.name: ImageFact(state=state) for each in desired.spec.containers}
+    images = {each.name: ImageFact(state=state) for each in desired.spec.everyone}
     return PodFacts(uid=desired.uid, images=images)
 
 
