@@ -158,7 +158,7 @@ def _fields(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
         **_marks(draft.get("images", {}), spot.at("images")),
         "secret_key": _path(draft.get("secrets", {}).get("key_file")),
         "seeds": draft.get("pods"),
-        **_net(draft.get("net", {}), spot.at("net")),
+        **pool_fields.net(draft.get("net", {}), spot.at("net")),
     }
     lists = {key: tuple(each) if isinstance(each, list) else each for key, each in wanted.items()}
     return found | {key: each for key, each in lists.items() if each is not None}
@@ -166,14 +166,6 @@ def _fields(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
 
 def _path(value: Any) -> Path | None:
     return Path(value) if isinstance(value, str) else None
-
-
-def _net(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
-    return {
-        "pools": pool_fields.pools(draft.get("pools", []), spot.at("pools")) or None,
-        "naming": pool_fields.naming(draft["dns"]) if "dns" in draft else None,
-        "repair": draft.get("repair"),
-    }
 
 
 def _registries(draft: Mapping[str, Any], spot: Spot) -> dict[str, Registry] | None:

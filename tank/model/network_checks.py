@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tank.model.faults import Spot, did_you_mean, quoted
+from tank.model.faults import BAD, Spot, did_you_mean, quoted
 
 Draft = dict[str, Any]
 MAX_SEARCH_TEXT = 2048  # characters (C15)
@@ -46,7 +46,7 @@ def _check_mode(nic: Draft, spot: Spot) -> None:
             spot.at("ip").fault(f"says {each} twice")
         if each in ip and (pools or mode in ("bridge", "ipvlan")):
             spot.at("ip").fault(f"{each} goes with macvlan and without a pool")
-    if mode == "bridge" and not pools and nic.get("parent", "auto") == "auto":
+    if mode == "bridge" and not pools and stated(nic) and nic.get("parent", "auto") == "auto":
         spot.at("ip").fault("a bridge interface takes its address from a pool", "write ip: {pool: default}")
     if mode == "ipvlan" and "mac" in nic:
         spot.at("mac").fault("an ipvlan interface has the MAC of its parent")
@@ -57,9 +57,8 @@ def _check_mode(nic: Draft, spot: Spot) -> None:
 
 
 def check_ports(network: Draft, spot: Spot) -> None:
-    """Published ports need an interface on a bridge; none is published twice, no name is given twice."""
-    ports = [(each, spot.at("ports", index)) for index, each in enumerate(network.get("ports", []))]
-    ports = [(each, here) for each, here in ports if isinstance(each, dict)]
+    """Published ports need an interface on a bridge, and rules the names that they use."""
+    ports = network.get("ports", [])
     nics = [each for each in network.get("nics", []) if isinstance(each, dict)]
     bridged = any(
         nic.get("mode") == "bridge" or any(isinstance(each, dict) for each in nic.get("ip", [])) for nic in nics
@@ -68,23 +67,52 @@ def check_ports(network: Draft, spot: Spot) -> None:
         spot.at("ports").fault(
             "only a bridge interface has ports of the host", "add a nic such as {name: eth0, ip: {pool: default}}"
         )
-    taken: dict[tuple[Any, Any], list[Any]] = {}
-    names: set[str] = set()
-    for port, here in ports:
-        ips = taken.setdefault((port.get("host"), port.get("protocol", "tcp")), [])
-        ip = port.get("host_ip")
-        if "host" in port and ips and (ip is None or None in ips or ip in ips):
-            here.fault(f"port {port['host']} of the host is published already")
-        ips.append(ip)
-        if port.get("name") in names:
-            here.at("name").fault(f"another port is called {quoted(port['name'])} already")
-        names |= {port["name"]} if "name" in port else set()
+    if BAD in ports:
+        return  # what could not be read may have the name
+    names = {each["name"] for each in ports if isinstance(each.get("name"), str)}
     for index, rule in enumerate(network.get("allow", [])):
         for at, named in enumerate(rule.get("ports", []) if isinstance(rule, dict) else ()):
             if isinstance(named, str) and named not in names:
                 spot.at("allow", index, "ports", at).fault(
                     f"no port is called {quoted(named)}", did_you_mean(named, names)
                 )
+
+
+def check_port_names(pod: Draft, containers: list[tuple[Draft, Spot]]) -> None:
+    """A probe or hook that names a port means one of the pod's published ports, and speaks TCP to it."""
+    network = pod.get("network")
+    ports = network.get("ports", []) if isinstance(network, dict) else []
+    if BAD in ports:
+        return  # what could not be read may be what is meant
+    known = {each["name"]: each.get("protocol", "tcp") for each in ports if isinstance(each.get("name"), str)}
+    for container, here in containers:
+        for kind in ("probes", "hooks"):
+            for name, asked in _mappings(container.get(kind)):
+                for field, port in _asked(asked):
+                    _check_port_name(port, known, here.at(kind, name, *field))
+
+
+def _mappings(value: Any) -> Iterator[tuple[str, Draft]]:
+    each = value.items() if isinstance(value, dict) else ()
+    return ((name, part) for name, part in each if isinstance(part, dict))
+
+
+def _asked(asked: Draft) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Where a probe or hook says a port."""
+    yield ("tcp",), asked.get("tcp")
+    for name in ("http", "grpc"):
+        if isinstance(asked.get(name), dict):
+            yield (name, "port"), asked[name].get("port")
+
+
+def _check_port_name(port: Any, known: Mapping[str, Any], spot: Spot) -> None:
+    if not isinstance(port, str):
+        return
+    if port not in known:
+        hint = did_you_mean(port, known) if known else "network.ports names none: write its number"
+        spot.fault(f"no port is called {quoted(port)}", hint)
+    elif known[port] in ("udp", "sctp"):
+        spot.fault(f"port {quoted(port)} is {known[port]}, and this asks by tcp")
 
 
 def _check_taken(nics: list[tuple[Draft, Spot]], field: str, what: str) -> None:

@@ -70,6 +70,15 @@ NET = Record(
 )
 
 
+def net(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
+    """What the table means for the fields of `Settings`; None: nothing was stated."""
+    return {
+        "pools": pools(draft.get("pools", []), spot.at("pools")) or None,
+        "naming": naming(draft["dns"]) if "dns" in draft else None,
+        "repair": draft.get("repair"),
+    }
+
+
 def pools(draft: list[Any], spot: Spot) -> tuple[Pool, ...]:
     """The pools that are sound by themselves and beside each other."""
     found: list[Pool] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,7 +30,15 @@ def port_name(value: str) -> str:
 
 def _host_ip(value: str) -> str | None:
     """One address of the host; `all` and the unspecified addresses are all of them."""
-    return None if value in ("all", "*", "0.0.0.0", "::") else addresses.address(value)  # noqa: S104 - read, not bound
+    if value in ("all", "*", "0.0.0.0", "::"):  # noqa: S104 - read, not bound
+        return None
+    found = addresses.address(value)
+    ip = ipaddress.ip_address(found)
+    if found == "::1":
+        raise Refused("the kernel lets no packet from ::1 out of the host itself", "write 127.0.0.1")
+    if ip.is_multicast or found == "255.255.255.255":
+        raise Refused(f"{quoted(value)} is no address of one host")
+    return found
 
 
 PORT = Record(
@@ -56,10 +65,12 @@ class Ports:
         """Every port, ranges taken apart."""
         if type(value) is not list:
             return wrong_type(spot, "a list of ports", value, "write ['8080:80']")
-        found = [port for index, each in enumerate(value) for port in self._one(each, spot.at(index))]
-        if len(found) > MOST_PORTS:
-            return spot.fault(f"publishes at most {MOST_PORTS} ports, found {len(found)}")
-        return found
+        each_at = [(each, spot.at(index)) for index, each in enumerate(value)]
+        placed = [(port, here) for each, here in each_at for port in self._one(each, here)]
+        if len(placed) > MOST_PORTS:
+            return spot.fault(f"publishes at most {MOST_PORTS} ports, found {len(placed)}")
+        _check_taken([(port, here) for port, here in placed if isinstance(port, dict)])
+        return [port for port, _ in placed]
 
     def _one(self, value: Any, spot: Spot) -> list[Any]:
         if type(value) is dict:
@@ -76,6 +87,20 @@ class Ports:
         """The two forms."""
         short: Schema = {"type": "string", "pattern": r"^(.+:)?[0-9-]+:[0-9-]+(/(tcp|udp|sctp))?$"}
         return {"type": "array", "items": {"anyOf": [short, PORT.schema()]}, "maxItems": MOST_PORTS}
+
+
+def _check_taken(ports: list[tuple[Any, Spot]]) -> None:
+    """None is published twice, and no name is given twice. One written range is one place."""
+    taken: dict[tuple[Any, Any], list[Any]] = {}
+    names: set[str] = set()
+    for port, here in ports:
+        ips, ip = taken.setdefault((port.get("host", BAD), port.get("protocol", "tcp")), []), port.get("host_ip")
+        if port.get("host", BAD) is not BAD and ips and (ip is None or None in ips or ip in ips):
+            here.fault(f"port {port['host']} of the host is published already")
+        ips.append(ip)
+        if port.get("name", BAD) in names:
+            here.at("name").fault(f"another port is called {quoted(port['name'])} already")
+        names |= {port["name"]} if isinstance(port.get("name"), str) else set()
 
 
 def _sound(port: Any) -> Any:

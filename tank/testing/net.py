@@ -65,6 +65,7 @@ class FakeNet:
 
 
 def nics(pod: Pod) -> tuple[str, ...]:
+    """What of the pod's interfaces the fake tells apart: name and static address of each."""
     if not isinstance(pod.network, Network):
         return ()
     return tuple(f"{nic.name} {ip}" for nic in pod.network.nics for ip in nic.static)
