@@ -103,6 +103,8 @@ def naming(draft: Mapping[str, Any]) -> Naming:
 
 def _pool(draft: Mapping[str, Any], spot: Spot) -> Pool:
     subnets = sorted((ipaddress.ip_network(each) for each in draft["subnet"]), key=lambda each: each.version)
+    if not subnets:
+        spot.at("subnet").fault("needs at least 1 item, found 0")
     if len({each.version for each in subnets}) < len(subnets):
         spot.at("subnet").fault("has two networks of one family")
     for each in subnets:

@@ -20,7 +20,8 @@ from tank.model.kube.scalars import KUBERNETES
 from tank.model.parse import Stated, parse_documents, parse_pod, read_documents
 from tank.model.pod import Pod
 from tank.model.yaml_text import read_yaml
-from tests.property.strategies import names, pods
+from tests.property.parts import names
+from tests.property.strategies import pods
 
 
 @given(pods())

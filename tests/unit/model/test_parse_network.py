@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from tank.model.dump import dump_pod
+from tank.model.health import HttpAction
 from tank.model.network import Allow, Network, Nic, Peer, Port
 from tank.model.parse import parse_pod
 from tank.model.schema import json_schema
@@ -107,7 +108,8 @@ def test_a_rule_says_who_may_connect_to_what(written: Any, canonical: dict[str, 
 def test_no_rules_and_an_empty_list_of_them_are_not_the_same() -> None:
     silent, closed = parse_pod(net()).network, parse_pod(net(allow=[])).network
 
-    assert isinstance(silent, Network) and isinstance(closed, Network)
+    assert isinstance(silent, Network)
+    assert isinstance(closed, Network)
     assert (silent.allow, closed.allow) == (None, ())
 
 
@@ -176,7 +178,8 @@ def test_a_hook_may_name_a_port() -> None:
 
     hook = parse_pod(mapping).containers[0].hooks.pre_stop
 
-    assert hook is not None and hook.http is not None and hook.http.port == "web"
+    assert hook is not None
+    assert hook.http == HttpAction(port="web")
 
 
 FAULTS: list[tuple[dict[str, Any], str]] = [
