@@ -28,6 +28,7 @@ from tank.node.disk import Disk
 from tank.node.images import ImageVerbs
 from tank.node.input_verbs import InputVerbs
 from tank.node.inputs import StoredInputs
+from tank.node.networks import NetworkVerbs
 from tank.node.observe import Machine
 from tank.node.pulse import Pulse
 from tank.node.reconciler import Reconciler
@@ -97,6 +98,7 @@ class Engine:
             machine, store, report, self.pulse, recovering=bool(recovered) or bool(records.damaged) or damaged
         )
         self.node = Node(machine, store, self.reconciler, report)
+        self.node.networks = NetworkVerbs(machine, self._net.survey())
         self._compose_images(machine, store, report)
         await self._compose_inputs(machine, store, recovered)
         self._tell(report, recovered, store.damaged, records)
@@ -112,7 +114,7 @@ class Engine:
         images = self._images = ImageStore(settings)
         self._stack.push_async_callback(images.close)
         await images.open()
-        net = NetDriver(settings, installation)
+        net = self._net = NetDriver(settings, installation)
         self._stack.push_async_callback(net.close)
         self._key_file = key_file(settings.data_dir, settings.secret_key)
         return Machine(

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import tank
 from tank.config import Settings
 from tank.errors import TankError, Waiting
 from tank.host.netns import Namespaces, pinned
@@ -32,11 +33,13 @@ from tank.net.drift import ADDITIONS, Change, Parent, bears, compare, find
 from tank.net.grants import Grants, check_ports
 from tank.net.links import REASON, Links
 from tank.net.monitor import Monitor
+from tank.net.names.keeper import Names
 from tank.net.nftables import NETFILTER, RuleMonitor
 from tank.net.plugs import plug_in, unplugged
 from tank.net.policy import wired
 from tank.net.rtnetlink import NETLINK
 from tank.net.seen import Seen
+from tank.net.survey import Survey
 from tank.net.wanted import Grant, Interface, interfaces, mark
 from tank.net.wires import Wires
 
@@ -61,9 +64,11 @@ class NetDriver:
 
     def __init__(self, settings: Settings, installation: str) -> None:
         """`installation` is the id of this data directory. Threads of its own enter namespaces and talk."""
+        self._settings = settings
         self._uplink, self._installation, self._namespaces = settings.uplink, installation, Namespaces()
         self._grants = Grants(settings, installation)
-        self._wires = Wires(settings, installation, self._grants)
+        self._names = Names(settings, installation, self._namespaces, tank.__version__)
+        self._wires = Wires(settings, installation, self._grants, self._names)
         self._rules: RuleMonitor | None = None
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tank-net")  # never behind an image being unpacked
         self._watches: dict[str, _Watch] = {}
@@ -85,7 +90,10 @@ class NetDriver:
             for each in wanted
             for address in each.addresses
         )
-        await self._wires.fence(self.wired(uid, pod, addresses))
+        wired = self.wired(uid, pod, addresses)
+        await self._wires.fence(wired)
+        if wired.asks:
+            await self._names.admit(uid, namespace)
         await self._announce(uid, scene)
         return addresses
 
@@ -94,6 +102,10 @@ class NetDriver:
         if isinstance(pod.network, Network) and not self._wires.publishes(uid):
             check_ports(pod.network.ports)
         return self._grants.of(pod, uid, ensure=True)
+
+    def survey(self) -> Survey:
+        """Who looks at the pools and tries who reaches whom."""
+        return Survey(self._settings, self._installation, self._grants)
 
     def refusal(self, pod: Pod) -> str:
         """What of the pod's network the pools of this machine cannot do; empty when they can do all."""
@@ -142,6 +154,7 @@ class NetDriver:
         if pinned(namespace):
             prefix = mark(uid, self._installation)
             await self._talk(namespace, lambda links: _drop(links, prefix))
+        await self._names.forget(uid)
         await asyncio.to_thread(self._grants.leases.release, uid)
 
     def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
@@ -180,6 +193,7 @@ class NetDriver:
         if self._rules is not None:
             self._rules.close()
         await asyncio.gather(*opening, return_exceptions=True)
+        await self._names.close()
         await asyncio.to_thread(self._pool.shutdown)
         await self._namespaces.close()
 

@@ -55,6 +55,13 @@ def choose(pool: Pool, subnet: str, taken: Collection[str], last: Iterable[str])
     return next((each for each in _candidates(pool, subnet) if each not in taken and each not in never), None)
 
 
+def room(pool: Pool, subnet: str) -> int:
+    """How many addresses of one network of a pool can be handed out in all."""
+    never = {each for each in (*pool.gateways, pool.shim) if each}
+    spans = list(_spans(pool, subnet))
+    return sum(each.high - each.low + 1 - sum(ipaddress.ip_address(one) in each for one in never) for each in spans)
+
+
 def _spans(pool: Pool, subnet: str) -> Iterator[Any]:
     yield from (_Span(low, high) for low, high in _ranges(pool, ipaddress.ip_network(subnet)))
 
