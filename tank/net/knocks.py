@@ -35,7 +35,8 @@ async def knock(opener: Opener, question: Question, address: str) -> tuple[str, 
     except TankError as error:
         return "failed", str(error)
     except OSError as error:
-        return ("silent" if error.errno in _GONE else "failed"), os.strerror(error.errno or 0).lower()
+        words = os.strerror(error.errno).lower() if (error.errno or 0) > 0 else str(error)
+        return ("silent" if error.errno in _GONE else "failed"), words
 
 
 async def _connect(opener: Opener, family: int, address: str, port: int) -> tuple[str, str]:
@@ -60,7 +61,7 @@ async def _ping(opener: Opener, family: int, address: str, port: int) -> tuple[s
     protocol = socket.IPPROTO_ICMPV6 if version == 6 else socket.IPPROTO_ICMP
     loop = asyncio.get_running_loop()
     with await opener(family, socket.SOCK_RAW, protocol) as opened:
-        await loop.sock_connect(opened, (address, port))
+        opened.connect((address, port))  # of a raw socket the kernel waits for nobody
         await loop.sock_sendall(opened, _echo(asked))
         while True:
             packet = await loop.sock_recv(opened, 2048)
