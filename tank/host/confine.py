@@ -52,9 +52,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
 
-def confine(root: Path, *, capabilities: Iterable[int], limits: Mapping[int, int]) -> None:
-    """Make `root` all that this process can reach. `limits` maps RLIMIT_* to a hard bound. Raises OSError."""
-    _check(_libc.unshare(_NEW_MOUNTS | _NEW_NETWORK | _NEW_IPC), "unshare")
+def confine(root: Path, *, capabilities: Iterable[int], limits: Mapping[int, int], network: bool = False) -> None:
+    """Make `root` all that this process can reach, with `network` beside the network that it is in.
+
+    `limits` maps RLIMIT_* to a hard bound. Raises OSError.
+    """
+    _check(_libc.unshare(_NEW_MOUNTS | _NEW_IPC | (0 if network else _NEW_NETWORK)), "unshare")
     _pivot(os.fsencode(root))
     for which, bound in limits.items():
         resource.setrlimit(which, (bound, bound))

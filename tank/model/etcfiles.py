@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tank.model.pod import Network, Pod
+from tank.model.pools import Naming, Pool, pools_of
 
+NAMESERVER = "127.117.0.53"  # inside every pod that asks Tank for names
 MAX_SERVERS, MAX_SEARCH, MAX_SEARCH_TEXT, MAX_HOSTNAME = 3, 32, 2048, 63
 
 _LOCAL = (("127.0.0.1", "localhost"), ("::1", "localhost ip6-localhost ip6-loopback"))
@@ -52,6 +54,22 @@ def resolv_conf(servers: Iterable[str], search: Iterable[str], options: Iterable
     if chosen := tuple(options):
         lines.append(f"options {' '.join(chosen)}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def resolver_of(pod: Pod, host: Resolver, naming: Naming, pools: Iterable[Pool]) -> Resolver:
+    """Where a pod looks up names while its spec is silent: Tank's server, else its pools' servers, else the host's.
+
+    Names of pods come first in the search; then its pools' domains, else the host's.
+    """
+    network = pod.network if isinstance(pod.network, Network) else Network()
+    mine = pools_of(network, pools)
+    search = tuple(dict.fromkeys(each.domain for each in mine if each.domain)) or host.search
+    servers = tuple(dict.fromkeys(server for each in mine for server in each.dns))
+    if naming.enabled and network.nics and network.dns is None:
+        return Resolver(servers=(NAMESERVER,), search=tuple(dict.fromkeys((naming.domain, *search))))
+    if servers:
+        return Resolver(servers=servers, search=search)
+    return replace(host, search=search)
 
 
 def pod_resolv_conf(pod: Pod, host: Resolver) -> str:

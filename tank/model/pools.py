@@ -6,11 +6,11 @@ pool is a range of the LAN that its owner has set aside for Tank.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tank.model.network import Allow, Port
+from tank.model.network import Allow, Network, Port
 from tank.model.record import Address
 
 DEFAULT = "default"  # a bridge pool of this name always exists, made on first use
@@ -56,6 +56,17 @@ class Wired:
     ports: tuple[Port, ...] = ()
     allow: tuple[Allow, ...] | None = None
     ready: bool = False
+    asks: bool = False  # it has no name servers of its own choice: it may ask ours
+
+
+def pools_of(network: Network, pools: Iterable[Pool]) -> tuple[Pool, ...]:
+    """The stated pools that the interfaces of a pod are in, in their order."""
+    known = {each.name: each for each in pools}
+    bridges = {each.parent: each for each in known.values() if each.mode == "bridge" and each.parent}
+    found = [
+        known.get(nic.pool or "") or (bridges.get(nic.parent) if nic.mode == "bridge" else None) for nic in network.nics
+    ]
+    return tuple(dict.fromkeys(each for each in found if each is not None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

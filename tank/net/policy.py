@@ -29,6 +29,7 @@ def wired(uid: str, pod: Pod, addresses: tuple[Address, ...], *, pools: Mapping[
         ports=network.ports,
         allow=network.allow,
         ready=ready,
+        asks=bool(network.nics) and network.dns is None,
     )
 
 

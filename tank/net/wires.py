@@ -21,6 +21,7 @@ from tank.net import bridges, conntrack, nftables, policy
 from tank.net.grants import Grants
 from tank.net.leases import Lease
 from tank.net.links import host_links
+from tank.net.names.keeper import Names
 from tank.net.ruleset import FENCE, HostRules, Publication, fence_rules, host_rules
 from tank.net.wanted import mark, plug_name
 
@@ -38,8 +39,8 @@ class _Done:
 class Wires:
     """Carries out `Wiring`. One call at a time."""
 
-    def __init__(self, settings: Settings, installation: str, grants: Grants) -> None:
-        self._settings, self._installation, self._grants = settings, installation, grants
+    def __init__(self, settings: Settings, installation: str, grants: Grants, names: Names) -> None:
+        self._settings, self._installation, self._grants, self._names = settings, installation, grants, names
         self._lock = asyncio.Lock()
         self._wiring = Wiring()
         self._rules = HostRules()
@@ -60,7 +61,11 @@ class Wires:
             await asyncio.to_thread(self._settle_leases, wiring)
             pools = await asyncio.to_thread(self._grants.resolved)
             faults: list[TankError] = []
-            works = [self._host(wiring, pools), *(self._fence(pod, wiring, pools) for pod in wiring.pods)]
+            works = [
+                self._host(wiring, pools),
+                *(self._fence(pod, wiring, pools) for pod in wiring.pods),
+                self._tell(wiring, pools),
+            ]
             for work in works:
                 try:
                     found += await work
@@ -73,6 +78,10 @@ class Wires:
             if faults:
                 raise faults[0]
             return tuple(found)
+
+    async def _tell(self, wiring: Wiring, pools: Mapping[str, Pool]) -> tuple[str, ...]:
+        await self._names.tell(wiring, pools, look=bool(self._suspects - {""}))
+        return ()
 
     async def fence(self, pod: Wired) -> None:
         """One pod's fence, before its first instruction."""
