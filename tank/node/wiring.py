@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Set
 
 from tank.errors import NotFound, TankError
 from tank.model.pod import Network
 from tank.model.pools import Wired, Wiring
+from tank.model.record import PodRecord
 from tank.node.observe import Machine
 from tank.node.pulse import Pulse
 from tank.node.report import Report
@@ -34,6 +36,7 @@ class Switch:
         self._machine, self._store, self._node = machine, store, node
         self._report, self._pulse = report, pulse
         self._last: Wiring | None = None
+        self._wired: dict[str, Wired] = {}  # by uid, as last looked at
         self._hint = asyncio.Event()
         self._failures = 0
 
@@ -52,17 +55,31 @@ class Switch:
     async def _listen(self) -> None:
         with self._pulse.subscribe() as news:
             while True:
-                await news.take()
-                if self._last is None or await self._wiring() != self._last:
+                names = await news.take()
+                if self._last is None or await self._wiring(names) != self._last:
                     self._hint.set()
 
     async def _resync(self) -> None:
         turn = 0
         while True:
+            await self._renew()
             await asyncio.sleep(RESYNC)
             turn += 1
             self._machine.net.suspect(fences=turn % FENCES == 0)
             self._hint.set()
+
+    async def _renew(self) -> None:
+        """The /etc files of pods that stand, where settings or the host's own resolver changed (R50)."""
+        runtime = self._machine.runtime
+        with contextlib.suppress(TankError, OSError):  # the next turn may be luckier
+            desired = {each.uid: each for each in (await self._store.read()).pods.values()}
+            for uid, record in self._machine.records.pods().items():
+                wanted = desired.get(uid)
+                if wanted is None or record.deleting or wanted.revision != record.revision:
+                    continue  # the pod's own pass is about to
+                pins = await runtime.observe_sandbox(uid, record.spec)
+                if pins and all(pins.values()):
+                    await runtime.refresh_sandbox(uid, record.spec)
 
     async def settle(self) -> None:
         """Bring the network into line, once. What cannot be is a condition of the machine, and tried again."""
@@ -88,20 +105,20 @@ class Switch:
         wait = min(0.5 * 2.0 ** min(self._failures - 1, 10), RESYNC)
         asyncio.get_running_loop().call_later(wait, self._hint.set)
 
-    async def _wiring(self) -> Wiring:
-        """From the records: what runs, runs by these, whatever is wanted by now."""
+    async def _wiring(self, names: Set[str] | None = None) -> Wiring:
+        """From the records: what runs, runs by these, whatever is wanted by now. `names`: only these may have changed."""
         contents, records = await self._store.read(), self._machine.records.pods()
-        pods = []
+        found: dict[str, Wired] = {}
         for uid, record in sorted(records.items()):
             if isinstance(record.spec.network, Network) and record.network_ready and not record.deleting:
-                pods.append(await self._wired(uid, record.name))
+                known = self._wired.get(uid) if names is not None and record.name not in names else None
+                found[uid] = known or await self._look(record)
+        self._wired = found
         wanted = {each.uid for each in contents.pods.values()}
-        return Wiring(pods=tuple(pods), uids=frozenset(wanted | records.keys()))
+        return Wiring(pods=tuple(found.values()), uids=frozenset(wanted | records.keys()))
 
-    async def _wired(self, uid: str, name: str) -> Wired:
-        record = self._machine.records.pod(uid)
-        assert record is not None
+    async def _look(self, record: PodRecord) -> Wired:
         ready = False
         with contextlib.suppress(NotFound):
-            ready = (await self._node.status(name)).ready
-        return self._machine.net.wired(uid, record.spec, record.addresses, ready=ready)
+            ready = (await self._node.status(record.name)).ready
+        return self._machine.net.wired(record.uid, record.spec, record.addresses, ready=ready)
