@@ -170,6 +170,7 @@ class Engine:
     async def _begin(self, report: Report, store: SqliteStore, machine: Machine) -> None:
         switch = Switch(machine, store, self.node, report=report, pulse=self.pulse)
         await switch.settle()  # what the records say is known before anything is given away
+        self._stack.push_async_callback(switch.settle)  # what the last pods have left behind goes with them
         tasks = [
             asyncio.create_task(report.run(), name="events"),
             asyncio.create_task(_rotate(machine), name="logs"),

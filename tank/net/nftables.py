@@ -14,6 +14,7 @@ import json
 import socket
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +36,29 @@ async def apply(script: str, namespace: Path | None = None) -> None:
         raise Waiting(REASON, f"cannot set the rules of the network: {_first(error.stderr)}") from error
 
 
-async def listing(table: str, namespace: Path | None = None) -> str:
-    """What stands in a table (`inet tank_ab12cd`), as a digest; empty when there is no such table."""
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What stands in tables: a digest of all of it, and how many rules there are."""
+
+    digest: str = ""
+    rules: int = 0
+
+    def __add__(self, other: Listing) -> Listing:
+        return Listing(self.digest + other.digest, self.rules + other.rules)
+
+
+async def listing(table: str, namespace: Path | None = None) -> Listing:
+    """What stands in a table (`inet tank_ab12cd`); an empty listing when there is no such table."""
     try:
         told = await process.run([*_entering(namespace), "nft", "-j", "list", "table", *table.split()])
     except ToolFailed:
-        return ""
+        return Listing()
     try:
         found = _without_handles(json.loads(told))
     except ValueError as error:
         raise Failed("cannot read the rules of the network: nft's answer is no JSON") from error
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    rules = sum("rule" in each for each in found.get("nftables", ()))
+    return Listing(hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest(), rules)
 
 
 def _entering(namespace: Path | None) -> list[str]:

@@ -65,6 +65,11 @@ def host_rules(installation: str, rules: HostRules) -> str:
     return "\n".join(script) + "\n"
 
 
+def rules_in(script: str) -> int:
+    """How many rules a script of ours makes."""
+    return sum(line.startswith("    ") and not line.startswith("    type ") for line in script.splitlines())
+
+
 def _table(name: str, chains: Iterable[tuple[str, Sequence[str]]]) -> Iterator[str]:
     yield f"table {name} {{"
     for chain, lines in chains:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from tank.config import Settings
-from tank.errors import TankError
+from tank.errors import TankError, Waiting
 from tank.host.netns import pinned
 from tank.model.pools import Pool, Wired, Wiring
 from tank.net import bridges, conntrack, nftables, policy
@@ -22,7 +22,8 @@ from tank.net.grants import Grants
 from tank.net.leases import Lease
 from tank.net.links import host_links
 from tank.net.names.keeper import Names
-from tank.net.ruleset import FENCE, HostRules, Publication, fence_rules, host_rules
+from tank.net.nftables import Listing
+from tank.net.ruleset import FENCE, HostRules, Publication, fence_rules, host_rules, rules_in
 from tank.net.wanted import mark, plug_name
 
 PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
@@ -33,7 +34,7 @@ class _Done:
     """A script that was carried out, and what was listed right after it."""
 
     script: str
-    listing: str
+    listing: Listing
 
 
 class Wires:
@@ -58,13 +59,14 @@ class Wires:
         """
         async with self._lock:
             self._wiring, found = wiring, list[str]()
+            suspects, self._suspects = self._suspects, set()  # what is suspected meanwhile is for the next time
             await asyncio.to_thread(self._settle_leases, wiring)
             pools = await asyncio.to_thread(self._grants.resolved)
             faults: list[TankError] = []
             works = [
-                self._host(wiring, pools),
-                *(self._fence(pod, wiring, pools) for pod in wiring.pods),
-                self._tell(wiring, pools),
+                self._host(wiring, pools, suspects),
+                *(self._fence(pod, wiring, pools, suspects) for pod in wiring.pods),
+                self._tell(wiring, pools, look=bool(suspects - {""})),
             ]
             for work in works:
                 try:
@@ -74,13 +76,13 @@ class Wires:
             for uid in self._done.keys() - {pod.uid for pod in wiring.pods} - {""}:
                 del self._done[uid]
             found += await asyncio.to_thread(self._settle_bridges, wiring, pools)
-            self._suspects.clear()
             if faults:
+                self._suspects |= suspects
                 raise faults[0]
             return tuple(found)
 
-    async def _tell(self, wiring: Wiring, pools: Mapping[str, Pool]) -> tuple[str, ...]:
-        await self._names.tell(wiring, pools, look=bool(self._suspects - {""}))
+    async def _tell(self, wiring: Wiring, pools: Mapping[str, Pool], *, look: bool) -> tuple[str, ...]:
+        await self._names.tell(wiring, pools, look=look)
         return ()
 
     async def fence(self, pod: Wired) -> None:
@@ -97,42 +99,48 @@ class Wires:
     def _namespace(self, uid: str) -> Path:
         return self._settings.pod_run_dir(uid) / "ns" / "net"
 
-    async def _host(self, wiring: Wiring, pools: Mapping[str, Pool]) -> tuple[str, ...]:
+    async def _host(self, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str]) -> tuple[str, ...]:
         names = {name: self._grants.bridge(pool) for name, pool in pools.items() if pool.mode == "bridge"}
         marks = {
             f"{pod.uid}/{nic}": f"{mark(pod.uid, self._installation)}/{nic}" for pod in wiring.pods for nic in pod.pools
         }
         rules = policy.host_side(wiring, pools, names, {key: plug_name(each) for key, each in marks.items()})
-        if "" not in self._done and not rules.bridges and not await self._host_listing():
-            self._done[""] = _Done(host_rules(self._installation, rules), "")
-        found = await self._apply("", host_rules(self._installation, rules), "the host's rules of the network")
+        if "" not in self._done and not rules.bridges and not (await self._host_listing()).digest:
+            self._done[""] = _Done(host_rules(self._installation, rules), Listing())
+        found = await self._apply("", host_rules(self._installation, rules), "the host's rules", suspects)
         if rules != self._rules:
             await asyncio.to_thread(forget_flows, self._rules.publications, rules.publications)
             self._rules = rules
         return found
 
-    async def _apply(self, key: str, script: str, what: str) -> tuple[str, ...]:
+    async def _apply(self, key: str, script: str, what: str, suspects: Set[str]) -> tuple[str, ...]:
         """Where another script is wanted, or something else stands than it made."""
         done = self._done.get(key)
         same = done is not None and done.script == script
-        if done and same and (key not in self._suspects or await self._listing(key) == done.listing):
+        if done and same and (key not in suspects or await self._listing(key) == done.listing):
             return ()
+        self._done.pop(key, None)
         await nftables.apply(script, self._namespace(key) if key else None)
-        self._done[key] = _Done(script, await self._listing(key))
+        listing = await self._listing(key)
+        if listing.rules != rules_in(script):
+            raise Waiting(nftables.REASON, f"{what} were changed by others while they were set")
+        self._done[key] = _Done(script, listing)
         return (f"{what} had been changed",) if same else ()
 
-    async def _listing(self, key: str) -> str:
+    async def _listing(self, key: str) -> Listing:
         return await nftables.listing(FENCE, self._namespace(key)) if key else await self._host_listing()
 
-    async def _host_listing(self) -> str:
+    async def _host_listing(self) -> Listing:
         name = f"tank_{self._installation}"
         return await nftables.listing(f"inet {name}") + await nftables.listing(f"bridge {name}")
 
-    async def _fence(self, pod: Wired, wiring: Wiring, pools: Mapping[str, Pool]) -> tuple[str, ...]:
+    async def _fence(
+        self, pod: Wired, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str] = frozenset()
+    ) -> tuple[str, ...]:
         fence = policy.fence(pod, wiring, pools)
         if (fence is None and pod.uid not in self._done) or not pinned(self._namespace(pod.uid)):
             return ()
-        return await self._apply(pod.uid, fence_rules(fence), f"the fence of pod {pod.name}")
+        return await self._apply(pod.uid, fence_rules(fence), f"the fence of pod {pod.name}", suspects)
 
     def _settle_leases(self, wiring: Wiring) -> None:
         """After a loss of the book the records say who has what; who is neither wanted nor on record, has nothing."""

@@ -106,7 +106,7 @@ class Switch:
         asyncio.get_running_loop().call_later(wait, self._hint.set)
 
     async def _wiring(self, names: Set[str] | None = None) -> Wiring:
-        """From the records: what runs, runs by these, whatever is wanted by now. `names`: only these may have changed."""
+        """From the records: what runs, runs by these, whatever is wanted by now. `names`: only these changed."""
         contents, records = await self._store.read(), self._machine.records.pods()
         found: dict[str, Wired] = {}
         for uid, record in sorted(records.items()):
