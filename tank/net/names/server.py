@@ -140,7 +140,7 @@ def main(arguments: list[str]) -> int:
     loop = asyncio.new_event_loop()  # before the walls: it opens descriptors, and loads what it needs
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     limits = {**_LIMITS, resource.RLIMIT_NOFILE: most}  # two for each pod, one for each question under way
-    confine.confine(Path(directory), capabilities=(), limits=limits, network=True)
+    confine.confine(Path(directory), capabilities=(), limits=limits, network=True, makes=False)
     server = Server(Forwarder(time.monotonic, secrets.token_bytes), version)
     try:
         loop.run_until_complete(server.run(listening))
