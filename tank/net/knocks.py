@@ -15,7 +15,9 @@ from tank.net.questions import Question
 
 PATIENCE = 2.0  # seconds
 Opener = Callable[[int, int, int], Awaitable[socket.socket]]  # family, kind, protocol
+PATIENCE_DNS = 5.0  # a server that asks others, in vain, says so by then
 _ASKED = struct.pack("!6H", 0x7A6B, 0x0100, 1, 0, 0, 0) + b"\0" + struct.pack("!2H", 2, 1)  # who serves the root?
+_REFUSALS = {2: "it answers, but that it fails (SERVFAIL)", 5: "it answers, but refuses (REFUSED)"}
 _ECHO = {4: (8, 0), 6: (128, 129)}  # question and answer
 _MARK = struct.pack("!2H", 0x7A6B, 1)
 _GONE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
@@ -25,11 +27,12 @@ async def knock(opener: Opener, question: Question, address: str) -> tuple[str, 
     """(state, words) as `Reach` has them. `opener` opens a socket where the question comes from."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     deed = {"tcp": _connect, "dns": _ask_dns, "echo": _ping}[question.protocol]
+    patience = PATIENCE_DNS if question.protocol == "dns" else PATIENCE
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             return await deed(opener, family, address, question.port)
     except TimeoutError:
-        return "silent", f"no answer within {PATIENCE:g} s"
+        return "silent", f"no answer within {patience:g} s"
     except ConnectionRefusedError:
         return "refused", "nobody listens"
     except TankError as error:
@@ -52,7 +55,9 @@ async def _ask_dns(opener: Opener, family: int, address: str, port: int) -> tupl
         await loop.sock_connect(opened, (address, port))
         await loop.sock_sendall(opened, _ASKED)
         answer = await loop.sock_recv(opened, 4096)
-        return ("open", "") if answer[:2] == _ASKED[:2] else ("failed", "that was no answer of a name server")
+        if len(answer) < 12 or answer[:2] != _ASKED[:2]:
+            return "failed", "that was no answer of a name server"
+        return "open", _REFUSALS.get(answer[3] & 15, "")
 
 
 async def _ping(opener: Opener, family: int, address: str, port: int) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import tank
 from tank.net.wanted import plug_name
 from tests.daemon import Daemon
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.system
 
@@ -36,7 +38,13 @@ def web(daemon: Daemon, busybox: str) -> tank.Client:
         ],
     }
     daemon.client.apply(spec, wait=True, timeout=60)
+    wait_for(lambda: _listens(HIDDEN), seconds=5)  # the host's rules follow the pod
     return daemon.client
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as opened:
+        return opened.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_pool_tells_what_it_has_given(web: tank.Client) -> None:
