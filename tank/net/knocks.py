@@ -38,7 +38,7 @@ async def knock(opener: Opener, question: Question, address: str) -> tuple[str, 
     except TankError as error:
         return "failed", str(error)
     except OSError as error:
-        words = os.strerror(error.errno).lower() if (error.errno or 0) > 0 else str(error)
+        words = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
         return ("silent" if error.errno in _GONE else "failed"), words
 
 
