@@ -11,7 +11,7 @@ from dnslib.dns import DNSError
 from dnslib.label import DNSLabelError
 
 from tank.net.names import packets
-from tank.net.names.zone import AAAA, PTR, SOA, SRV, TTL, A, Directory, Found, Record
+from tank.net.names.zone import AAAA, PTR, SOA, TTL, A, Directory, Found, Record
 
 FORMERR, NOTIMP, REFUSED, BADVERS = 1, 4, 5, 16
 SAFE = 1232  # bytes of a datagram that crosses every network
