@@ -102,6 +102,7 @@ class Names:
                 if pinned(namespace):
                     await nftables.apply(RULES, namespace)
         self._keep()
+        self._fed = None  # told again even when nothing is new: whoever hangs is found out by it
         await self._settle()
 
     async def forget(self, uid: str) -> None:
@@ -169,12 +170,13 @@ class Names:
                 await self._end()
 
     async def _serve(self, ways: Mapping[str, Path]) -> None:
-        """A server that ended just now has a successor at once."""
+        """A server that ended just now, or says nothing, has a successor at once."""
         try:
             if self._line.open:
                 return await self._served(ways)
         except Failed as error:
             log.warning("%s", error)
+            await self._line.end()
         await self._line.connect()
         self._fed = None
         self._hint.set()  # its end is waited for from now on
@@ -182,6 +184,8 @@ class Names:
 
     async def _served(self, ways: Mapping[str, Path]) -> None:
         keys = {uid: _key(uid, path) for uid, path in ways.items()}
+        if self._fed is None and not self._line.held:  # it must know all before it can be asked
+            await self._line.feed(zone.dumped(self._zone), frozenset())
         for uid, key in keys.items():
             if key not in self._line.held:
                 await self._hand_over(key, ways[uid])

@@ -26,7 +26,8 @@ from tank.host.watch import Process
 from tank.net.names import frames
 
 GROUP = "_names"  # no pod's uid looks like that
-PATIENCE = 10.0  # seconds until an answer must be there, the time of a start included
+START = 10.0  # seconds until a program that was just started must answer
+ANSWER = 3.0  # and one that runs: it does nothing that takes longer
 _KILL = 5.0
 _DETACH = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 1; shift; done; shift; "$@" &'
 _MODULE = "tank.net.names.server"
@@ -80,9 +81,9 @@ class Line:
         if self._call is not None:
             return
         try:
-            if not await self._reached():
+            if not await self._reached(ANSWER):
                 await self._start()
-                if not await self._reached():
+                if not await self._reached(START):
                     raise Failed(f"cannot start the server of names: {self._said()}")
         except OSError as error:
             raise Failed(f"cannot start the server of names: {error.strerror}") from error
@@ -126,7 +127,7 @@ class Line:
     def _groups(self) -> Groups:
         return Groups(cgroup.find_hierarchies(), cgroup.find_root(self._installation))
 
-    async def _reached(self) -> bool:
+    async def _reached(self, seconds: float) -> bool:
         """Whether one is there, of our version, and answers."""
         opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
@@ -137,7 +138,7 @@ class Line:
             return False
         self._call = _Call(opened, frames.Inbox())
         try:
-            said = await self._ask({"do": "hello"})
+            said = await self._ask({"do": "hello"}, seconds=seconds)
             if said["version"] == self._version:
                 self._call.process = Process(int(said["pid"]))
                 self.held = frozenset(map(str, said["held"]))
@@ -170,13 +171,15 @@ class Line:
         said = (files.read(self._directory / "errors") or b"").decode(errors="replace").strip()
         return said.rpartition("\n")[2] or "it gave no reason"
 
-    async def _ask(self, body: Mapping[str, Any], fds: Sequence[int] = ()) -> Mapping[str, Any]:
+    async def _ask(
+        self, body: Mapping[str, Any], fds: Sequence[int] = (), *, seconds: float = ANSWER
+    ) -> Mapping[str, Any]:
         """Whatever goes wrong ends the line: half a message must not be followed by another."""
         call, whole = self._call, False
         if call is None:
             raise Failed("cannot reach the server of names: it ended")
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(seconds):
                 answer = await _exchanged(call, frames.packed(body, len(fds)), fds)
             whole = True
         except (OSError, EOFError, ValueError, TimeoutError) as error:

@@ -111,7 +111,7 @@ class Directory:
             return Found()
         if name.endswith(f".{domain}"):
             return self._inside(name, name.removesuffix(f".{domain}"), kind, uid)
-        if name in self._known:
+        if name in self._known or name in self._services:
             return self._inside(name, name, kind, uid)
         address = reversed_address(name)
         return self._reverse(name, address, kind) if address is not None else None

@@ -71,6 +71,7 @@ def words(record: dnslib.DNSRecord | None) -> tuple[str, list[str], list[str]] |
         ("_http._tcp.web.tank.internal", "SRV", ("NOERROR", ["0 0 80 web.tank.internal."], [])),
         ("_dns._udp.web.tank.internal", "SRV", ("NOERROR", ["0 0 53 web.tank.internal."], [])),
         ("_http._tcp.web.tank.internal", "A", ("NOERROR", [], ["tank.internal."])),
+        ("_http._tcp.web", "SRV", ("NOERROR", ["0 0 80 web.tank.internal."], [])),
         ("_tcp.web.tank.internal", "SRV", ("NOERROR", [], ["tank.internal."])),
         ("_http._udp.web.tank.internal", "SRV", ("NXDOMAIN", [], ["tank.internal."])),
         ("2.0.61.10.in-addr.arpa", "PTR", ("NOERROR", ["web.tank.internal."], [])),
