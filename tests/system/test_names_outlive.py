@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tank.model.etcfiles import NAMESERVER
+from tank.net.names.line import Line
 from tests.daemon import Daemon
 from tests.naming import (
     address,
@@ -110,3 +113,37 @@ def test_a_server_that_hangs_is_replaced(daemon: Daemon, busybox: str) -> None:
     start(daemon, spec("other", busybox))
     wait_for(partial(succeeded, daemon, before), 10)
     wait_for(lambda: said(namespace(daemon, "web"), "other") == [address(daemon, "other")])
+
+
+def test_a_pod_that_is_being_stopped_may_still_ask(daemon: Daemon, busybox: str) -> None:
+    slow = ["sh", "-c", "trap 'sleep 3; exit' TERM; while :; do sleep 0.1; done"]
+    start(daemon, spec("web", busybox, command=slow) | {"grace": 9}, spec("other", busybox))
+    inside = namespace(daemon, "web")
+    wait_for(lambda: said(inside, "other") != [], 2)
+    daemon.client.delete("web")
+    wait_for(lambda: said(namespace(daemon, "other"), "web") == [], 2)
+    assert said(inside, "other") == [address(daemon, "other")]
+    assert daemon.client.status("web").phase == "terminating"
+    daemon.client.delete("web", grace=0)
+    daemon.client.wait("web", "gone", timeout=30)
+
+
+async def test_a_server_of_another_version_is_replaced(short_tmp: Path, installation: str) -> None:
+    first, second = (Line(short_tmp / "names", installation, version) for version in ("1", "2"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams, socket.socket() as streams:
+        streams.bind(("127.117.0.55", 0))
+        streams.listen()
+        datagrams.bind(streams.getsockname())
+        await first.connect()
+        await first.take("a:1", [datagrams.fileno(), streams.fileno()])
+    first.hang_up()
+    await first.connect()
+    assert first.held == {"a:1"}
+    ended = asyncio.ensure_future(first.ended())
+    await asyncio.sleep(0)
+    await second.connect()
+    await ended
+    assert second.held == frozenset()
+    first.hang_up()
+    await second.end()
+    assert not second.left

@@ -6,6 +6,8 @@ import asyncio
 import os
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -253,3 +255,10 @@ async def test_a_pod_that_asks_too_much_is_put_off_and_no_other() -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_the_program_loads_nothing_heavy() -> None:
+    heavy = ["pydantic", "aiohttp", "pyroute2", "yaml", "cryptography", "tank.config", "tank.model"]
+    look = f"import sys, tank.net.names.server; print([each for each in {heavy} if each in sys.modules])"
+    done = subprocess.run([sys.executable, "-I", "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
