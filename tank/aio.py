@@ -23,6 +23,7 @@ from tank.client import calls, image_calls
 from tank.client.awaited import Images
 from tank.client.calls import WAIT, Call
 from tank.client.inputs import AwaitedConfigs, AwaitedSecrets
+from tank.client.networks import AwaitedNetworks
 from tank.client.sessions import NOT_EXECUTABLE, NOT_FOUND, Surroundings, request
 from tank.client.values import Event, ExecResult, LogLine, Plan, Revision, Why
 from tank.client.volumes import AwaitedVolumes
@@ -49,6 +50,7 @@ class Client:
         self._session: aiohttp.ClientSession | None = None
         self.images = Images(self._do, self._stream, self._upload, self._download)
         self.volumes = AwaitedVolumes(self._do)
+        self.networks = AwaitedNetworks(self._do)
         self.secrets, self.configs = AwaitedSecrets(self._typed), AwaitedConfigs(self._typed)
 
     async def __aenter__(self) -> Client:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tank.errors import InvalidSpec, Problem
-from tank.model import addresses, toml_text, trust
+from tank.model import addresses, pool_fields, toml_text, trust
 from tank.model.container_fields import PATH
 from tank.model.document import Malformed, decoded
 from tank.model.faults import BAD, Faults, Refused, Spot, quoted
 from tank.model.grammar import Field, ListOf, MapOf, Record, Scalar, choice, text, whole, wrong_type
 from tank.model.network_fields import MAX_NAMESERVERS
 from tank.model.plain import Plain
+from tank.model.pools import Naming, Pool
 from tank.model.quantities import duration, size
 from tank.model.words import absolute_path
 
@@ -61,6 +62,9 @@ class Settings:
     image_reserve: int = 2**30  # bytes that pulls leave free
     secret_key: Path | None = None  # the file that encrypts secrets; None: systemd's credential, else Tank's own
     seeds: tuple[dict[str, object], ...] = ()  # `[[pods]]` as written
+    pools: tuple[Pool, ...] = ()  # of addresses; a bridge pool `default` always exists beside them
+    naming: Naming = field(default_factory=Naming)
+    repair: bool = True  # of networks; else what differs is only reported
 
     @property
     def socket(self) -> Path:
@@ -156,6 +160,7 @@ def _fields(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
         **_marks(draft.get("images", {}), spot.at("images")),
         "secret_key": _path(draft.get("secrets", {}).get("key_file")),
         "seeds": draft.get("pods"),
+        **pool_fields.net(draft.get("net", {}), spot.at("net")),
     }
     lists = {key: tuple(each) if isinstance(each, list) else each for key, each in wanted.items()}
     return found | {key: each for key, each in lists.items() if each is not None}
@@ -288,7 +293,8 @@ SETTINGS = Record(
             Record("[secrets]", {"key_file": Field(PATH, "The key that encrypts them; never made by Tank.")}),
             "How secrets are kept.",
         ),
+        "net": Field(pool_fields.NET, "Pools of addresses, names of pods."),
         "pods": Field(ListOf(_AsWritten()), "Boot seeds."),
     },
-    later=frozenset({"store", "net"}),
+    later=frozenset({"store"}),
 )

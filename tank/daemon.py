@@ -28,6 +28,7 @@ from tank.node.disk import Disk
 from tank.node.images import ImageVerbs
 from tank.node.input_verbs import InputVerbs
 from tank.node.inputs import StoredInputs
+from tank.node.networks import NetworkVerbs
 from tank.node.observe import Machine
 from tank.node.pulse import Pulse
 from tank.node.reconciler import Reconciler
@@ -36,6 +37,7 @@ from tank.node.recover import sow, take_back
 from tank.node.report import Report
 from tank.node.service import Node
 from tank.node.volumes import VolumeVerbs
+from tank.node.wiring import Switch
 from tank.runtime.driver import CrunRuntime
 from tank.store.seal import key_file
 from tank.store.sqlite import SqliteStore
@@ -96,6 +98,7 @@ class Engine:
             machine, store, report, self.pulse, recovering=bool(recovered) or bool(records.damaged) or damaged
         )
         self.node = Node(machine, store, self.reconciler, report)
+        self.node.networks = NetworkVerbs(machine, self._net.survey())
         self._compose_images(machine, store, report)
         await self._compose_inputs(machine, store, recovered)
         self._tell(report, recovered, store.damaged, records)
@@ -111,7 +114,7 @@ class Engine:
         images = self._images = ImageStore(settings)
         self._stack.push_async_callback(images.close)
         await images.open()
-        net = NetDriver(settings, installation)
+        net = self._net = NetDriver(settings, installation)
         self._stack.push_async_callback(net.close)
         self._key_file = key_file(settings.data_dir, settings.secret_key)
         return Machine(
@@ -165,11 +168,15 @@ class Engine:
             report.warning("", "", kind, text)
 
     async def _begin(self, report: Report, store: SqliteStore, machine: Machine) -> None:
+        switch = Switch(machine, store, self.node, report=report, pulse=self.pulse)
+        await switch.settle()  # what the records say is known before anything is given away
+        self._stack.push_async_callback(switch.settle)  # what the last pods have left behind goes with them
         tasks = [
             asyncio.create_task(report.run(), name="events"),
             asyncio.create_task(_rotate(machine), name="logs"),
             asyncio.create_task(self._check(store), name="store check"),
             asyncio.create_task(self.node.disk.run(), name="disk"),
+            asyncio.create_task(switch.run(), name="network"),
             asyncio.create_task(_sweep(self.node), name="volumes"),
         ]
         self._loop = asyncio.create_task(self.reconciler.run(), name="loop")

@@ -16,6 +16,7 @@ from tank.api import (
     inputs,
     kube,
     logs,
+    networks,
     openapi,
     pods,
     streams,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tank.node.service import Node
 
 MAX_BODY = 2**20  # bytes (S24)
-NOUNS = (apply, events, history, images, info, inputs, kube, logs, openapi, pods, streams, volumes, waiting)
+NOUNS = (apply, events, history, images, info, inputs, kube, logs, networks, openapi, pods, streams, volumes, waiting)
 
 
 def routes() -> tuple[Route, ...]:

@@ -29,10 +29,12 @@ def run(options: argparse.Namespace) -> int:
     import asyncio
 
     from tank.config import load
+    from tank.ops import network
     from tank.ops.doctor import Verdict, examine
 
     wanted = load(options.config, os.environ)
     found = asyncio.run(examine(wanted.data_dir, wanted.run_dir))
+    found += asyncio.run(network.examine(wanted.uplink or network.default_uplink()))
     found += about_daemon(options.host)
     if options.output in ("json", "yaml"):
         print_as(options.output, [_plain(each) for each in found])

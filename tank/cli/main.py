@@ -39,6 +39,7 @@ VERBS = {
     "install": "install the system service",
     "list": "list pods",
     "logs": "print the output of a container",
+    "network": "list and inspect pools of addresses; check who reaches whom",
     "plan": "show what apply would do",
     "restart": "restart a pod or one container, now",
     "rollback": "apply an earlier revision again",

@@ -9,6 +9,7 @@ from tank.client import calls, image_calls
 from tank.client.calls import WAIT, Call
 from tank.client.images import Images
 from tank.client.inputs import Configs, Secrets
+from tank.client.networks import Networks
 from tank.client.values import Event, ExecResult, LogLine, Plan, Revision, Why
 from tank.client.volumes import Volumes
 from tank.client.wire import endpoint
@@ -36,6 +37,7 @@ class Client:
         self.url = self._daemon.url
         self.images = Images(self._daemon, self._do, self._stream)
         self.volumes = Volumes(self._daemon, self._do)
+        self.networks = Networks(self._do)
         self.secrets, self.configs = Secrets(self._typed), Configs(self._typed)
 
     def __repr__(self) -> str:

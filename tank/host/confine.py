@@ -52,14 +52,19 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 
 
-def confine(root: Path, *, capabilities: Iterable[int], limits: Mapping[int, int]) -> None:
-    """Make `root` all that this process can reach. `limits` maps RLIMIT_* to a hard bound. Raises OSError."""
-    _check(_libc.unshare(_NEW_MOUNTS | _NEW_NETWORK | _NEW_IPC), "unshare")
+def confine(
+    root: Path, *, capabilities: Iterable[int], limits: Mapping[int, int], network: bool = False, makes: bool = True
+) -> None:
+    """Make `root` all that this process can reach, with `network` beside the network that it is in.
+
+    `limits` maps RLIMIT_* to a hard bound. `makes`: it makes files, which are root's. Raises OSError.
+    """
+    _check(_libc.unshare(_NEW_MOUNTS | _NEW_IPC | (0 if network else _NEW_NETWORK)), "unshare")
     _pivot(os.fsencode(root))
     for which, bound in limits.items():
         resource.setrlimit(which, (bound, bound))
     os.umask(0)
-    _keep_only(frozenset(capabilities))
+    _keep_only(frozenset(capabilities), makes=makes)
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
@@ -76,7 +81,7 @@ def _pivot(root: bytes) -> None:
     os.chdir("/")
 
 
-def _keep_only(kept: frozenset[int]) -> None:
+def _keep_only(kept: frozenset[int], *, makes: bool) -> None:
     """Bounding set first, while CAP_SETPCAP is still held; nothing can be won back by executing a program."""
     for each in range(_highest_capability() + 1):
         if each not in kept:
@@ -88,7 +93,8 @@ def _keep_only(kept: frozenset[int]) -> None:
     os.setresgid(_NOBODY, _NOBODY, _NOBODY)
     os.setresuid(_NOBODY, _NOBODY, _NOBODY)
     _set_capabilities(kept | {_CAP_SETGID, _CAP_SETUID})
-    _make_for_root()
+    if makes:
+        _make_for_root()
     _set_capabilities(kept)
 
 

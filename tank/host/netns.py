@@ -20,6 +20,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -89,6 +90,10 @@ class Namespaces:
         flags = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
         return await self.inside(path, lambda: socket.socket(family, kind | flags, protocol))
 
+    async def fresh(self) -> FileIO:
+        """A network namespace, loopback up, that lives as long as the descriptor, or whoever is in it."""
+        return await self._run(_fresh)
+
     async def close(self) -> None:
         """End the thread. Pins and handed-out sockets stay. A later call starts a new one."""
         thread, self._thread = self._thread, None
@@ -123,7 +128,7 @@ async def _answer(future: Future[T]) -> T:
 
 
 def _discard(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled() and future.exception() is None and isinstance(future.result(), socket.socket):
+    if not future.cancelled() and future.exception() is None and isinstance(future.result(), (socket.socket, FileIO)):
         future.result().close()
 
 
@@ -154,6 +159,13 @@ def _make(home: Home, directory: Path, kinds: tuple[str, ...], ready: _Ready) ->
     sysctl.write(ready.settings)
     for kind in missing:
         pin(f"/proc/thread-self/ns/{kind}", directory / kind)
+
+
+def _fresh(home: Home) -> FileIO:
+    home.unshare(["net"])
+    _loopback_up()
+    _ignore_routers()
+    return FileIO("/proc/thread-self/ns/net")
 
 
 def _repin(directory: Path, pid: int, names: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from tank.model import kernel_words
 from tank.model.container_checks import check_container, check_init
 from tank.model.faults import BAD, Spot, did_you_mean, quoted
-from tank.model.network_checks import check_network
+from tank.model.network_checks import check_network, check_port_names
 from tank.model.pod import Container
 
 Draft = dict[str, Any]
@@ -35,6 +35,7 @@ def check_pod(pod: Draft, spot: Spot) -> None:
     _check_backoff(pod.get("backoff", {}), spot.at("backoff"))
     if isinstance(pod.get("network"), dict):
         check_network(pod["network"], spot.at("network"))
+    check_port_names(pod, init + containers)
     _check_host_network(pod, spot)
     _check_shared_processes(pod, init + containers)
     _check_own_users(pod, init + containers)

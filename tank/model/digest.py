@@ -18,7 +18,7 @@ import json
 from typing import Any
 
 from tank.model.dump import dump, dump_source
-from tank.model.pod import Container, Network, Pod, Volume
+from tank.model.pod import Container, Network, Nic, Pod, Volume
 
 LIVE = frozenset({"limits", "restart", "stop_signal", "probes", "hooks"})
 REACTION = "on_change"  # what follows when an input changes is read at that time
@@ -71,9 +71,16 @@ def sandbox_digest(pod: Pod) -> str:
     """Of all whose change needs a new sandbox. Addresses, routes, MTU, DNS and hosts change live."""
     network = "host" if pod.network == "host" else "own"  # `none` is a network of its own without nics
     nics = pod.network.nics if isinstance(pod.network, Network) else ()
-    fixed = [{name: getattr(nic, name) for name in NIC_FIXED} for nic in nics]
+    fixed = [_fixed(nic) for nic in nics]
     whole = {"hostname": pod.hostname or pod.name, "network": network, "nics": fixed}
     return digest({**whole, **_namespaces(pod), **_order(pod)})
+
+
+def _fixed(nic: Nic) -> dict[str, Any]:
+    """Of one interface. A pool stands for its mode and parent; what is asked of the network is asked anew."""
+    told = {name: getattr(nic, name) for name in NIC_FIXED} | {"mode": nic.mode or "macvlan"}
+    more = {"pool": nic.pool} if nic.pool else {}
+    return {**told, **more}
 
 
 def _namespaces(pod: Pod) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tank.model.inputs import ConfigFiles, Reaction, SecretFiles
+from tank.model.network import Allow, Rate
 from tank.model.pod import (
     Container,
     Cpu,
@@ -26,6 +27,8 @@ from tank.model.pod import (
 )
 from tank.model.value import Value
 from tank.model.words import UNLIMITED
+
+_WRITTEN = {"peer": "from", "incoming": "in", "outgoing": "out"}
 
 
 def dump_pod(pod: Pod) -> dict[str, Any]:
@@ -53,6 +56,8 @@ def _natural(value: Value, written: dict[str, Any]) -> dict[str, Any]:
         written["ulimits"] = {name: [_limit(each) for each in pair] for name, pair in value.ulimits.items()}
     if isinstance(value, Nic) and len(value.gateway) == 1:
         written["gateway"] = value.gateway[0]
+    if isinstance(value, (Allow, Rate)):
+        written = {_WRITTEN.get(name, name): each for name, each in written.items()}
     if isinstance(value, Device) and value.name is not None:
         written.pop("access", None)
     return written

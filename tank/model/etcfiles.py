@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tank.model.pod import Network, Pod
+from tank.model.pools import Naming, Pool, pools_of
 
+NAMESERVER = "127.117.0.53"  # inside every pod that asks Tank for names
 MAX_SERVERS, MAX_SEARCH, MAX_SEARCH_TEXT, MAX_HOSTNAME = 3, 32, 2048, 63
 
 _LOCAL = (("127.0.0.1", "localhost"), ("::1", "localhost ip6-localhost ip6-loopback"))
@@ -54,6 +56,22 @@ def resolv_conf(servers: Iterable[str], search: Iterable[str], options: Iterable
     return "".join(f"{line}\n" for line in lines)
 
 
+def resolver_of(pod: Pod, host: Resolver, naming: Naming, pools: Iterable[Pool]) -> Resolver:
+    """Where a pod looks up names while its spec is silent: Tank's server, else its pools' servers, else the host's.
+
+    Names of pods come first in the search; then its pools' domains, else the host's.
+    """
+    network = pod.network if isinstance(pod.network, Network) else Network()
+    mine = pools_of(network, pools)
+    search = tuple(dict.fromkeys(each.domain for each in mine if each.domain)) or host.search
+    servers = tuple(dict.fromkeys(server for each in mine for server in each.dns))
+    if naming.enabled and network.nics and network.dns is None:
+        return Resolver(servers=(NAMESERVER,), search=tuple(dict.fromkeys((naming.domain, *search))))
+    if servers:
+        return Resolver(servers=servers, search=search)
+    return replace(host, search=search)
+
+
 def pod_resolv_conf(pod: Pod, host: Resolver) -> str:
     """The pod's resolv.conf; `host` is what holds where the spec is silent. An explicit list is used as it is."""
     network = pod.network if isinstance(pod.network, Network) else Network()
@@ -84,7 +102,7 @@ def pod_hosts(pod: Pod, host: str = "") -> str:
 def pod_addresses(pod: Pod) -> tuple[str, ...]:
     """The static addresses of the pod, without their prefix, in the order of its interfaces."""
     nics = pod.network.nics if isinstance(pod.network, Network) else ()
-    return tuple(str(ipaddress.ip_interface(each).ip) for nic in nics for each in nic.ip)
+    return tuple(str(ipaddress.ip_interface(each).ip) for nic in nics for each in nic.static)
 
 
 def _by_address(entries: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ import re
 from tank.model import words
 from tank.model.faults import Refused, quoted
 from tank.model.grammar import Field, ListOf, MapOf, Record, Scalar, choice, text, whole
+from tank.model.port_fields import port_name
 from tank.model.quantities import duration
 
 MOST_TIMES = 10_000
@@ -14,11 +15,11 @@ _HEADER = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}"
 _ARGV_HINT = "write a list, one word an item, such as ['/bin/sh', '-c', '…']"
 
 
-def _port(value: int | str) -> int:
+def _port(value: int | str) -> int | str:
     if isinstance(value, str):
         if re.fullmatch(r"[0-9]{1,5}", value):
-            raise Refused("a port is a whole number", f"did you mean {int(value)}?")
-        raise Refused(f"{quoted(value)} is the name of a port, and ports are not supported yet", "write its number")
+            raise Refused("a port is a whole number or a name", f"did you mean {int(value)}?")
+        return port_name(value)
     if not 1 <= value <= 65_535:
         raise Refused("must lie between 1 and 65535")
     return value
@@ -47,7 +48,8 @@ def _header_value(value: str) -> str:
     return value
 
 
-PORT = Scalar((int, str), _port, {"type": "integer", "minimum": 1, "maximum": 65_535}, "a port's number")
+_FORMS = [{"type": "integer", "minimum": 1, "maximum": 65_535}, {"type": "string", "pattern": "[a-z]"}]
+PORT = Scalar((int, str), _port, {"anyOf": _FORMS}, "a port's number, or the name of one of network.ports")
 EXEC = Field(
     ListOf(text(), least=1, most=10_000, hint=_ARGV_HINT), "A program run inside the container; its exit 0 is success."
 )

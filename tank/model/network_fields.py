@@ -8,20 +8,25 @@ from typing import Any
 from tank.model import addresses, words
 from tank.model.faults import BAD, Refused, Spot
 from tank.model.grammar import Either, Field, Kind, ListOf, Record, Schema, choice, text, whole, wrong_type
+from tank.model.port_fields import ALLOW, RATE, Ports
 
 MAX_NAMESERVERS, MAX_SEARCH = 3, 32  # what the C library reads (C15)
 MIN_MTU, MAX_MTU = 68, 65_535
-_WANTED = "an address such as '10.0.0.5/24' or ['10.0.0.5', 24]"
+_WANTED = "an address such as '10.0.0.5/24' or ['10.0.0.5', 24], {pool: NAME}, dhcp or slaac"
+_POOL = Record(
+    "an address of a pool",
+    {"pool": Field(text(words.dns_label), "Which pool of `tank.toml`; `default` always exists.", required=True)},
+)
 
 
 @dataclass(frozen=True, slots=True)
-class StaticAddresses:
-    """One address, a pair of address and prefix, or a list of either; canonical: a list of "address/prefix"."""
+class Addresses:
+    """One address, a pair of address and prefix, a pool, dhcp, slaac, or a list of these; canonical: the list."""
 
     takes: tuple[type, ...] = (str, list, dict)
 
     def read(self, value: Any, spot: Spot) -> Any:
-        """The sound ones as "address/prefix", in order."""
+        """The sound ones, static ones as "address/prefix", in order."""
         if type(value) is not list or _is_pair(value):
             one = self._one(value, spot)
             return BAD if one is BAD else [one]
@@ -31,9 +36,12 @@ class StaticAddresses:
         return [each for each in found if each is not BAD]
 
     def _one(self, value: Any, spot: Spot) -> Any:
-        if type(value) is dict and "pool" in value:
-            return spot.at("pool").fault("not supported yet", key=True)
+        if type(value) is dict:
+            found = _POOL.read(value, spot)
+            return BAD if found.get("pool", BAD) is BAD else found
         try:
+            if value in ("dhcp", "slaac"):
+                return value
             if type(value) is str:
                 return addresses.static_address(value)
             if type(value) is list and _is_pair(value):
@@ -43,7 +51,7 @@ class StaticAddresses:
         return wrong_type(spot, _WANTED, value)
 
     def schema(self) -> Schema:
-        """The three forms."""
+        """The forms."""
         one: Schema = {"type": "string", "pattern": "^[0-9A-Fa-f:.]+/[0-9]{1,3}$"}
         pair: Schema = {
             "type": "array",
@@ -51,8 +59,10 @@ class StaticAddresses:
             "items": False,
             "minItems": 2,
         }
-        several: Schema = {"type": "array", "items": {"anyOf": [one, pair]}, "minItems": 1, "maxItems": 64}
-        return {"anyOf": [one, pair, several]}
+        asked: Schema = {"enum": ["dhcp", "slaac"]}
+        each = [one, pair, asked, _POOL.schema()]
+        several: Schema = {"type": "array", "items": {"anyOf": each}, "minItems": 1, "maxItems": 64}
+        return {"anyOf": [*each, several]}
 
 
 def _is_pair(value: list[Any]) -> bool:
@@ -101,7 +111,9 @@ NIC = Record(
             required=True,
         ),
         "mode": Field(
-            choice("macvlan", later=("bridge", "ipvlan")), "macvlan: a MAC of its own on the LAN.", default="macvlan"
+            choice("macvlan", "bridge", "ipvlan"),
+            "macvlan: a MAC of its own on the LAN; bridge: private, NAT out, ports in; ipvlan: the parent's MAC. "
+            "Default: the pool's, else macvlan.",
         ),
         "parent": Field(
             text(addresses.parent_name, pattern=f"^{addresses.INTERFACE_NAME}$"),
@@ -109,7 +121,7 @@ NIC = Record(
             default="auto",
         ),
         "ip": Field(
-            StaticAddresses(), "Static addresses: '10.0.0.5/24', ['10.0.0.5', 24] or a list of them.", required=True
+            Addresses(), "'10.0.0.5/24', ['10.0.0.5', 24], {pool: NAME}, dhcp, slaac, or a list of them.", required=True
         ),
         "gateway": Field(OneOrMore(_ADDRESS, most=2), "The default route, at most one for each family."),
         "mac": Field(
@@ -118,8 +130,8 @@ NIC = Record(
         ),
         "mtu": Field(whole(MIN_MTU, MAX_MTU), "Default: the parent's."),
         "routes": Field(ListOf(ROUTE), "Further routes: {to: 10.1.0.0/16, via: 10.0.0.2}."),
+        "rate": Field(RATE, "The most that it carries, in bits per second: {in: 10M, out: 10M}."),
     },
-    later=frozenset({"rate"}),
     foreign={"address": "ip", "addresses": "ip", "ips": "ip", "mac_address": "mac", "gw": "gateway", "link": "parent"},
 )
 
@@ -129,8 +141,9 @@ NETWORK = Record(
         "nics": Field(ListOf(NIC, most=32), "Interfaces inside the pod."),
         "dns": Field(ListOf(_ADDRESS, most=MAX_NAMESERVERS), "Name servers, used as they are. Default: the host's."),
         "search": Field(ListOf(text(words.host_name), most=MAX_SEARCH), "Search domains. Default: the host's."),
+        "ports": Field(Ports(), "Ports of the host that lead here: '8080:80', '127.0.0.1:5353:53/udp'."),
+        "allow": Field(ListOf(ALLOW), "Who may connect. With it, only what it lists; an empty list: nobody."),
     },
-    later=frozenset({"ports", "allow"}),
     foreign={"interfaces": "nics", "nameservers": "dns", "nic": "nics", "publish": "ports"},
 )
 

@@ -246,6 +246,10 @@ def _complete(draft: dict[str, Any]) -> None:
     for container in (*draft.get("init", ()), *draft["containers"]):
         if isinstance(container["image"], str):
             container.setdefault("pull", reference.parse(container["image"]).default_pull)
+    network = draft.get("network")
+    for nic in network.get("nics", ()) if isinstance(network, dict) else ():
+        if not any(isinstance(each, dict) for each in nic["ip"]):  # a pool says its mode, as it is at the time
+            nic.setdefault("mode", "macvlan")
     for volume in draft.get("volumes", ()):
         source = volume.get("source", {})
         if "image" in source:

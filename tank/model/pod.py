@@ -12,6 +12,9 @@ from pydantic import Field
 
 from tank.model.health import Hooks, Probes
 from tank.model.inputs import ConfigFiles, EnvFrom, EnvSource, SecretFiles
+from tank.model.network import Network as Network
+from tank.model.network import Nic as Nic
+from tank.model.network import Route as Route
 from tank.model.value import Many, Value
 
 RestartPolicy = Literal["always", "on_failure", "never"]
@@ -179,34 +182,6 @@ class Volume(Value):
     owner: int | None = None
     group: int | None = None
     mode: str | None = None  # octal digits, "0750"
-
-
-class Route(Value):
-    """A route inside the pod: `to` a CIDR, `via` a gateway."""
-
-    to: str
-    via: str | None = None
-
-
-class Nic(Value):
-    """An interface inside the pod. `ip` are static "address/prefix" strings, IPv4 or IPv6."""
-
-    name: str
-    mode: Literal["macvlan"] = "macvlan"
-    parent: str = "auto"
-    ip: Many[str]
-    gateway: Many[str] = ()  # at most one per family
-    mac: str | None = None
-    mtu: int | None = None
-    routes: Many[Route] = ()
-
-
-class Network(Value):
-    """The pod's own network: interfaces and resolver. `dns` None: the host's."""
-
-    nics: Many[Nic] = ()
-    dns: Many[str] | None = None
-    search: Many[str] | None = None
 
 
 class Pod(Value):

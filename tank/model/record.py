@@ -130,6 +130,7 @@ class Address:
     nic: str
     ip: str  # address/prefix
     mac: str
+    source: str = ""  # where it comes from: a pool's name, "dhcp", "slaac"; empty: stated in the spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,11 +76,22 @@ def _bear(interface: Interface, namespace: Path, parent: Parent) -> None:
     fd = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with host_links() as host:
-            host.make_macvlan(
-                interface.temporary, parent=parent.index, mac=interface.mac, mtu=interface.mtu, namespace=fd
-            )
+            _bear_on(host, interface, fd, parent)
     finally:
         os.close(fd)
+
+
+def _bear_on(host: Links, interface: Interface, namespace: int, parent: Parent) -> None:
+    name, mtu = interface.temporary, interface.mtu
+    match interface.kind:
+        case "veth":
+            plug = interface.plug
+            host.make_veth(plug, peer=name, mac=interface.mac, mtu=mtu or parent.mtu, namespace=namespace)
+            host.plug_in(host.index(plug), parent.index, f"{interface.mark}/plug")
+        case "ipvlan":
+            host.make_ipvlan(name, parent=parent.index, mtu=mtu, namespace=namespace)
+        case _:
+            host.make_macvlan(name, parent=parent.index, mac=interface.mac, mtu=mtu, namespace=namespace)
 
 
 def _set(change: SetLink, links: Links) -> None:

@@ -131,7 +131,7 @@ def bears(link: Link, prefix: str) -> bool:
 
 
 def _alike(link: Link, interface: Interface) -> bool:
-    return link.kind == "macvlan" and link.name == interface.name and link.mac == interface.mac
+    return link.kind == interface.kind and link.name == interface.name and link.mac == interface.mac
 
 
 def _stray_links(have: Mapping[str, Link | None], seen: Seen, prefix: str) -> Iterator[Change]:
@@ -148,9 +148,9 @@ def _wrong_links(
         link, parent = have[interface.name], parents.get(interface.name)
         if link is None:
             continue
-        if link.kind != "macvlan":
-            yield DropLink(words=f"interface {interface.name} is no macvlan", index=link.index)
-        elif parent and link.lower != parent.index:
+        if link.kind != interface.kind:
+            yield DropLink(words=f"interface {interface.name} is no {interface.kind}", index=link.index)
+        elif parent and link.kind != "veth" and link.lower != parent.index:
             yield DropLink(words=f"interface {interface.name} has a parent other than {parent.name}", index=link.index)
 
 
@@ -172,7 +172,7 @@ def _settings(
         faults = [
             (link.name != name, f"interface {name} is called {link.name}"),
             (link.alias != alias, f"interface {name} has lost its mark"),
-            (link.mac != mac, f"interface {name} has MAC {link.mac}, not {mac}"),
+            (link.mac != mac and link.kind != "ipvlan", f"interface {name} has MAC {link.mac}, not {mac}"),
             (link.mtu != mtu, f"interface {name} has MTU {link.mtu}, not {mtu}"),
             (not link.up, f"interface {name} is down"),
         ]
@@ -183,7 +183,7 @@ def _settings(
                 down=link.up and link.name != name,
                 name=name if link.name != name else None,
                 alias=alias if link.alias != alias else None,
-                mac=mac if link.mac != mac else None,
+                mac=mac if link.mac != mac and link.kind != "ipvlan" else None,
                 mtu=mtu if link.mtu != mtu else None,
             )
 

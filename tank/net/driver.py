@@ -19,20 +19,29 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import tank
 from tank.config import Settings
 from tank.errors import TankError, Waiting
 from tank.host.netns import Namespaces, pinned
 from tank.model.pod import Network, Pod
+from tank.model.pools import Wired, Wiring
 from tank.model.record import Address
 from tank.net import uplink
 from tank.net.announce import Announcement, frame, open_sender
 from tank.net.deeds import Scene, carry_out
 from tank.net.drift import ADDITIONS, Change, Parent, bears, compare, find
+from tank.net.grants import Grants, check_ports
 from tank.net.links import REASON, Links
 from tank.net.monitor import Monitor
+from tank.net.names.keeper import Names
+from tank.net.nftables import NETFILTER, RuleMonitor
+from tank.net.plugs import plug_in, unplugged
+from tank.net.policy import wired
 from tank.net.rtnetlink import NETLINK
 from tank.net.seen import Seen
-from tank.net.wanted import Interface, interfaces, mark
+from tank.net.survey import Survey
+from tank.net.wanted import Grant, Interface, interfaces, mark
+from tank.net.wires import Wires
 
 T = TypeVar("T")
 
@@ -55,7 +64,12 @@ class NetDriver:
 
     def __init__(self, settings: Settings, installation: str) -> None:
         """`installation` is the id of this data directory. Threads of its own enter namespaces and talk."""
+        self._settings = settings
         self._uplink, self._installation, self._namespaces = settings.uplink, installation, Namespaces()
+        self._grants = Grants(settings, installation)
+        self._names = Names(settings, installation, self._namespaces, tank.__version__)
+        self._wires = Wires(settings, installation, self._grants, self._names)
+        self._rules: RuleMonitor | None = None
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tank-net")  # never behind an image being unpacked
         self._watches: dict[str, _Watch] = {}
         self._announcements: dict[str, list[Announcement]] = {}
@@ -67,28 +81,81 @@ class NetDriver:
         """
         if not isinstance(pod.network, Network):
             return ()
-        wanted = interfaces(pod, uid, self._installation)
+        grants = await asyncio.get_running_loop().run_in_executor(self._pool, partial(self._granted, pod, uid))
+        wanted = interfaces(pod, uid, self._installation, grants)
         prefix = mark(uid, self._installation)
         scene = await self._talk(namespace, lambda links: self._settle(wanted, links, namespace, prefix))
+        addresses = tuple(
+            Address(nic=each.name, ip=address, mac=each.mac, source=_source(grants.get(each.name), address))
+            for each in wanted
+            for address in each.addresses
+        )
+        wired = self.wired(uid, pod, addresses)
+        await self._wires.fence(wired)
+        if wired.asks:
+            await self._names.admit(uid, namespace)
         await self._announce(uid, scene)
-        return tuple(Address(nic=each.name, ip=address, mac=each.mac) for each in wanted for address in each.addresses)
+        return addresses
+
+    def _granted(self, pod: Pod, uid: str) -> Mapping[str, Grant]:
+        """What the pools give, with ports of the host that are free: nothing is made for a pod that has to wait."""
+        if isinstance(pod.network, Network) and not self._wires.publishes(uid):
+            check_ports(pod.network.ports)
+        return self._grants.of(pod, uid, ensure=True)
+
+    def survey(self) -> Survey:
+        """Who looks at the pools and tries who reaches whom."""
+        return Survey(self._settings, self._installation, self._grants)
+
+    def refusal(self, pod: Pod) -> str:
+        """What of the pod's network the pools of this machine cannot do; empty when they can do all."""
+        return self._grants.refusal(pod)
+
+    def wired(self, uid: str, pod: Pod, addresses: tuple[Address, ...], *, ready: bool = False) -> Wired:
+        """The pod as the rest of the machine's network sees it."""
+        return wired(uid, pod, addresses, pools=self._grants.bridged(pod), ready=ready)
+
+    async def wire(self, wiring: Wiring) -> tuple[str, ...]:
+        """Host tables, fences and bridges as `wiring` says. Answers what others had changed, in words."""
+        return await self._wires.wire(wiring)
+
+    def suspect(self, *, fences: bool = False) -> None:
+        """What stands may have been changed by others: the next `wire` looks."""
+        self._wires.suspect(fences=fences)
+
+    def watch_wiring(self, nudge: Callable[[], None]) -> None:
+        """Call `nudge()` when rules of the host were removed. A hint only."""
+
+        def heard() -> None:
+            self._wires.suspect()
+            nudge()
+
+        with contextlib.suppress(OSError):
+            self._rules = RuleMonitor(socket.socket(*NETFILTER), heard)
 
     async def observe(self, uid: str, pod: Pod, namespace: Path) -> Sequence[str]:
         """What differs from the spec, in words; empty when all is as it should be."""
         if not isinstance(pod.network, Network):
             return ()
-        wanted = interfaces(pod, uid, self._installation)
+        grants = await asyncio.get_running_loop().run_in_executor(
+            self._pool, partial(self._grants.of, pod, uid, ensure=False)
+        )
+        wanted = interfaces(pod, uid, self._installation, grants)
         seen = await self._talk(namespace, Links.look)
         parents = self._parents_below(wanted, seen)
-        return tuple(each.words for each in compare(wanted, seen, mark(uid, self._installation), parents))
+        changes = compare(wanted, seen, mark(uid, self._installation), parents)
+        return (*(each.words for each in changes), *unplugged(wanted))
 
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
         self.unwatch(uid)
-        if not isinstance(pod.network, Network) or not pinned(namespace):
+        if not isinstance(pod.network, Network):
             return
-        prefix = mark(uid, self._installation)
-        await self._talk(namespace, lambda links: _drop(links, prefix))
+        if pinned(namespace):
+            prefix = mark(uid, self._installation)
+            await self._talk(namespace, lambda links: _drop(links, prefix))
+        await self._names.forget(uid)
+        await asyncio.to_thread(self._grants.leases.release, uid)
 
     def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
         """Call `nudge()` when a link, address or route in that namespace changes. A hint only."""
@@ -123,7 +190,10 @@ class NetDriver:
         opening = [watch.opening for watch in self._watches.values() if watch.opening]
         for uid in [*self._watches, *self._announcements]:
             self.unwatch(uid)
+        if self._rules is not None:
+            self._rules.close()
         await asyncio.gather(*opening, return_exceptions=True)
+        await self._names.close()
         await asyncio.to_thread(self._pool.shutdown)
         await self._namespaces.close()
 
@@ -147,6 +217,7 @@ class NetDriver:
             for change in changes:
                 carry_out(change, scene, parents)
             if all(isinstance(change, ADDITIONS) for change in changes):
+                plug_in(wanted, parents)
                 return scene
         raise Waiting(REASON, f"cannot settle the network: {'; '.join(each.words for each in changes)}")
 
@@ -155,7 +226,10 @@ class NetDriver:
         parents = dict(self._parents_below(wanted, seen))
         for interface in wanted:
             if find(interface, seen) is None:
-                parents[interface.name] = uplink.find(interface.parent, self._uplink)
+                is_bridge = interface.kind == "veth"
+                parents[interface.name] = (
+                    uplink.existing(interface.parent) if is_bridge else uplink.find(interface.parent, self._uplink)
+                )
         for interface in wanted:
             parent = parents.get(interface.name)
             if parent and (interface.mtu or 0) > parent.mtu:
@@ -168,7 +242,7 @@ class NetDriver:
         for interface in wanted:
             if link := find(interface, seen):
                 name = self._uplink if interface.parent == "auto" else interface.parent
-                found[interface.name] = uplink.below(link.lower, name)
+                found[interface.name] = uplink.below(0 if interface.kind == "veth" else link.lower, name)
         return {name: parent for name, parent in found.items() if parent}
 
     async def _listen(self, watch: _Watch, namespace: Path) -> None:
@@ -183,6 +257,10 @@ class NetDriver:
             with contextlib.suppress(TankError, OSError):
                 sender = await self._namespaces.inside(scene.namespace, partial(open_sender, name))
                 self._announcements.setdefault(uid, []).append(Announcement(sender, frames))
+
+
+def _source(grant: Grant | None, address: str) -> str:
+    return grant.pool if grant and address in grant.addresses else ""
 
 
 def _converse(opened: socket.socket, work: Callable[[Links], T]) -> T:

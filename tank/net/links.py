@@ -24,6 +24,7 @@ REASON = "NetworkNotReady"
 _IFINFO, _IFADDR, _ROUTE = struct.Struct("=BxHiII"), struct.Struct("=BBBBI"), struct.Struct("=BBBBBBBBI")
 _ADDRESS, _NAME, _MTU, _LINK, _LINKINFO, _ALIAS, _NET_NS_FD, _EXT_MASK = 1, 3, 4, 5, 18, 20, 28, 29  # IFLA_*
 _INFO_KIND, _INFO_DATA, _MACVLAN_MODE, _BRIDGE = 1, 2, 1, 4
+_MASTER, _IPVLAN_MODE, _VETH_PEER, _NESTED, _FORWARD_DELAY, _SPANNING_TREE = 10, 1, 1, 0x8000, 1, 5
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _IFA_PROTO = 1, 2, 4, 8, 11
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
 _UP, _NO_STATISTICS = 1, 8
@@ -35,6 +36,7 @@ _CURES = {
     errno.EINVAL: "it is no Ethernet interface that can carry others",
     errno.EOPNOTSUPP: "this kernel lacks the macvlan driver (modprobe macvlan)",
 }
+_VETH_CURES = {errno.EOPNOTSUPP: "this kernel lacks the veth driver (modprobe veth)"}
 _CLASHES = {
     errno.EADDRINUSE: "another interface on the same parent has this MAC",
     errno.EEXIST: "the pod has an interface of that name that is not ours",
@@ -89,6 +91,40 @@ class Links:
         body += nested(_LINKINFO, attribute(_INFO_KIND, "macvlan"), data)
         with _refused(f"put an interface on {_name(parent)}", cures=_CURES):
             self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
+
+    def make_ipvlan(self, name: str, *, parent: int, mtu: int | None, namespace: int) -> None:
+        """An ipvlan link in the mode of a switch, with the parent's MAC, born in that namespace, down."""
+        data = nested(_INFO_DATA, attribute(_IPVLAN_MODE, struct.pack("=H", 0)))
+        body = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(name, None, None, mtu)
+        body += attribute(_LINK, parent) + attribute(_NET_NS_FD, namespace)
+        body += nested(_LINKINFO, attribute(_INFO_KIND, "ipvlan"), data)
+        cures = _CURES | {errno.EOPNOTSUPP: "this kernel lacks the ipvlan driver (modprobe ipvlan)"}
+        with _refused(f"put an interface on {_name(parent)}", cures=cures):
+            self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
+
+    def make_veth(self, name: str, *, peer: str, mac: str, mtu: int | None, namespace: int) -> None:
+        """A cable: its end here, down; the other end is born in that namespace, down."""
+        inner = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(peer, None, mac, mtu) + attribute(_NET_NS_FD, namespace)
+        data = nested(_INFO_DATA, attribute(_VETH_PEER | _NESTED, inner))
+        body = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(name, None, None, mtu)
+        body += nested(_LINKINFO, attribute(_INFO_KIND, "veth"), data)
+        with _refused("make a cable to the bridge", cures=_VETH_CURES):
+            self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
+
+    def make_bridge(self, name: str, *, mac: str) -> None:
+        """A bridge, down. It forwards at once and has no spanning tree: every port of it is a pod."""
+        data = nested(_INFO_DATA, attribute(_FORWARD_DELAY, 0), attribute(_SPANNING_TREE, 0))
+        body = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(name, None, mac, None)
+        body += nested(_LINKINFO, attribute(_INFO_KIND, "bridge"), data)
+        cures = {errno.EOPNOTSUPP: "this kernel lacks the bridge driver (modprobe bridge)"}
+        with _refused(f"make the bridge {name}", done=(errno.EEXIST,), cures=cures):
+            self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
+
+    def plug_in(self, index: int, bridge: int, mark: str) -> None:
+        """Put a link on a bridge, with its mark, and up."""
+        body = _IFINFO.pack(0, 0, index, _UP, _UP) + attribute(_MASTER, bridge) + attribute(_ALIAS, mark)
+        with _refused("plug a cable into its bridge"):
+            self._talk.request(wire.NEWLINK, body)
 
     def set_link(
         self,
@@ -193,6 +229,7 @@ def _link(body: bytes) -> Link:
         mtu=number(told.get(_MTU)),
         up=bool(flags & _UP),
         lower=number(told[_LINK]) if _LINK in told else None,
+        master=number(told[_MASTER]) if _MASTER in told else None,
     )
 
 

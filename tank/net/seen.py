@@ -17,6 +17,7 @@ class Link:
     mtu: int
     up: bool
     lower: int | None
+    master: int | None = None  # the bridge that it is plugged into
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

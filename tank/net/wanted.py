@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tank.model.pod import Network, Nic, Pod
@@ -30,15 +31,25 @@ class WantedRoute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
-    """One interface of a pod as it should be. `mtu` None: the parent's."""
+    """One interface of a pod as it should be. `mtu` None: the parent's.
+
+    `kind` is the kernel's: macvlan, ipvlan, or veth, whose `parent` is a bridge of ours.
+    """
 
     name: str
+    kind: str = "macvlan"
     parent: str  # "auto": see tank.net.uplink
     mac: str
     mtu: int | None
     addresses: tuple[str, ...]
     routes: tuple[WantedRoute, ...]
     mark: str
+    asks: frozenset[str] = frozenset()  # dhcp, slaac: addresses that come from the network
+
+    @property
+    def plug(self) -> str:
+        """The host's end of its cable, where it has one."""
+        return plug_name(self.mark)
 
     @property
     def temporary(self) -> str:
@@ -46,22 +57,52 @@ class Interface:
         return f"tk{hashlib.sha256(self.mark.encode()).hexdigest()[:12]}"
 
 
-def interfaces(pod: Pod, uid: str, installation: str) -> tuple[Interface, ...]:
-    """The interfaces of the pod, in the order of its spec; none on the host's network or without one."""
+KINDS = {"bridge": "veth", "macvlan": "macvlan", "ipvlan": "ipvlan"}  # of the kernel, by the spec's modes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a pool gives to one interface: its way, addresses with prefix, and gateways."""
+
+    mode: str
+    parent: str
+    addresses: tuple[str, ...]
+    gateways: tuple[str, ...]
+    pool: str = ""
+
+
+def interfaces(
+    pod: Pod, uid: str, installation: str, grants: Mapping[str, Grant] | None = None
+) -> tuple[Interface, ...]:
+    """The interfaces of the pod, in the order of its spec; none on the host's network or without one.
+
+    `grants`: what their pools gave, by the nic's name.
+    """
     nics = pod.network.nics if isinstance(pod.network, Network) else ()
     led_to: dict[str, int] = {}
-    return tuple(
-        Interface(
-            name=nic.name,
-            parent=nic.parent,
-            mac=nic.mac or stable_mac(installation, pod.name, nic.name),
-            mtu=nic.mtu,
-            addresses=tuple(str(ipaddress.ip_interface(each)) for each in nic.ip),
-            routes=_routes(nic, led_to),
-            mark=f"{mark(uid, installation)}/{nic.name}",
+    found = []
+    for nic in nics:
+        grant = (grants or {}).get(nic.name)
+        given = grant.addresses if grant else ()
+        found.append(
+            Interface(
+                name=nic.name,
+                kind=KINDS[(grant.mode if grant else nic.mode) or "macvlan"],
+                parent=grant.parent if grant else nic.parent,
+                mac=nic.mac or stable_mac(installation, pod.name, nic.name),
+                mtu=nic.mtu,
+                addresses=tuple(str(ipaddress.ip_interface(each)) for each in (*nic.static, *given)),
+                routes=_routes(nic, grant.gateways if grant else nic.gateway, led_to),
+                mark=f"{mark(uid, installation)}/{nic.name}",
+                asks=frozenset(each for each in nic.ip if each in ("dhcp", "slaac")),
+            )
         )
-        for nic in nics
-    )
+    return tuple(found)
+
+
+def plug_name(mark: str) -> str:
+    """What the host's end of the cable of the interface with this mark is called."""
+    return f"tk{hashlib.sha256(f'{mark}/plug'.encode()).hexdigest()[:12]}"
 
 
 def mark(uid: str, installation: str) -> str:
@@ -81,10 +122,10 @@ def family(address: str) -> int:
     return V6 if ":" in address else V4
 
 
-def _routes(nic: Nic, led_to: dict[str, int]) -> tuple[WantedRoute, ...]:
+def _routes(nic: Nic, gateways: Iterable[str], led_to: dict[str, int]) -> tuple[WantedRoute, ...]:
     """Those that lead straight onto the link first: others may need them for their gateway."""
     stated = [(str(ipaddress.ip_network(route.to)), route.via) for route in nic.routes]
-    stated += [("::/0" if family(gateway) == V6 else "0.0.0.0/0", gateway) for gateway in nic.gateway]
+    stated += [("::/0" if family(gateway) == V6 else "0.0.0.0/0", gateway) for gateway in gateways]
     found = []
     for to, via in sorted(stated, key=lambda each: each[1] is not None):
         found.append(WantedRoute(to=to, via=str(ipaddress.ip_address(via)) if via else None, metric=led_to.get(to, 0)))

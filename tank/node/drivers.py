@@ -16,6 +16,7 @@ from tank.model.health import Hook, Probe
 from tank.model.image import Image, Verdict
 from tank.model.launch import Answer, Created, Given, Launch, Target
 from tank.model.pod import Container, Limits, Pod
+from tank.model.pools import Wired, Wiring
 from tank.model.record import Address
 
 if TYPE_CHECKING:
@@ -139,6 +140,21 @@ class Net(Protocol):
 
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
+
+    def refusal(self, pod: Pod) -> str:
+        """What of the pod's network this machine's pools cannot do, and why; empty when they can do all."""
+
+    def wired(self, uid: str, pod: Pod, addresses: tuple[Address, ...], *, ready: bool) -> Wired:
+        """The pod as the rest of the machine's network sees it."""
+
+    async def wire(self, wiring: Wiring) -> Sequence[str]:
+        """Host tables, bridges and fences as `wiring` says, whole. Answers what others had changed, in words."""
+
+    def suspect(self, *, fences: bool = False) -> None:
+        """What stands, with `fences` also in the pods, may have been changed by others: the next `wire` looks."""
+
+    def watch_wiring(self, nudge: Callable[[], None]) -> None:
+        """Call `nudge()` when something of it may have gone or changed: rules flushed, a link removed. A hint only."""
 
     def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
         """Call `nudge()` when a link, address or route in that namespace changes. A hint only."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tank.node.disk import Disk
     from tank.node.images import ImageVerbs
     from tank.node.input_verbs import InputVerbs
+    from tank.node.networks import NetworkVerbs
     from tank.node.volumes import VolumeVerbs
     from tank.runtime.logs import LogLine
     from tank.runtime.session import ExecRequest, Session
@@ -47,6 +48,7 @@ class Node:
     images: ImageVerbs
     volumes: VolumeVerbs
     inputs: InputVerbs
+    networks: NetworkVerbs
     disk: Disk
 
     def __init__(self, machine: Machine, store: Store, reconciler: Reconciler, report: Report) -> None:

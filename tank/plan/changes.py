@@ -13,11 +13,15 @@ from typing import Any
 from tank.model.differences import Difference, differences
 from tank.model.digest import NAMESPACES, NIC_FIXED, fixed_container, fixed_volume, sandbox_digest
 from tank.model.dump import dump_pod
-from tank.model.pod import Container, Pod
+from tank.model.pod import Container, Network, Pod
 from tank.plan.steps import Impact
 
 NAMED = ("containers", "init", "volumes")
 _PART = re.compile(r"(containers|init|volumes)\[([a-z0-9-]+)\](?:\.(\w+))?")
+
+
+_LIVE = re.compile(r"network\.(?:dns|search|ports|allow)\b")
+_NIC = re.compile(r"network\.nics\[([^\]]+)\]\.(\w+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,17 +82,25 @@ def _of_pod(path: str, before: Pod, after: Pod) -> Impact:
     field = path.partition(".")[0]
     if field in ("containers", "volumes"):
         return Impact.NONE
-    if field in ("hostname", "init", "network", *NAMESPACES) and not _is_live_part(path):
+    if field in ("hostname", "init", "network", *NAMESPACES) and not _is_live_part(path, before, after):
         return Impact.NONE if sandbox_digest(before) == sandbox_digest(after) else Impact.POD_RESTART
     return Impact.LIVE
 
 
-def _is_live_part(path: str) -> bool:
+def _is_live_part(path: str, before: Pod, after: Pod) -> bool:
     """Whether it is of the network and changes under a running program."""
-    if path.startswith(("network.dns", "network.search")):
+    if _LIVE.match(path):
         return True
-    nic = re.fullmatch(r"network\.nics\[[^\]]+\]\.(\w+).*", path)
-    return nic is not None and nic[1] not in NIC_FIXED
+    nic = _NIC.match(path)
+    if nic is None or nic[2] in NIC_FIXED:
+        return False
+    return nic[2] != "ip" or _pool(before, nic[1]) == _pool(after, nic[1])
+
+
+def _pool(pod: Pod, nic: str) -> str | None:
+    """What stands for mode and parent of an interface that a pool gives its address."""
+    nics = pod.network.nics if isinstance(pod.network, Network) else ()
+    return next((each.pool for each in nics if each.name == nic), None)
 
 
 def _of_container(field: str, old: Container | None, new: Container | None) -> Impact:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tank.model.network import Port
 from tank.model.pod import Managed, Network, Pod
 from tank.model.record import PodRecord
 
@@ -15,13 +16,21 @@ def claims(pod: Pod) -> Mapping[str, bool]:
     held: dict[str, bool] = {}
     if isinstance(pod.network, Network):
         for nic in pod.network.nics:
-            held |= {f"address {ip.partition('/')[0]}": False for ip in nic.ip}
+            held |= {f"address {ip.partition('/')[0]}": False for ip in nic.static}
             if nic.mac:
                 held[f"MAC address {nic.mac}"] = False
+        for port in pod.network.ports:
+            held |= {word: shared and held.get(word, True) for word, shared in _port(port).items()}
     for volume in pod.volumes:
         if isinstance(volume.source, Managed):
             held[f"volume {volume.name}"] = volume.source.shared
     return held
+
+
+def _port(port: Port) -> Mapping[str, bool]:
+    """On all addresses: the port whole. On one: that one, and the port as something that others may share so."""
+    word = f"port {port.host}/{port.protocol}"
+    return {word: False} if port.host_ip is None else {word: True, f"{word} on {port.host_ip}": False}
 
 
 def clashes(pod: Pod, others: Iterable[Pod]) -> tuple[tuple[str, str], ...]:

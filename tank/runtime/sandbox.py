@@ -152,7 +152,9 @@ class Sandboxes:
     def _resolv_conf(self, pod: Pod) -> str:
         if pod.network == "host":
             return resolver.resolv_conf_text()
-        return etcfiles.pod_resolv_conf(pod, resolver.read(servers=self.settings.dns))
+        host = resolver.read(servers=self.settings.dns)
+        settings = self.settings
+        return etcfiles.pod_resolv_conf(pod, etcfiles.resolver_of(pod, host, settings.naming, settings.pools))
 
     async def repin(self, uid: str, pod: Pod, pid: int) -> None:
         """Every pin stands again: a namespace's from the living process `pid`, the others made anew. Raises Failed.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tank.errors import Failed, PullFailed
@@ -11,9 +10,9 @@ from tank.model import reference as references
 from tank.model.facts import RuntimeFact
 from tank.model.health import Hook, Probe
 from tank.model.image import Image, Verdict
-from tank.model.pod import Container, Limits, Network, Pod
-from tank.model.record import Address
+from tank.model.pod import Container, Limits, Pod
 from tank.node.drivers import Answer, Created, Launch, Target
+from tank.testing.net import nics
 from tank.testing.world import Process, Sandbox, Violation, World
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class FakeRuntime:
         """The pod has its namespaces."""
         self._world.spark(f"sandbox {uid}")
         self._world.directories.add(uid)
-        self._world.sandboxes.setdefault(uid, Sandbox(pins=dict.fromkeys(PINS, True), wanted=_nics(pod)))
+        self._world.sandboxes.setdefault(uid, Sandbox(pins=dict.fromkeys(PINS, True), wanted=nics(pod)))
         self._world.did(f"sandbox {uid}")
 
     async def refresh_sandbox(self, uid: str, pod: Pod) -> None:
@@ -245,44 +244,3 @@ class FakeImages:
 
 def _full(reference: str) -> str:
     return str(references.parse(reference))
-
-
-class FakeNet:
-    """Interfaces in a World."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    async def configure(self, uid: str, pod: Pod, namespace: Path) -> tuple[Address, ...]:
-        """The interfaces are there."""
-        self._world.spark(f"network {uid}")
-        wanted = _nics(pod)
-        self._world.sandboxes[uid].nics = wanted
-        self._world.did(f"network {uid}")
-        return tuple(Address(nic=each.partition(" ")[0], ip=each.partition(" ")[2], mac="") for each in wanted)
-
-    async def observe(self, uid: str, pod: Pod, namespace: Path) -> Sequence[str]:
-        """Each process of the pod."""
-        sandbox = self._world.sandboxes.get(uid)
-        held = set(sandbox.nics or ()) if sandbox else set()
-        return tuple(f"{each} is missing" for each in _nics(pod) if each not in held)
-
-    async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
-        """Noted, nothing else."""
-        self._world.spark(f"release {uid}")
-        self._world.did(f"release {uid}")
-
-    def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
-        """Nothing is told: tests nudge."""
-
-    def unwatch(self, uid: str) -> None:
-        """Nothing to let go of."""
-
-    async def close(self) -> None:
-        """Nothing to let go of."""
-
-
-def _nics(pod: Pod) -> tuple[str, ...]:
-    if not isinstance(pod.network, Network):
-        return ()
-    return tuple(f"{nic.name} {ip}" for nic in pod.network.nics for ip in nic.ip)

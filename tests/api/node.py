@@ -22,6 +22,7 @@ from tank.plan.selector import matches
 from tank.plan.why import Why
 from tests.api.images import FakeDisk, FakeImages
 from tests.api.inputs import in_memory
+from tests.api.networks import FakeNetworks
 from tests.api.volumes import FakeVolumes
 from tests.waiting import wait_until
 
@@ -65,6 +66,7 @@ class FakeNode:
     images: FakeImages = field(default_factory=FakeImages)
     inputs: InputVerbs = field(default_factory=in_memory)
     volumes: FakeVolumes = field(default_factory=FakeVolumes)
+    networks: FakeNetworks = field(default_factory=FakeNetworks)
     disk: FakeDisk = field(default_factory=FakeDisk)
     conditions: list[dict[str, str]] = field(default_factory=list)
 

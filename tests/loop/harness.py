@@ -22,7 +22,8 @@ from tank.node.service import Node
 from tank.store.base import Store
 from tank.store.memory import MemoryStore
 from tank.store.seal import KeyFile
-from tank.testing.drivers import FakeImages, FakeNet, FakeRuntime
+from tank.testing.drivers import FakeImages, FakeRuntime
+from tank.testing.net import FakeNet
 from tank.testing.world import Crash, World
 
 IMAGE = "registry.example/app:1"

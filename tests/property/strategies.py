@@ -140,6 +140,9 @@ def inits(draw: st.DrawFn, name: str, known: list[str]) -> dict[str, Any]:
     return {**draw(init_containers(name, known)), **draw(st.sampled_from([{}, sidecar]))}
 
 
+rates = some(**{"in": st.sampled_from(["10M", 8000]), "out": st.just("1Gbit")})
+
+
 @st.composite
 def nics(draw: st.DrawFn, index: int) -> dict[str, Any]:
     """The nic of this index: its addresses are of a subnet of its own; only the first has gateways."""
@@ -149,9 +152,16 @@ def nics(draw: st.DrawFn, index: int) -> dict[str, Any]:
     gateways = [f"10.0.{index}.1"] if index == 0 else []
     if isinstance(ip, list) and gateways:
         gateways = draw(st.sampled_from([gateways, [*gateways, "fe80::1"]]))
+    if draw(st.booleans()) and gateways:
+        return {
+            "name": f"eth{index}",
+            "ip": {"pool": draw(st.sampled_from(["default", "lan"]))},
+            **draw(some(rate=rates)),
+        }
     extra: dict[str, Any] = draw(
         some(
             mode=st.just("macvlan"),
+            rate=rates,
             parent=st.sampled_from(["auto", "eth0", "enp3s0.100"]),
             mtu=st.integers(1280, 9000),
             mac=st.integers(0, 255).map(lambda last: f"02:00:00:00:{index:02x}:{last:02X}"),
@@ -165,6 +175,18 @@ def nics(draw: st.DrawFn, index: int) -> dict[str, Any]:
 addresses = st.builds(str, st.ip_addresses(v=4, network=ipaddress.ip_network("10.0.0.0/8")))
 
 
+ports = st.sampled_from(
+    [[], ["8080:80"], ["127.0.0.1:53:53/udp", "9000-9002:9000-9002"], [{"host": 1, "container": 2, "name": "web"}]]
+)
+rules = st.sampled_from(
+    [
+        {"from": "10.0.0.0/8"},
+        {"from": {"pods": {"app": "web"}}, "ports": [80]},
+        {"from": {"cidr": "fd00::/8"}, "ports": []},
+    ]
+)
+
+
 @st.composite
 def networks(draw: st.DrawFn) -> Any:
     """None, host, or up to three nics."""
@@ -172,7 +194,11 @@ def networks(draw: st.DrawFn) -> Any:
     if word != "own":
         return word
     found = [draw(nics(index)) for index in range(draw(st.integers(0, 3)))]
-    return {"nics": found, **draw(some(dns=st.lists(addresses, max_size=3), search=st.just(["lan.internal"])))}
+    extra = some(
+        dns=st.lists(addresses, max_size=3), search=st.just(["lan.internal"]), allow=st.lists(rules, max_size=2)
+    )
+    bridged = any(isinstance(each["ip"], dict) for each in found)
+    return {"nics": found, **draw(extra), **(draw(some(ports=ports)) if bridged else {})}
 
 
 @st.composite

@@ -15,6 +15,7 @@ from pyroute2 import AsyncIPRoute
 from tank.config import Settings
 from tank.errors import Waiting
 from tank.model.pod import Container, Network, Nic, Pod, Route
+from tank.model.pools import Naming
 from tank.model.record import Address
 from tank.net.announce import frame
 from tank.net.driver import NetDriver
@@ -38,7 +39,7 @@ async def segment(tmp_path: Path) -> AsyncIterator[Lan]:
 
 @pytest.fixture
 async def net(segment: Lan, installation: str) -> AsyncIterator[NetDriver]:
-    driver = NetDriver(Settings(uplink=segment.parent), installation)
+    driver = NetDriver(Settings(uplink=segment.parent, naming=Naming(enabled=False)), installation)
     yield driver
     await driver.close()
 

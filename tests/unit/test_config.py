@@ -168,7 +168,6 @@ def test_all_faults_of_the_file_are_told_at_once() -> None:
 
 LATER = [
     ('[store]\nurl = "sqlite:///x"', "store"),
-    ("[[net.pools]]\nname = 'lan'", "net"),
     ("[api]\nlisten = []", "api.listen"),
     ("[api.tls]\ncert = 'x'", "api.tls"),
     ("[logs]\nmax_total = 1", "logs.max_total"),

@@ -18,7 +18,6 @@ from tank.model.kube.nouns import (
     Lost,
     Never,
     Noun,
-    Passed,
     Used,
     items,
     one_of,
@@ -27,6 +26,7 @@ from tank.model.kube.places import Draft, Place
 from tank.model.kube.resources import resources
 from tank.model.kube.security import PodSecurity, container_security
 from tank.model.kube.volumes import PULL, Storage, mounts
+from tank.model.pools import DEFAULT
 
 RESTART = one_of({"Always": "always", "OnFailure": "on_failure", "Never": "never"})
 _DEVICES = "a block device is no volume"
@@ -39,7 +39,7 @@ CONTAINER = Noun(
         "command": Kept("command", TEXTS, "`command`"),
         "args": Kept("args", TEXTS, "`args`"),
         "workingDir": Kept("working_dir", TEXT, "`working_dir`"),
-        "ports": Used(MAPPINGS, "their names, for probes; `hostPort` is refused"),
+        "ports": Used(MAPPINGS, "their names, for probes; `hostPort` is published"),
         "env": Used(MAPPINGS, "`env`"),
         "envFrom": Used(MAPPINGS, "`env_from`"),
         "resources": Used(MAPPING, "`limits`"),
@@ -60,16 +60,16 @@ CONTAINER = Noun(
         "tty": Kept("tty", FLAG, "`tty`"),
     },
 )
-_PROTOCOL = one_of({"TCP": "", "UDP": "", "SCTP": ""})
+_PROTOCOL = one_of({"TCP": "tcp", "UDP": "udp", "SCTP": "sctp"})
 NUMBER = whole(1, 65_535)
 CONTAINER_PORT = Noun(
     "a port",
     {
         "name": Used(TEXT, "for probes"),
-        "containerPort": Used(NUMBER, "says nothing: every port can be reached", required=True),
-        "protocol": Used(_PROTOCOL, "nothing depends on it"),
-        "hostPort": Used(whole(0, 65_535), "refused, but for that of a pod on the host's network"),
-        "hostIP": Passed(),
+        "containerPort": Used(NUMBER, "says nothing, but for a `hostPort`", required=True),
+        "protocol": Used(_PROTOCOL, "of a `hostPort`"),
+        "hostPort": Used(whole(0, 65_535), "`network.ports`; the pod gets an interface of the pool `default`"),
+        "hostIP": Used(TEXT, "`network.ports`: `host_ip`"),
     },
 )
 
@@ -81,6 +81,7 @@ class Around:
     namespace: str
     account: str
     host_network: bool
+    pod: Draft
     security: PodSecurity
     storage: Storage
 
@@ -128,6 +129,26 @@ def _ports(value: Any, place: Place, around: Around) -> dict[str, int]:
         elif name:
             named[name] = number
         published = found.get("hostPort") or 0
-        if published and not (around.host_network and published == number):
-            here.at("hostPort").refuse("publishing ports is not supported yet")
+        if published and not around.host_network:
+            _publish(found, here, around.pod)
+        elif published not in (0, number):
+            here.at("hostPort").refuse("on the host's network it is the containerPort")
     return named
+
+
+def _publish(found: Mapping[str, Any], place: Place, pod: Draft) -> None:
+    """A port of the host leads to the pod by an interface of the pool that always exists."""
+    network = pod.below("network", place)
+    if "nics" not in network.fields:
+        nic = network.append("nics", place)
+        nic.put("name", "eth0", place)
+        nic.put("ip", {"pool": DEFAULT}, place)
+    port = network.append("ports", place)
+    for name, ours in (
+        ("hostPort", "host"),
+        ("containerPort", "container"),
+        ("protocol", "protocol"),
+        ("hostIP", "host_ip"),
+    ):
+        if found.get(name):
+            port.put(ours, found[name], place.at(name))

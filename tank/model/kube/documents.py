@@ -32,10 +32,10 @@ LOST = {
     "PodDisruptionBudget": "nothing is evicted from one machine",
 }
 REFUSED = {
-    "Service": "ports are not published yet",
-    "Ingress": "ports are not published yet",
+    "Service": "one machine has no addresses of services: publish a port (hostPort), or use the pod's name",
+    "Ingress": "there is no proxy: publish a port (hostPort)",
     "CronJob": "schedules are not supported yet",
-    "NetworkPolicy": "rules of who may connect are not supported yet",
+    "NetworkPolicy": "write network.allow in the annotation tank/spec",
     "HorizontalPodAutoscaler": "Tank runs one pod of each name",
 }
 _TYPE = {"apiVersion": Passed(), "kind": Passed()}

@@ -172,6 +172,7 @@ def spec(value: Any, place: Place, draft: Draft, namespace: str) -> None:
         namespace=namespace,
         account=_account(found, place),
         host_network=host_network,
+        pod=draft,
         security=security,
         storage=volumes(found.get("volumes"), place.at("volumes"), draft, security.fs_group),
     )
@@ -220,5 +221,6 @@ def _hosts(value: Any, place: Place, draft: Draft) -> None:
 
 def told_network(patch: dict[str, Any], place: Place, draft: Draft) -> None:
     """Say that the pod has no address, unless it was given one or asked for none."""
-    if draft.fields.get("network") != "host" and "network" not in patch:
+    network = draft.fields.get("network", {})
+    if network != "host" and "nics" not in network and "network" not in patch:
         place.lose(_NO_ADDRESS)

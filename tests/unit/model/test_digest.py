@@ -41,6 +41,8 @@ def cost(pod: Pod) -> set[str]:
 
 PINNED = ["bdc8e5a8635c695f", "d57a5e8ee4b47e3c", "44136fa355b3678a", "84b5887fd0e4358e"]  # app, side, tuning, sandbox
 
+NIC = {"nics": [{"name": "eth0", "ip": "10.0.0.5/24"}]}
+
 COSTS: list[tuple[Pod, set[str]]] = [
     (made(), set()),
     (made(container={"limits": {"memory": "64Mi"}}), {"tuning"}),
@@ -86,6 +88,12 @@ COSTS: list[tuple[Pod, set[str]]] = [
     (made(sysctls={"net.core.somaxconn": 9}), {"sandbox"}),
     (made(init=[{"name": "fill", "image": "x:1"}]), {"sandbox"}),
     (made(nic={"ip": "10.0.0.6/24", "gateway": "10.0.0.1", "mtu": 1400, "routes": [{"to": "10.9.0.0/16"}]}), set()),
+    (made(nic={"mode": "macvlan", "rate": {"in": "1M"}}), set()),
+    (made(nic={"ip": ["10.0.0.5/24", "10.0.0.6/24", "dhcp", "slaac"]}), set()),
+    (made(nic={"mode": "ipvlan"}), {"sandbox"}),
+    (made(nic={"ip": {"pool": "default"}}), {"sandbox"}),
+    (made(nic={"ip": ["10.0.0.5/24", {"pool": "lan"}]}), {"sandbox"}),
+    (made(network={**NIC, "ports": [], "allow": [], "dns": ["10.0.0.1"], "search": ["x.y"]}), set()),
 ]
 
 
@@ -137,6 +145,21 @@ def test_sources_that_say_nothing_more_are_told_apart() -> None:
     pods = [made(volumes=[{"name": "data", "source": each}]) for each in sources]
 
     assert len({container_digest(pod, pod.containers[0]) for pod in pods}) == 3
+
+
+def pooled(pool: str, **fields: Any) -> str:
+    """The digest of a sandbox whose interface gets its address from this pool."""
+    return sandbox_digest(made(network={"nics": [{"name": "eth0", "ip": {"pool": pool}}], **fields}))
+
+
+def test_another_pool_needs_another_interface() -> None:
+    assert pooled("lan") != pooled("default")
+
+
+def test_ports_and_rules_cost_nothing() -> None:
+    allow = [{"from": "10.0.0.0/8", "ports": [80]}]
+
+    assert pooled("default", ports=["80:80"], allow=allow) == pooled("default")
 
 
 def test_a_digest_is_the_same_in_every_version() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tank.model.etcfiles import (
+    NAMESERVER,
     Resolver,
     hostname_file,
     parse_resolv_conf,
@@ -11,8 +14,11 @@ from tank.model.etcfiles import (
     pod_hosts,
     pod_resolv_conf,
     resolv_conf,
+    resolver_of,
 )
+from tank.model.network import FromPool
 from tank.model.pod import Container, Network, Nic, Pod
+from tank.model.pools import Naming, Pool
 
 HOST = Resolver(servers=("192.0.2.53",), search=("lan.example",), options=("timeout:1",))
 
@@ -65,6 +71,35 @@ def test_an_explicit_list_is_used_as_it_is() -> None:
 
     assert pod_resolv_conf(said, HOST) == "nameserver 127.0.0.1\n"
     assert pod_resolv_conf(networked(dns=()), HOST) == "search lan.example\n"
+
+
+OURS, OFF = Naming(domain="pods.test"), Naming(enabled=False)
+LAN = Pool(name="lan", mode="macvlan", dns=("10.0.0.1",), domain="lan.internal")
+OWN = Pool(name="own", parent="br7", dns=("10.7.0.1",))
+POOLS = (LAN, OWN)
+FROM_LAN = Nic(name="eth0", ip=(FromPool(pool="lan"),))
+ON_OWN = Nic(name="eth1", mode="bridge", parent="br7", ip=("10.7.0.5/24",))
+FREE = Nic(name="eth2", ip=("10.9.0.5/24",))
+
+
+@pytest.mark.parametrize(
+    ("network", "naming", "servers", "search"),
+    [
+        ({"nics": (FREE,)}, OURS, (NAMESERVER,), ("pods.test", "lan.example")),
+        ({"nics": (FROM_LAN,)}, OURS, (NAMESERVER,), ("pods.test", "lan.internal")),
+        ({"nics": (FROM_LAN,)}, OFF, ("10.0.0.1",), ("lan.internal",)),
+        ({"nics": (ON_OWN, FROM_LAN)}, OFF, ("10.7.0.1", "10.0.0.1"), ("lan.internal",)),
+        ({"nics": (FREE,)}, OFF, HOST.servers, ("lan.example",)),
+        ({"nics": ()}, OURS, HOST.servers, ("lan.example",)),
+        ({"nics": (FREE,), "dns": ("192.0.2.9",)}, OURS, HOST.servers, ("lan.example",)),
+    ],
+)
+def test_who_is_asked_while_the_spec_is_silent(
+    network: dict[str, object], naming: Naming, servers: tuple[str, ...], search: tuple[str, ...]
+) -> None:
+    found = resolver_of(networked(**network), HOST, naming, POOLS)
+
+    assert (found.servers, found.search) == (servers, search)
 
 
 def test_what_is_wrong_with_the_resolver_stands_in_the_file() -> None:

@@ -150,7 +150,7 @@ SPECS: dict[str, tuple[str, list[str]]] = {
         network: {ports: ["80:80"], nics: [{name: eth0, ip: slaac}]}
         containers: [{name: app, image: x}]
         """,
-        ["replicas", "depends_on", "network.ports", "network.nics[0].ip"],
+        ["replicas", "depends_on", "network.ports"],
     ),
     "order": (
         """
@@ -333,10 +333,8 @@ SPECS: dict[str, tuple[str, list[str]]] = {
         """,
         [
             "network.mode",
-            "network.ports",
-            "network.nics[0].ip",
-            "network.nics[0].mode",
             "network.nics[0].name",
+            "network.nics[0].ip",
         ],
     ),
 }

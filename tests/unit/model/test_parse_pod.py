@@ -347,14 +347,6 @@ def test_a_field_of_a_pod_that_is_not_built_yet_says_so(field: str) -> None:
 
 NOT_YET: list[tuple[dict[str, Any], str]] = [
     (pod(dependsOn=[]), "dependsOn: not supported yet ('depends_on')"),
-    (pod(network={"ports": []}), "network.ports: not supported yet"),
-    (pod(network={"allow": []}), "network.allow: not supported yet"),
-    (nic(rate={}), "network.nics[0].rate: not supported yet"),
-    (nic(mode="bridge"), "network.nics[0].mode: 'bridge' is not supported yet"),
-    (nic(mode="ipvlan"), "network.nics[0].mode: 'ipvlan' is not supported yet"),
-    (nic(ip="dhcp"), "network.nics[0].ip: 'dhcp' is not supported yet"),
-    (nic(ip=["10.0.0.5/24", "slaac"]), "network.nics[0].ip[1]: 'slaac' is not supported yet"),
-    (nic(ip={"pool": "lan"}), "network.nics[0].ip.pool: not supported yet"),
     ({"apiVersion": "v1", "kind": "CronJob"}, "kind: a CronJob cannot be honoured: schedules are not supported yet"),
 ]
 

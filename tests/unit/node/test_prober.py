@@ -21,7 +21,8 @@ from tank.node.prober import Prober
 from tank.node.records import Records
 from tank.node.report import Report
 from tank.store.memory import MemoryStore
-from tank.testing.drivers import FakeImages, FakeNet, FakeRuntime
+from tank.testing.drivers import FakeImages, FakeRuntime
+from tank.testing.net import FakeNet
 from tank.testing.world import World
 from tests.waiting import wait_until
 

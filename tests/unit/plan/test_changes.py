@@ -45,6 +45,8 @@ def files(**source: Any) -> dict[str, Any]:
     return {"volumes": [{"name": "files", "source": {"secret": "db", **source}}, {"name": "other"}]}
 
 
+NIC = {"name": "eth0", "ip": "10.0.0.5/24"}
+
 COSTS: list[tuple[Pod, list[tuple[str, str]]]] = [
     (made(), []),
     (made({"image": "nginx:2"}), [("containers[app].image", "container_restart")]),
@@ -64,6 +66,16 @@ COSTS: list[tuple[Pod, list[tuple[str, str]]]] = [
     (made(**nic(ip="10.0.0.6/24")), [("network.nics[eth0].ip", "live")]),
     (made(**nic(parent="eth9")), [("network.nics[eth0].parent", "pod_restart")]),
     (made(network={"nics": [{"name": "eth0", "ip": "10.0.0.5/24"}], "dns": ["10.0.0.1"]}), [("network.dns", "live")]),
+    (made(**nic(ip=["10.0.0.5/24", "fd00::5/64"])), [("network.nics[eth0].ip", "live")]),
+    (made(**nic(rate={"in": "1M"})), [("network.nics[eth0].rate.in", "live")]),
+    (made(**nic(mtu=1400)), [("network.nics[eth0].mtu", "live")]),
+    (made(**nic(mode="ipvlan")), [("network.nics[eth0].mode", "pod_restart")]),
+    (made(**nic(ip={"pool": "lan"})), [("network.nics[eth0].mode", "pod_restart"), ("network.nics[eth0].ip", "pod_restart")]),
+    (made(**nic(ip=["10.0.0.5/24", {"pool": "lan"}])), [("network.nics[eth0].mode", "pod_restart"), ("network.nics[eth0].ip", "pod_restart")]),
+    (made(network={"nics": [NIC, {**NIC, "name": "eth1", "ip": "10.1.0.5/24"}]}), [("network.nics[eth1].mode", "pod_restart"), ("network.nics[eth1].parent", "pod_restart"), ("network.nics[eth1].ip", "live")]),
+    (made(network={"nics": [NIC], "search": ["lan.internal"]}), [("network.search", "live")]),
+    (made(network={"nics": [NIC], "allow": []}), [("network.allow", "live")]),
+    (made(network={"nics": [NIC], "allow": [{"from": "10.0.0.0/8"}]}), [("network.allow", "live")]),
     (made(containers=[{"name": "app", "image": "nginx:1"}], **files(mode="0400")), [("containers[app].mounts", "container_restart"), ("volumes[files].source.mode", "container_restart")]),
     (made(containers=[{"name": "new", "image": "nginx:1"}], **files(mode="0400")), [("containers[app]", "container_restart"), ("containers[new]", "none"), ("volumes[files].source.mode", "none")]),
     (made(network="none"), [("network", "pod_restart")]),

@@ -1,0 +1,145 @@
+"""What the pools give to a pod's interfaces: bridges that stand, and addresses that are its own. All of it blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import threading
+from collections.abc import Collection, Iterator, Mapping
+
+from tank.config import Settings
+from tank.errors import Waiting
+from tank.model.network import Network, Nic, Port
+from tank.model.pod import Pod
+from tank.model.pools import DEFAULT, Pool
+from tank.net import bridges
+from tank.net.leases import Leases, pool_named
+from tank.net.links import REASON, host_links
+from tank.net.seen import Seen
+from tank.net.wanted import Grant
+
+_KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "sctp": socket.SOCK_STREAM}
+_SCTP = 132
+
+
+class Grants:
+    """The pools of `tank.toml` and who has what of them."""
+
+    def __init__(self, settings: Settings, installation: str) -> None:
+        self._settings, self._installation = settings, installation
+        self.leases = Leases(settings.data_dir / "net" / "leases.json", installation, _occupied)
+        self.bridging = threading.Lock()  # two never make or remove bridges at once
+        self.avoid: Collection[str] = ()  # addresses that pods have by their own spec
+
+    def refusal(self, pod: Pod) -> str:
+        """Why the pools cannot serve the pod, whatever happens later; empty when they can."""
+        if not isinstance(pod.network, Network):
+            return ""
+        for index, nic in enumerate(pod.network.nics):
+            if why := self._refusal(nic):
+                return f"network.nics[{index}]: {why}"
+        served = [self._pool(nic) for nic in pod.network.nics]
+        if pod.network.ports and not any(pool and pool.mode == "bridge" for pool in served):
+            return "network.ports: only a bridge interface has ports of the host"
+        return ""
+
+    def _refusal(self, nic: Nic) -> str:
+        pool = self._pool(nic)
+        if pool is None and nic.pool:
+            known = ", ".join(sorted({DEFAULT, *(each.name for each in self._settings.pools)}))
+            return f"no pool is called {nic.pool}; there are: {known}"
+        if pool is None:
+            return f"no pool has a bridge called {nic.parent}" if nic.mode == "bridge" else ""
+        if nic.mode is not None and nic.mode != pool.mode:
+            return f"pool {pool.name} is {pool.mode}, not {nic.mode}"
+        return ""
+
+    def _pool(self, nic: Nic) -> Pool | None:
+        """The pool that the interface takes its address from, or on whose bridge it is."""
+        if nic.pool:
+            return pool_named(self._settings.pools, nic.pool)
+        return self._by_bridge(nic.parent) if nic.mode == "bridge" else None
+
+    def _by_bridge(self, name: str) -> Pool | None:
+        known = (*self._settings.pools, Pool(name=DEFAULT))
+        return next((each for each in known if bridges.bridge_name(self._installation, each) == name), None)
+
+    def bridged(self, pod: Pod) -> Mapping[str, str]:
+        """The pool of each interface that is on a bridge."""
+        nics = pod.network.nics if isinstance(pod.network, Network) else ()
+        found = {nic.name: self._pool(nic) for nic in nics}
+        return {name: pool.name for name, pool in found.items() if pool and pool.mode == "bridge"}
+
+    def of(self, pod: Pod, uid: str, *, ensure: bool) -> Mapping[str, Grant]:
+        """What each interface gets, by its name. With `ensure` the bridges are made. Raises Waiting, Failed."""
+        nics = pod.network.nics if isinstance(pod.network, Network) else ()
+        return {nic.name: grant for nic in nics if (grant := self._grant(nic, pod, uid, ensure=ensure))}
+
+    def _grant(self, nic: Nic, pod: Pod, uid: str, *, ensure: bool) -> Grant | None:
+        if why := self._refusal(nic):
+            raise Waiting(REASON, f"cannot connect {nic.name}: {why}")
+        pool = self._pool(nic)
+        if pool is None:
+            return None
+        pool = self.leases.resolved(pool)
+        given: tuple[str, ...] = ()
+        if nic.pool:  # first, for a bridge that has a lease is in use and stays
+            given = self.leases.take(pool, uid=uid, pod=pod.name, nic=nic.name, avoid=self.avoid)
+        if pool.mode == "bridge" and ensure:
+            with self.bridging, host_links() as links:
+                bridges.ensure(links, pool, self._installation)
+        parent = bridges.bridge_name(self._installation, pool) if pool.mode == "bridge" else pool.parent
+        gateways = pool.gateways if nic.pool else nic.gateway or pool.gateways
+        return Grant(mode=pool.mode, parent=parent, addresses=given, gateways=gateways, pool=pool.name)
+
+    def resolved(self) -> Mapping[str, Pool]:
+        """Every pool whose networks are known by now, by name; `default` only once it was used."""
+        found = {each.name: each for each in (Pool(name=DEFAULT), *self._settings.pools)}
+        used = {each.pool for each in self.leases.all()}
+        return {name: self.leases.resolved(pool) for name, pool in found.items() if pool.subnets or name in used}
+
+    def bridge(self, pool: Pool) -> str:
+        """What the pool's bridge is called."""
+        return bridges.bridge_name(self._installation, pool)
+
+
+def check_ports(ports: Collection[Port]) -> None:
+    """Whether the ports of the host are free. Raises Waiting, naming the first that a foreign process has (R48)."""
+    for port in ports:
+        for family, everywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - all are asked for
+            if port.host_ip and (":" in port.host_ip) != (family == socket.AF_INET6):
+                continue
+            _check_port(port, family, port.host_ip or everywhere)
+
+
+def _check_port(port: Port, family: socket.AddressFamily, address: str) -> None:
+    protocol = _SCTP if port.protocol == "sctp" else 0
+    try:
+        opened = socket.socket(family, _KINDS[port.protocol] | socket.SOCK_CLOEXEC, protocol)
+    except OSError:
+        return  # a kernel without that family or protocol: nobody has the port
+    with opened:
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            opened.bind((address, port.host))
+        except OSError as error:
+            what = f"port {port.host}/{port.protocol} of the host"
+            where = f" on {port.host_ip}" if port.host_ip else ""
+            raise Waiting("PortInUse", f"cannot publish {what}{where}: {(error.strerror or '').lower()}") from error
+
+
+def _occupied() -> Collection[str]:
+    """The networks that the host has addresses in or routes to."""
+    with host_links() as links:
+        seen = links.look()
+    return tuple(_networks(seen))
+
+
+def _networks(seen: Seen) -> Iterator[str]:
+    for each in seen.addresses:
+        yield str(ipaddress.ip_interface(each.address).network)
+    for route in seen.routes:
+        with contextlib.suppress(ValueError):
+            yield str(ipaddress.ip_network(route.to))

@@ -1,0 +1,59 @@
+"""The host's ends of the pods' cables: on their bridge, marked, and up. All of it blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tank.net.drift import Parent
+from tank.net.links import Links, host_links
+from tank.net.seen import Link
+from tank.net.wanted import Interface
+
+
+def unplugged(wanted: Sequence[Interface]) -> tuple[str, ...]:
+    """What is wrong with them, in words; cables that are not there are missed by those who look into the pod."""
+    if not _cabled(wanted):
+        return ()
+    with host_links() as links:
+        found = links.links()
+    by_name = {each.name: each for each in found}
+    return tuple(_wrong(wanted, by_name))
+
+
+def plug_in(wanted: Sequence[Interface], parents: Mapping[str, Parent]) -> None:
+    """Put right what is wrong. Raises Waiting."""
+    if _cabled(wanted):
+        with host_links() as links:
+            _plug_in(links, wanted, parents)
+
+
+def _plug_in(links: Links, wanted: Sequence[Interface], parents: Mapping[str, Parent]) -> None:
+    by_name = {each.name: each for each in links.links()}
+    for interface in _cabled(wanted):
+        link, parent = by_name.get(interface.plug), parents.get(interface.name)
+        if link and parent and not _right(link, interface, parent.index):
+            links.plug_in(link.index, parent.index, f"{interface.mark}/plug")
+            _hairpin(link.name).write_text("1")
+
+
+def _cabled(wanted: Sequence[Interface]) -> list[Interface]:
+    return [each for each in wanted if each.kind == "veth"]
+
+
+def _wrong(wanted: Sequence[Interface], by_name: Mapping[str, Link]) -> Iterator[str]:
+    for interface in _cabled(wanted):
+        link, bridge = by_name.get(interface.plug), by_name.get(interface.parent)
+        if link and not (bridge and _right(link, interface, bridge.index)):
+            yield f"the cable of {interface.name} is not plugged into {interface.parent}"
+
+
+def _right(link: Link, interface: Interface, bridge: int) -> bool:
+    marked = link.master == bridge and link.up and link.alias == f"{interface.mark}/plug"
+    return marked and _hairpin(link.name).read_text().strip() == "1"
+
+
+def _hairpin(plug: str) -> Path:
+    """Whether a frame may leave by the cable it came from: a pod that comes to itself by a port of the host, where
+    the host's rules are asked of bridged packets too (net.bridge.bridge-nf-call-iptables)."""
+    return Path("/sys/class/net", plug, "brport", "hairpin_mode")

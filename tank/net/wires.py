@@ -1,0 +1,190 @@
+"""What lies on the host, or crosses pods: the host's tables, fences inside the pods, bridges that nobody needs.
+
+It is told all of it at once, compares that with what it last did, and does only what differs. What may have been
+changed by others is suspect, and looked at too. A daemon that was just started does everything once: each table is
+replaced by its equal, and no packet notices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from tank.config import Settings
+from tank.errors import TankError, Waiting
+from tank.host.netns import pinned
+from tank.model.pools import Pool, Wired, Wiring
+from tank.net import bridges, conntrack, nftables, policy
+from tank.net.grants import Grants
+from tank.net.leases import Lease
+from tank.net.links import host_links
+from tank.net.names.keeper import Names
+from tank.net.nftables import Listing
+from tank.net.ruleset import FENCE, HostRules, Publication, fence_rules, host_rules, rules_in
+from tank.net.wanted import mark, plug_name
+
+PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A script that was carried out, and what was listed right after it."""
+
+    script: str
+    listing: Listing
+
+
+class Wires:
+    """Carries out `Wiring`. One call at a time."""
+
+    def __init__(self, settings: Settings, installation: str, grants: Grants, names: Names) -> None:
+        self._settings, self._installation, self._grants, self._names = settings, installation, grants, names
+        self._lock = asyncio.Lock()
+        self._wiring = Wiring()
+        self._rules = HostRules()
+        self._done: dict[str, _Done] = {}  # "" is the host; else the pod's uid
+        self._suspects: set[str] = set()
+
+    def suspect(self, *, fences: bool = False) -> None:
+        """What stands on the host, and with `fences` in the pods, may have been changed by others."""
+        self._suspects |= set(self._done) if fences else {""}
+
+    async def wire(self, wiring: Wiring) -> tuple[str, ...]:
+        """Everything as `wiring` says. Answers what others had changed, in words.
+
+        Raises Waiting, Failed; then the rest was done all the same.
+        """
+        async with self._lock:
+            self._wiring, found = wiring, list[str]()
+            suspects, self._suspects = self._suspects, set()  # what is suspected meanwhile is for the next time
+            await asyncio.to_thread(self._settle_leases, wiring)
+            pools = await asyncio.to_thread(self._grants.resolved)
+            faults: list[TankError] = []
+            works = [
+                self._host(wiring, pools, suspects),
+                *(self._fence(pod, wiring, pools, suspects) for pod in wiring.pods),
+                self._tell(wiring, pools, look=bool(suspects - {""})),
+            ]
+            for work in works:
+                try:
+                    found += await work
+                except TankError as error:
+                    faults.append(error)
+            for uid in self._done.keys() - {pod.uid for pod in wiring.pods} - {""}:
+                del self._done[uid]
+            found += await asyncio.to_thread(self._settle_bridges, wiring, pools)
+            if faults:
+                self._suspects |= suspects
+                raise faults[0]
+            return tuple(found)
+
+    async def _tell(self, wiring: Wiring, pools: Mapping[str, Pool], *, look: bool) -> tuple[str, ...]:
+        await self._names.tell(wiring, pools, look=look)
+        return ()
+
+    async def fence(self, pod: Wired) -> None:
+        """One pod's fence, before its first instruction."""
+        async with self._lock:
+            others = tuple(each for each in self._wiring.pods if each.uid != pod.uid)
+            pools = await asyncio.to_thread(self._grants.resolved)
+            await self._fence(pod, Wiring(pods=(*others, pod)), pools)
+
+    def publishes(self, uid: str) -> bool:
+        """Whether the host's rules lead to the pod by now."""
+        return any(pod.uid == uid and pod.ports for pod in self._wiring.pods)
+
+    def _namespace(self, uid: str) -> Path:
+        return self._settings.pod_run_dir(uid) / "ns" / "net"
+
+    async def _host(self, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str]) -> tuple[str, ...]:
+        names = {name: self._grants.bridge(pool) for name, pool in pools.items() if pool.mode == "bridge"}
+        marks = {
+            f"{pod.uid}/{nic}": f"{mark(pod.uid, self._installation)}/{nic}" for pod in wiring.pods for nic in pod.pools
+        }
+        rules = policy.host_side(wiring, pools, names, {key: plug_name(each) for key, each in marks.items()})
+        if "" not in self._done and not rules.bridges and not (await self._host_listing()).digest:
+            self._done[""] = _Done(host_rules(self._installation, rules), Listing())
+        found = await self._apply("", host_rules(self._installation, rules), "the host's rules", suspects)
+        if rules != self._rules:
+            await asyncio.to_thread(forget_flows, self._rules.publications, rules.publications)
+            self._rules = rules
+        return found
+
+    async def _apply(self, key: str, script: str, what: str, suspects: Set[str]) -> tuple[str, ...]:
+        """Where another script is wanted, or something else stands than it made."""
+        done = self._done.get(key)
+        same = done is not None and done.script == script
+        if done and same and (key not in suspects or await self._listing(key) == done.listing):
+            return ()
+        self._done.pop(key, None)
+        await nftables.apply(script, self._namespace(key) if key else None)
+        listing = await self._listing(key)
+        if listing.rules != rules_in(script):
+            raise Waiting(nftables.REASON, f"{what} were changed by others while they were set")
+        self._done[key] = _Done(script, listing)
+        return (f"{what} had been changed",) if same else ()
+
+    async def _listing(self, key: str) -> Listing:
+        return await nftables.listing(FENCE, self._namespace(key)) if key else await self._host_listing()
+
+    async def _host_listing(self) -> Listing:
+        name = f"tank_{self._installation}"
+        return await nftables.listing(f"inet {name}") + await nftables.listing(f"bridge {name}")
+
+    async def _fence(
+        self, pod: Wired, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str] = frozenset()
+    ) -> tuple[str, ...]:
+        fence = policy.fence(pod, wiring, pools)
+        if (fence is None and pod.uid not in self._done) or not pinned(self._namespace(pod.uid)):
+            return ()
+        return await self._apply(pod.uid, fence_rules(fence), f"the fence of pod {pod.name}", suspects)
+
+    def _settle_leases(self, wiring: Wiring) -> None:
+        """After a loss of the book the records say who has what; who is neither wanted nor on record, has nothing."""
+        self._grants.leases.adopt(_held(wiring))
+        self._grants.leases.keep(lambda uid: uid in wiring.uids)
+        self._grants.avoid = frozenset(
+            each.ip.partition("/")[0] for pod in wiring.pods for each in pod.addresses if not each.source
+        )
+
+    def _settle_bridges(self, wiring: Wiring, pools: Mapping[str, Pool]) -> list[str]:
+        """Those in use stand as they should; the others go."""
+        used = {pool for pod in wiring.pods for pool in pod.pools.values()}
+        with self._grants.bridging, host_links() as links:
+            leased = {each.pool for each in self._grants.leases.all()}
+            bridges.remove_others(links, self._installation, used | leased)
+            if not used:
+                return []
+            seen = links.look()
+            known = {name: pools[name] for name in sorted(used & pools.keys())}
+            wrong = {name: list(bridges.differences(seen, pool, self._installation)) for name, pool in known.items()}
+            for name in (name for name, words in wrong.items() if words):
+                bridges.ensure(links, known[name], self._installation)
+        return [each for words in wrong.values() for each in words]
+
+
+def _held(wiring: Wiring) -> Iterator[tuple[Lease, int]]:
+    for pod in wiring.pods:
+        for each in pod.addresses:
+            if each.source and each.source not in ("dhcp", "slaac"):
+                found = ipaddress.ip_interface(each.ip)
+                lease = Lease(pool=each.source, address=str(found.ip), uid=pod.uid, pod=pod.name, nic=each.nic)
+                yield lease, found.network.prefixlen
+
+
+def forget_flows(before: tuple[Publication, ...], after: tuple[Publication, ...]) -> None:
+    """Flows to ports that lead elsewhere now, or nowhere, are forgotten (R46)."""
+    changed = set(before) ^ set(after)
+    if not changed:
+        return
+    right = {(PROTOCOLS[each.protocol], each.host_port, each.target) for each in after}
+    ports = {(PROTOCOLS[each.protocol], each.host_port) for each in changed}
+
+    def gone(flow: conntrack.Flow) -> bool:
+        key = (flow.protocol, flow.port)
+        return key in ports and (*key, flow.answers) not in right
+
+    conntrack.forget(gone)

@@ -1,0 +1,149 @@
+"""Names are answered whatever becomes of the daemon and of the server of names, and the server never outstays (R49)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tank.model.etcfiles import NAMESERVER
+from tank.net.names.line import Line
+from tests.daemon import Daemon
+from tests.naming import (
+    address,
+    namespace,
+    rain,
+    refused,
+    resolv_conf,
+    restart_with,
+    said,
+    servers,
+    spec,
+    start,
+)
+from tests.segment import ip
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.system
+
+CHANGES = int(os.environ.get("TANK_NAMES_CHANGES", "10"))
+KILLS = int(os.environ.get("TANK_NAMES_KILLS", "2"))
+
+
+@pytest.fixture(autouse=True)
+def _the_bridge_goes_with_the_last_pod(daemon: Daemon) -> Iterator[None]:
+    yield
+    if daemon.process is None:
+        daemon.start()
+    daemon.delete_all()
+    wait_for(lambda: daemon.installation not in ip("-d link"), 10, "the end of the bridge")
+
+
+def test_names_are_switched_off_and_on_while_pods_run(daemon: Daemon, busybox: str) -> None:
+    start(daemon, spec("web", busybox))
+    wait_for(lambda: len(servers(daemon)) == 1)
+    restart_with(daemon, "[net.dns]\nenabled = false\n")
+    wait_for(lambda: not servers(daemon) and NAMESERVER not in resolv_conf(daemon, "web"))
+    restart_with(daemon, '[net.dns]\ndomain = "pods.test"\n')
+    inside = namespace(daemon, "web")
+    wait_for(lambda: len(servers(daemon)) == 1 and "search pods.test" in resolv_conf(daemon, "web"))
+    assert said(inside, "web.pods.test") == [address(daemon, "web")]
+
+
+def test_the_server_has_no_power_and_ends_with_the_last_pod(daemon: Daemon, busybox: str) -> None:
+    start(daemon, spec("web", busybox), spec("other", busybox))
+    wait_for(lambda: len(servers(daemon)) == 1)
+    wait_for(lambda: said(namespace(daemon, "web"), "web") != [], 2)
+    status = Path(f"/proc/{servers(daemon)[0]}/status").read_text()
+    rows = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    powers = [rows["Uid"].split(), rows["CapPrm"], rows["CapEff"], rows["CapBnd"], rows["NoNewPrivs"]]
+    assert powers == [["65534"] * 4, *["0" * 16] * 3, "1"]
+    daemon.client.delete("other", grace=0)
+    daemon.client.wait("other", "gone", timeout=30)
+    assert len(servers(daemon)) == 1
+    daemon.client.delete("web", grace=0)
+    daemon.client.wait("web", "gone", timeout=30)
+    wait_for(lambda: not servers(daemon), 2)
+
+
+def test_nothing_is_lost_by_changes_and_kills_of_the_daemon(daemon: Daemon, busybox: str) -> None:
+    start(daemon, spec("web", busybox))
+    inside = namespace(daemon, "web")
+    wait_for(lambda: said(inside, "web") != [], 2)
+    with rain(inside) as drops:
+        for number in range(CHANGES // 2):
+            start(daemon, spec(f"n{number}", busybox))
+            daemon.client.delete(f"n{number}", grace=0)
+            if number % max(1, CHANGES // 2 // KILLS) == 0:
+                daemon.kill()
+                daemon.start()
+    print(f"names: {CHANGES} changes, {KILLS} kills of the daemon: {drops.words()}")
+    assert drops.lost() == []
+
+
+def test_a_server_that_is_killed_has_a_successor_within_a_second(daemon: Daemon, busybox: str) -> None:
+    start(daemon, spec("web", busybox))
+    inside = namespace(daemon, "web")
+    wait_for(lambda: said(inside, "web") != [], 2)
+    for _ in range(2):
+        with rain(inside) as drops:
+            (before,) = servers(daemon)
+            os.kill(before, signal.SIGKILL)
+            wait_for(partial(succeeded, daemon, before))
+            wait_for(lambda: not refused(inside))
+        print(f"names: the server killed: {drops.words()}")
+        assert drops.gap() < 1.0
+
+
+def succeeded(daemon: Daemon, before: int) -> bool:
+    """Whether another server is there."""
+    return bool(servers(daemon)) and before not in servers(daemon)
+
+
+def test_a_server_that_hangs_is_replaced(daemon: Daemon, busybox: str) -> None:
+    start(daemon, spec("web", busybox))
+    (before,) = wait_for(lambda: servers(daemon))
+    os.kill(before, signal.SIGSTOP)
+    start(daemon, spec("other", busybox))
+    wait_for(partial(succeeded, daemon, before), 10)
+    wait_for(lambda: said(namespace(daemon, "web"), "other") == [address(daemon, "other")])
+
+
+def test_a_pod_that_is_being_stopped_may_still_ask(daemon: Daemon, busybox: str) -> None:
+    slow = ["sh", "-c", "trap 'sleep 3; exit' TERM; while :; do sleep 0.1; done"]
+    start(daemon, spec("web", busybox, command=slow) | {"grace": 9}, spec("other", busybox))
+    inside = namespace(daemon, "web")
+    wait_for(lambda: said(inside, "other") != [], 2)
+    daemon.client.delete("web")
+    wait_for(lambda: said(namespace(daemon, "other"), "web") == [], 2)
+    assert said(inside, "other") == [address(daemon, "other")]
+    assert daemon.client.status("web").phase == "terminating"
+    daemon.client.delete("web", grace=0)
+    daemon.client.wait("web", "gone", timeout=30)
+
+
+async def test_a_server_of_another_version_is_replaced(short_tmp: Path, installation: str) -> None:
+    first, second = (Line(short_tmp / "names", installation, version) for version in ("1", "2"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams, socket.socket() as streams:
+        streams.bind(("127.117.0.55", 0))
+        streams.listen()
+        datagrams.bind(streams.getsockname())
+        await first.connect()
+        await first.take("a:1", [datagrams.fileno(), streams.fileno()])
+    first.hang_up()
+    await first.connect()
+    assert first.held == {"a:1"}
+    ended = asyncio.ensure_future(first.ended())
+    await asyncio.sleep(0)
+    await second.connect()
+    await ended
+    assert second.held == frozenset()
+    first.hang_up()
+    await second.end()
+    assert not second.left

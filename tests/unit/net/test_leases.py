@@ -1,0 +1,95 @@
+"""Who gets which address of a pool, and what is remembered of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tank.errors import Waiting
+from tank.model.pools import Pool
+from tank.net.leases import Lease, Leases, choose, unique_local, with_gateways
+
+POOL = Pool(name="lan", mode="macvlan", subnets=("10.0.0.0/28",), gateways=("10.0.0.1",))
+
+
+def leases(directory: Path, *occupied: str) -> Leases:
+    return Leases(directory / "net" / "leases.json", "ab12cd", lambda: occupied)
+
+
+def test_the_lowest_free_one_is_taken_and_never_the_gateway() -> None:
+    assert choose(POOL, "10.0.0.0/28", set(), ()) == "10.0.0.2"
+    assert choose(POOL, "10.0.0.0/28", {"10.0.0.2"}, ()) == "10.0.0.3"
+
+
+def test_the_one_it_had_last_comes_first_while_it_is_free() -> None:
+    assert choose(POOL, "10.0.0.0/28", set(), ("10.0.0.9",)) == "10.0.0.9"
+    assert choose(POOL, "10.0.0.0/28", {"10.0.0.9"}, ("10.0.0.9",)) == "10.0.0.2"
+
+
+def test_only_the_stated_range_is_handed_out() -> None:
+    pool = Pool(name="lan", subnets=("10.0.0.0/24",), ranges=(("10.0.0.200", "10.0.0.201"),))
+    assert choose(pool, "10.0.0.0/24", set(), ("10.0.0.9",)) == "10.0.0.200"
+    assert choose(pool, "10.0.0.0/24", {"10.0.0.200", "10.0.0.201"}, ()) is None
+
+
+@given(st.sets(st.integers(1, 14)))
+def test_a_free_address_is_found_exactly_while_there_is_one(taken: set[int]) -> None:
+    found = choose(POOL, "10.0.0.0/28", {f"10.0.0.{each}" for each in taken}, ())
+    free = [f"10.0.0.{each}" for each in range(2, 15) if each not in taken]
+    assert found == (free[0] if free else None)
+
+
+def test_a_small_pool_lasts_for_ever(tmp_path: Path) -> None:
+    book = leases(tmp_path)
+    for turn in range(100):
+        uid = f"{turn:012x}"
+        assert book.take(POOL, uid=uid, pod=f"pod{turn % 20}", nic="eth0") != ()
+        assert book.take(POOL, uid=uid, pod=f"pod{turn % 20}", nic="eth0") == book.take(
+            POOL, uid=uid, pod=f"pod{turn % 20}", nic="eth0"
+        )
+        book.release(uid)
+    assert book.all() == ()
+
+
+def test_a_full_pool_says_so(tmp_path: Path) -> None:
+    book = leases(tmp_path)
+    for turn in range(13):
+        book.take(POOL, uid=f"{turn:012x}", pod=f"p{turn}", nic="eth0")
+    with pytest.raises(Waiting, match=r"no address is left in pool lan \(10.0.0.0/28\)"):
+        book.take(POOL, uid="f" * 12, pod="late", nic="eth0")
+
+
+def test_what_was_given_is_known_after_a_restart(tmp_path: Path) -> None:
+    given_first = leases(tmp_path).take(POOL, uid="1" * 12, pod="web", nic="eth0")
+    again = leases(tmp_path)
+    assert again.take(POOL, uid="1" * 12, pod="web", nic="eth0") == given_first
+    assert again.take(POOL, uid="2" * 12, pod="web", nic="eth0") != given_first
+
+
+def test_a_damaged_book_is_set_aside_and_the_records_say_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "leases.json").write_text("{")
+    book = leases(tmp_path)
+    assert book.all() == ()
+    held = Lease(pool="default", address="10.61.0.7", uid="1" * 12, pod="web", nic="eth0")
+    book.adopt([(held, 16)])
+    assert (tmp_path / "net" / "leases.json.damaged").read_text() == "{"
+    assert book.resolved(Pool(name="default")).subnets == ("10.61.0.0/16",)
+    assert book.take(book.resolved(Pool(name="default")), uid="1" * 12, pod="web", nic="eth0") == ("10.61.0.7/16",)
+
+
+def test_the_default_pool_avoids_what_the_host_has(tmp_path: Path) -> None:
+    book = leases(tmp_path, "10.61.0.0/16", "10.62.4.0/24", "0.0.0.0/0", "fe80::/64")
+    found = book.resolved(Pool(name="default"))
+    assert found.subnets == ("10.63.0.0/16", unique_local("ab12cd"))
+    assert found.gateways[0] == "10.63.0.1"
+    assert leases(tmp_path).resolved(Pool(name="default")) == found
+
+
+def test_a_bridge_is_the_gateway_of_its_pods() -> None:
+    assert with_gateways(Pool(name="b", subnets=("10.1.0.0/24", "fd00::/64"))).gateways == ("10.1.0.1", "fd00::1")
+    stated = Pool(name="b", subnets=("10.1.0.0/24",), gateways=("10.1.0.9",))
+    assert with_gateways(stated).gateways == ("10.1.0.9",)

@@ -1,0 +1,95 @@
+"""Rules as text: what opens stands on the host, what closes in the pod; nothing of an earlier spec stays."""
+
+from __future__ import annotations
+
+from tank.net.ruleset import (
+    Bridge,
+    Fence,
+    HostRules,
+    Opening,
+    Plug,
+    Publication,
+    fence_rules,
+    host_rules,
+    rules_in,
+)
+
+BRIDGE = Bridge(link="tk0", subnets=("10.61.0.0/16", "fd00:61::/64"))
+PLUG = Plug(link="tk1", mac="02:00:00:00:00:01", addresses=("10.61.0.2", "fd00:61::2"))
+
+
+def published(**more: object) -> Publication:
+    stated = {"protocol": "tcp", "host_port": 8080, "host_ip": None, "target": "10.61.0.2", "target_port": 80}
+    return Publication(**stated | more)  # type: ignore[arg-type]
+
+
+def lines(script: str) -> list[str]:
+    return [line.strip() for line in script.splitlines()]
+
+
+def test_nothing_to_say_removes_both_tables() -> None:
+    assert lines(host_rules("ab12cd", HostRules())) == [
+        "table inet tank_ab12cd {}",
+        "delete table inet tank_ab12cd",
+        "table bridge tank_ab12cd {}",
+        "delete table bridge tank_ab12cd",
+    ]
+
+
+def test_r45_a_table_is_replaced_whole() -> None:
+    script = lines(host_rules("ab12cd", HostRules(bridges=(BRIDGE,))))
+    assert script.index("delete table inet tank_ab12cd") < script.index("table inet tank_ab12cd {")
+
+
+def test_a_port_leads_to_the_pod_on_each_family() -> None:
+    ports = (published(), published(target="fd00:61::2"))
+    script = lines(host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=ports)))
+    assert "meta nfproto ipv4 tcp dport 8080 dnat ip to 10.61.0.2:80" in script
+    assert "meta nfproto ipv6 tcp dport 8080 dnat ip6 to [fd00:61::2]:80" in script
+
+
+def test_s33_a_port_on_one_address_is_asked_for_before_one_on_all() -> None:
+    ports = (published(), published(host_ip="127.0.0.1", target="10.61.0.3"))
+    script = lines(host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=ports)))
+    one = script.index("meta nfproto ipv4 ip daddr 127.0.0.1 tcp dport 8080 dnat ip to 10.61.0.3:80")
+    assert one < script.index("meta nfproto ipv4 tcp dport 8080 dnat ip to 10.61.0.2:80")
+
+
+def test_p10_no_rule_of_the_host_closes_a_pod() -> None:
+    script = host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=(published(),)))
+    assert [line for line in lines(script) if line.endswith("drop")] == ['iifname "tk0" ip daddr 127.0.0.0/8 drop']
+    assert "policy drop" not in script
+
+
+def test_s32_out_of_a_cable_come_only_the_pods_own_addresses() -> None:
+    script = lines(host_rules("ab12cd", HostRules(plugs=(PLUG,))))
+    assert "ether saddr != 02:00:00:00:00:01 drop" in script
+    assert "ether type ip ip saddr != { 10.61.0.2 } drop" in script
+    assert "ether type ip6 ip6 saddr != { fd00:61::2, ::, fe80::/10 } drop" in script
+    assert "icmpv6 type { nd-router-advert, nd-redirect } drop" in script
+
+
+def test_a_cable_without_ipv4_lets_none_through() -> None:
+    plug = Plug(link="tk1", mac="02:00:00:00:00:01", addresses=("fd00:61::2",))
+    assert "ether type ip drop" in lines(host_rules("ab12cd", HostRules(plugs=(plug,))))
+
+
+def test_a_fence_is_shut_but_for_what_it_lists() -> None:
+    fence = Fence(
+        openings=(Opening(link="eth0", sources=("10.61.0.0/16",)), Opening(sources=None, ports=(("tcp", 80),)))
+    )
+    script = lines(fence_rules(fence))
+    assert "type filter hook input priority filter; policy drop;" in script
+    assert 'iifname "eth0" ip saddr { 10.61.0.0/16 } accept' in script
+    assert "meta nfproto ipv6 tcp dport { 80 } accept" in script
+
+
+def test_nobody_is_not_everybody() -> None:
+    script = fence_rules(Fence(openings=(Opening(sources=()),)))
+    assert script == fence_rules(Fence())
+
+
+def test_rules_are_counted_as_nft_lists_them() -> None:
+    assert rules_in(fence_rules(None)) == 0
+    assert rules_in(fence_rules(Fence())) == 5
+    assert rules_in(host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=(published(),)))) == 10
