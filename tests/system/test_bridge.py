@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -99,9 +100,13 @@ def up(daemon: Daemon, *pods: dict[str, Any]) -> list[str]:
     for each in pods:
         daemon.client.wait(each["name"], "ready", timeout=60)
     found = [address(daemon, each["name"]) for each in pods]
-    for each in found:
-        wait_for(lambda each=each: ask(each, 80) not in ("ConnectionRefusedError", "TimeoutError"), what="the server")
+    for where in found:
+        wait_for(partial(serves, where), what="the server")
     return found
+
+
+def serves(address: str) -> bool:
+    return ask(address, 80) not in ("ConnectionRefusedError", "TimeoutError")
 
 
 def address(daemon: Daemon, name: str) -> str:
@@ -172,8 +177,12 @@ def up_unseen(daemon: Daemon, *pods: dict[str, Any]) -> list[str]:
     for each in pods:
         daemon.client.wait(each["name"], "ready", timeout=60)
         name = each["name"]
-        wait_for(lambda name=name: inside(daemon, name, "127.0.0.1", 80).startswith(name), what="the server")
+        wait_for(partial(serves_itself, daemon, name), what="the server")
     return [address(daemon, each["name"]) for each in pods]
+
+
+def serves_itself(daemon: Daemon, name: str) -> bool:
+    return inside(daemon, name, "127.0.0.1", 80).startswith(name)
 
 
 def test_p10_a_flush_opens_nothing_and_is_healed_within_a_second(
