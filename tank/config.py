@@ -106,7 +106,9 @@ def load(
         stated = flag or _path_of(variable, environ.get(variable, ""))
         if stated:
             chosen[key] = stated
-    return Settings(**{**written, **chosen})
+    settings = Settings(**{**written, **chosen})
+    pool_fields.refuse_later(settings.pools, str(file), repair=settings.repair)
+    return settings
 
 
 def _path_of(variable: str, value: str) -> Path | None:

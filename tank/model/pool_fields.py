@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tank.errors import InvalidSpec, Problem
 from tank.model import addresses, words
 from tank.model.faults import BAD, Refused, Spot, quoted
 from tank.model.grammar import Field, ListOf, Record, choice, flag, text
@@ -90,6 +91,15 @@ def pools(draft: list[Any], spot: Spot) -> tuple[Pool, ...]:
         _check_beside(pool, found, here)
         found.append(pool)
     return tuple(found)
+
+
+def refuse_later(found: Sequence[Pool], source: str, *, repair: bool) -> None:
+    """What is understood and not built yet is refused, never passed over. Raises InvalidSpec."""
+    later = [f"net.pools[{at}].shim" for at, pool in enumerate(found) if pool.shim]
+    later += [f"net.pools[{at}].mode" for at, pool in enumerate(found) if pool.mode == "ipvlan"]
+    later += ["net.repair"] if not repair else []
+    if later:
+        raise InvalidSpec([Problem(path, "not supported yet", source=source) for path in later])
 
 
 def naming(draft: Mapping[str, Any]) -> Naming:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from tank.config import Settings
 from tank.errors import Waiting
-from tank.model.network import Network, Nic, Port
+from tank.model.network import Network, Nic, Port, Rate
 from tank.model.pod import Pod
 from tank.model.pools import DEFAULT, Pool
 from tank.net import bridges
@@ -46,6 +46,12 @@ class Grants:
 
     def _refusal(self, nic: Nic) -> str:
         pool = self._pool(nic)
+        if later := next((each for each in ("dhcp", "slaac") if nic.asks(each)), ""):
+            return f"an address by {later} is not supported yet"
+        if nic.mode == "ipvlan":
+            return "ipvlan is not supported yet"
+        if nic.rate != Rate():
+            return "a rate is not supported yet"
         if pool is None and nic.pool:
             known = ", ".join(sorted({DEFAULT, *(each.name for each in self._settings.pools)}))
             return f"no pool is called {nic.pool}; there are: {known}"

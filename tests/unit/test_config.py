@@ -199,3 +199,21 @@ def test_a_key_that_is_not_built_yet_says_so(text: str, path: str) -> None:
 )  # fmt: skip
 def test_a_fault_of_the_file(text: str | bytes, fault: str) -> None:
     assert told(text) == [f"tank.toml:{fault}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        (
+            "[[net.pools]]\nname = 'lan'\nmode = 'macvlan'\nsubnet = '10.1.0.0/16'\nshim = '10.1.0.9'",
+            "net.pools[0].shim",
+        ),
+        ("[[net.pools]]\nname = 'lan'\nmode = 'ipvlan'\nsubnet = '10.1.0.0/16'", "net.pools[0].mode"),
+        ("[net]\nrepair = false", "net.repair"),
+    ],
+)
+def test_what_is_understood_and_not_built_yet_starts_no_daemon(text: str, path: str, tmp_path: Path) -> None:
+    (tmp_path / "tank.toml").write_text(text)
+    with pytest.raises(InvalidSpec) as error:
+        load(tmp_path / "tank.toml", {})
+    assert [(each.path, each.message) for each in error.value.problems] == [(path, "not supported yet")]
