@@ -42,7 +42,7 @@ class Claims:
         return self._holds > 0
 
     def begin(self, flight: Hashable, digest: str, layers: Iterable[str]) -> None:
-        """A pull of `digest` is under way and counts on these layers (names of directories), here or to come."""
+        """A pull of `digest` is under way and counts on these, here or to come: names of layers and of chain notes."""
         self._flights[flight] = digest, frozenset(layers)
         self.generation += 1
 
@@ -81,7 +81,7 @@ class Claims:
         self._leases.pop(digest, None)
 
     def layers(self) -> frozenset[str]:
-        """Every layer that is claimed now."""
+        """Every layer and chain note that is claimed now."""
         leased = (layers for _, layers in self._current().values())
         flying = (layers for _, layers in self._flights.values())
         return frozenset().union(*flying, *leased)

@@ -34,6 +34,12 @@ class Kept:
     config: str = ""  # digest of its configuration
     whole: bool = True
     packed: frozenset[str] = frozenset()  # names of its layers as they came, which are here or not
+    chains: frozenset[str] = frozenset()  # names of the notes on what its layers are on top of others, here or not
+
+    @property
+    def claimed(self) -> frozenset[str]:
+        """What may not be collected while somebody counts on the image: names of directories and of notes."""
+        return self.layers | self.chains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

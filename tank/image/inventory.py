@@ -26,7 +26,7 @@ class Inventory:
 
     images: tuple[Kept, ...]
     layers: Mapping[str, Weight]
-    written: Mapping[Path, float]  # every document and layer that counts, and its time of wall clock
+    written: Mapping[Path, float]  # every document, layer and note that counts, and its time of wall clock
 
     generation: int = 0  # of the claims, when the look began
 
@@ -49,7 +49,7 @@ def take(blobs: Blobs) -> Inventory:
             images.append(replace(found, references=texts, used_at=written[path]))
     layers = {path.name: _weight(blobs, path.name) for path in _files(blobs.layers) if path.is_dir()}
     written |= {blobs.layers / name: _mtime(blobs.layers / f"{name}.json") for name in layers}
-    written |= {path: _mtime(path) for path in _files(blobs.packed)}
+    written |= {path: _mtime(path) for path in (*_files(blobs.packed), *_files(blobs.chains))}
     return Inventory(images=tuple(images), layers=layers, written=written)
 
 

@@ -78,12 +78,10 @@ class Keeper:
             gone.append(digest)
             unsure = self.claims.flying or seen.generation != self.claims.generation  # what came since may share it
             self._unname(image, keeps_config=unsure or _shares_config(seen, image, gone))
-        kept = frozenset[str]().union(*(each.layers for each in seen.images if each.digest not in gone))
-        lost = frozenset[str]().union(*(each.layers for each in seen.images if each.digest in gone))
-        self._aside(self._blobs.layers / name for name in lost - kept - self.claims.layers())
-        stays = frozenset[str]().union(*(each.packed for each in seen.images if each.digest not in gone))
-        goes = frozenset[str]().union(*(each.packed for each in seen.images if each.digest in gone))
-        self._aside(self._blobs.packed / name for name in goes - stays)
+        claimed = self.claims.layers()
+        self._aside(self._blobs.layers / name for name in _lost(seen, gone, lambda image: image.layers) - claimed)
+        self._aside(self._blobs.chains / name for name in _lost(seen, gone, lambda image: image.chains) - claimed)
+        self._aside(self._blobs.packed / name for name in _lost(seen, gone, lambda image: image.packed))
         return tuple(gone)
 
     def _unname(self, image: Kept, *, keeps_config: bool) -> None:
@@ -106,6 +104,8 @@ class Keeper:
         named |= {self._blobs.layers / name for image in counts for name in image.layers}
         named |= {self._blobs.layers / name for name in self.claims.layers()}
         named |= {self._blobs.packed / name for image in counts for name in image.packed}
+        named |= {self._blobs.chains / name for image in counts for name in image.chains}
+        named |= {self._blobs.chains / name for name in self.claims.layers()}
         named |= {self._document(each) for each in needed}
         now = self._wall()
         old = [path for path, at in seen.written.items() if path not in named and now - at >= MIN_AGE]
@@ -123,6 +123,13 @@ class Keeper:
 
     def _document(self, digest: str) -> Path:
         return self._blobs.documents / digest.removeprefix("sha256:")
+
+
+def _lost(seen: Inventory, gone: Collection[str], part: Callable[[Kept], frozenset[str]]) -> frozenset[str]:
+    """Of a part of images, what those have that are gone, and none that stays."""
+    stays = frozenset[str]().union(*(part(each) for each in seen.images if each.digest not in gone))
+    goes = frozenset[str]().union(*(part(each) for each in seen.images if each.digest in gone))
+    return goes - stays
 
 
 def _shares_config(seen: Inventory, image: Kept, gone: Collection[str]) -> bool:

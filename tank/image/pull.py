@@ -251,7 +251,7 @@ class ImageStore:
         """An image that somebody asked for is not collected under their hands (R38)."""
         if image is not None and not self.claims.renew(image.digest):
             found = self._shelf.content(image.digest)
-            self.claims.lease(image.digest, found.layers if found else ())
+            self.claims.lease(image.digest, found.claimed if found else ())
         return image
 
     async def _admit(self) -> None:

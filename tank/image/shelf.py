@@ -84,6 +84,7 @@ class Shelf:
             config=documents[0].config.digest,
             whole=stack is not None,
             packed=frozenset(each.digest.removeprefix("sha256:") for each in documents[0].layers),
+            chains=frozenset(each.removeprefix("sha256:") for each in chain.ids(diff_ids)),
         )
 
     def packing(self, reference: Reference) -> Packing:

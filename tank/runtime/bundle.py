@@ -74,6 +74,7 @@ def check(launch: Launch, settings: Settings, host: Host) -> None:
     for mount in launch.container.mounts:
         if (volume := launch.pod.volume(mount.volume)) is not None:
             volumes.check(settings, launch.uid, volume, mount)
+    placing.check(settings, launch)
     inputs.check(launch)
     command.own_environment(launch, machine.capacity())
     _layers(launch, settings)
@@ -126,6 +127,7 @@ def _made(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host, us
         annotations={seccomp.ANNOTATION: compiled} if compiled is not None else {},
     )
     if users is not None:
+        ids.open_groups(sandboxes.groups, attempt.group)
         setup = _of_users(setup, attempt, users)
     files.write(attempt.config, json.dumps(ocispec.config(setup)).encode())
     return Made(wanted if compiled is None else None, doubt)

@@ -18,6 +18,7 @@ from typing import Any
 from tank.config import Settings
 from tank.errors import Failed
 from tank.host import files, trees, userns
+from tank.host.cgroup import Groups
 from tank.host.threads import in_thread
 from tank.host.userns import COUNT, Range
 from tank.model.launch import Launch
@@ -84,6 +85,19 @@ def open_way(settings: Settings, uid: str, ids: Range) -> None:
     top = settings.pod_run_dir(uid)
     os.chown(top, 0, ids.base)
     top.chmod(0o710)
+
+
+def open_groups(groups: Groups, name: str) -> None:
+    """The control group can be looked into from inside: the kernel shows it there only to who gets as far.
+
+    Of version 2 alone, in which groups are mounted as themselves. Raises OSError.
+    """
+    if groups.hierarchies.v2 is None or not groups.hierarchies.controllers:
+        return
+    directory = groups.hierarchies.v2 / groups.path(name).lstrip("/")
+    directory.mkdir(parents=True, exist_ok=True)
+    for each in (directory, directory.parent, directory.parent.parent):
+        each.chmod(0o755)
 
 
 def exposed(launch: Launch) -> tuple[str, ...]:

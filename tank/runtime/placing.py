@@ -51,7 +51,7 @@ def _placed(
     is_host = isinstance(volume.source, HostPath)
     target = attempt.mounts / str(number)
     with _opened(settings, launch.uid, volume, mount, attempt.images) as fd:
-        check_propagation(launch, mount, fd)
+        _check_propagation(launch, mount, fd)
         attributes = trees.Attributes(
             read_only=mount.read_only or not volumes.can_grow(volume),
             suid="suid" in mount.allow,
@@ -90,7 +90,18 @@ def _opened(settings: Settings, uid: str, volume: Volume, mount: Mount, images: 
             os.close(fd)
 
 
-def check_propagation(launch: Launch, mount: Mount, fd: int) -> None:
+def check(settings: Settings, launch: Launch) -> None:
+    """Whether mounts of the host can spread as they are asked to, as far as they are there. Raises Waiting."""
+    for mount in launch.container.mounts:
+        volume = launch.pod.volume(mount.volume)
+        if mount.propagation == "private" or volume is None or not isinstance(volume.source, HostPath):
+            continue
+        if Path(volume.source.path).exists():
+            with hostpath.opened(settings, volume.name, volume.source) as fd:
+                _check_propagation(launch, mount, fd)
+
+
+def _check_propagation(launch: Launch, mount: Mount, fd: int) -> None:
     """Whether mounts can spread as they are asked to. Raises Waiting."""
     if mount.propagation == "private":
         return

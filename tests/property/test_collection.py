@@ -148,7 +148,7 @@ class Collection(RuleBasedStateMachine):
         content = self.shelf.content(DIGESTS[name])
         if image is None or content is None:
             return False
-        self.claims.lease(image.digest, content.layers)
+        self.claims.lease(image.digest, content.claimed)
         return True
 
     @rule(name=NAMES)

@@ -18,6 +18,7 @@ from tests.vm import boots, story
 from tests.vm.guest import Guest
 from tests.vm.machine import Machine
 from tests.vm.root import base, run
+from tests.vm.users import a_pod_has_ids_of_its_own
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("tank", "pyproject.toml", "README.md", "LICENSE")
@@ -32,6 +33,7 @@ STEPS = (
     story.a_child_out_of_memory_takes_the_container_along,
     story.a_child_killed_alone_is_only_counted,
     story.a_run_once_pod_finishes,
+    a_pod_has_ids_of_its_own,
     boots.the_daemon_is_restarted,
     boots.the_daemon_is_killed,
     boots.the_manager_reads_its_units_again,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tank.image import inventory
+from tank.image import chain, inventory
 from tank.image.blobs import Blobs, LayerRecord
 from tank.image.claims import Claims
 from tank.image.keeper import Keeper
@@ -86,6 +86,41 @@ async def test_a_sweep_takes_what_is_of_no_image_once_it_is_old(blobs: Blobs, ke
     keep_layer(blobs, "d")
     os.utime(blobs.layers / f"{diff_id('d')[7:]}.json", (NOW - 60, NOW - 60))
     assert keeper.sweep(await keeper.look(), ()) == 0
+
+
+def noted(blobs: Blobs, name: str) -> set[Path]:
+    """Notes on what each layer of an image is on top of those below, as they were made an hour ago."""
+    for chain_id in chain.ids([diff_id(each) for each in LAYERS[name]]):
+        blobs.chain(chain_id).write_text(diff_id(LAYERS[name][0]))
+        os.utime(blobs.chain(chain_id), (NOW - 3600, NOW - 3600))
+    return set(blobs.chains.iterdir())
+
+
+def test_notes_on_layers_go_with_the_last_image_that_has_them(blobs: Blobs, keeper: Keeper) -> None:
+    keep(blobs, "p", "q")
+    of_p = noted(blobs, "p")
+    of_q = noted(blobs, "q") - of_p
+    keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True)
+    assert set(blobs.chains.iterdir()) == of_q
+    keeper.remove(inventory.take(blobs), [DIGESTS["q"]], asked=True)
+    assert list(blobs.chains.iterdir()) == []
+
+
+def test_a_note_that_a_pull_counts_on_stays(blobs: Blobs, keeper: Keeper) -> None:
+    keep(blobs, "p")
+    notes = noted(blobs, "p")
+    keeper.claims.begin("flight", DIGESTS["q"], [each.name for each in notes])
+    keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True)
+    assert set(blobs.chains.iterdir()) == notes
+
+
+async def test_a_sweep_takes_notes_of_no_image(blobs: Blobs, keeper: Keeper) -> None:
+    keep(blobs, "p")
+    notes = noted(blobs, "p")
+    blobs.chain(diff_id("d")).write_text(diff_id("d"))
+    os.utime(blobs.chain(diff_id("d")), (NOW - 3600, NOW - 3600))
+    assert keeper.sweep(await keeper.look(), ()) == 1
+    assert set(blobs.chains.iterdir()) == notes
 
 
 async def test_a_sweep_knows_that_it_is_out_of_date(blobs: Blobs, keeper: Keeper) -> None:
