@@ -103,12 +103,10 @@ def load(
     chosen: dict[str, Any] = {"seeds_dir": seeds_dir or file.absolute().parent / "pods.d"}
     for key, flag in (("data_dir", data_dir), ("run_dir", run_dir)):
         variable = f"TANK_{key.upper()}"
-        stated = flag or _path_of(variable, environ.get(variable, ""))
-        if stated:
+        if stated := flag or _path_of(variable, environ.get(variable, "")):
             chosen[key] = stated
-    settings = Settings(**{**written, **chosen})
-    pool_fields.refuse_later(settings.pools, str(file), repair=settings.repair)
-    return settings
+    pool_fields.refuse_later(written.get("pools", ()), str(file), repair=written.get("repair", True))
+    return Settings(**{**written, **chosen})
 
 
 def _path_of(variable: str, value: str) -> Path | None:
