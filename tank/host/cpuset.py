@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 from tank.host import files
@@ -25,16 +26,23 @@ def apply(control: Control, wanted: str | None) -> bool:
     if wanted is not None:
         put(directory / "cpuset.cpus", wanted)
     elif control.is_v2("cpuset"):
-        _clear(directory / "cpuset.cpus")
+        _clear(directory)
     elif directory.exists():
         put(directory / "cpuset.cpus", text(directory.parent / "cpuset.cpus"))  # version 1 knows no "any"
     return True
 
 
-def _clear(path: Path) -> None:
+def _clear(directory: Path) -> None:
     """A controller that was not handed down to the group limits nothing in it."""
-    if path.exists() and text(path):
+    path = directory / "cpuset.cpus"
+    if not path.exists() or not text(path):
+        return
+    try:
         put(path, "")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:  # older kernels take no set away from a group in which something lives
+            raise
+        put(path, text(directory.parent / "cpuset.cpus.effective"))
 
 
 def read(control: Control) -> str | None:

@@ -6,7 +6,7 @@ it, swap counted by itself) is refused rather than imitated. A limit that the sp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +63,17 @@ def _attempt(control: Control, what: str, value: object, write: Callable[[Contro
         raise Failed(f"cannot set {what} of {control.name}: {error.strerror}") from error
 
 
-def read(groups: Groups, name: str, names: Iterable[str]) -> dict[str, int | str]:
-    """Those of the limits that hold for the group now: `max` is none, a cpu limit is in cores. Raises OSError."""
+def read(groups: Groups, name: str, names: Mapping[str, int | str] | Iterable[str]) -> dict[str, int | str]:
+    """Those of the limits that hold for the group now: `max` is none, a cpu limit is in cores. Raises OSError.
+
+    `names` may say what was asked for: a disk weight in steps that are wider than one is then told as it was asked.
+    """
     control = Control(groups, name)
-    return {each: _read(control, each) for each in names}
+    found = {each: _read(control, each) for each in names}
+    asked = names.get("io_weight") if isinstance(names, Mapping) else None
+    if isinstance(asked, int) and weights.is_near(asked, found["io_weight"]):
+        found["io_weight"] = asked
+    return found
 
 
 def _read(control: Control, name: str) -> int | str:

@@ -63,6 +63,11 @@ def _read_bfq(path: Path) -> int | None:
     return from_bfq(int(word)) if word.isdigit() else None
 
 
+def is_near(weight: int, found: int | str) -> bool:
+    """Whether what was read is the weight, as far as a scheduler tells weights apart."""
+    return isinstance(found, int) and bfq(found) == bfq(weight)
+
+
 def why_no_io(control: Control, block: Path = _BLOCK) -> str:
     """Why a disk weight would change nothing here; empty when some disk goes by weights. Raises OSError."""
     schedulers = [text(block / disk / "queue/scheduler") for disk in files.names(block)]

@@ -18,12 +18,14 @@ import json
 import os
 import secrets
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from tank.errors import Failed, StartFailed
 from tank.host import clock, files, process, streams
 from tank.host.cgroup import Groups
 from tank.host.patience import Patience
+from tank.host.sealed import Sealed
 from tank.host.watch import start_time_of
 from tank.model.launch import Answer
 from tank.runtime import offspring
@@ -48,6 +50,7 @@ class Errands:
         self._crun, self._groups = crun, groups
         self._dying: dict[tuple[str, tuple[str, ...]], asyncio.Task[None]] = {}
         self._mark, self._count = secrets.token_hex(4), itertools.count()
+        self._program = Sealed(crun.binary)
 
     async def run(self, attempt: Attempt, argv: tuple[str, ...], seconds: float) -> Answer:
         """Good when it ends with 0 within `seconds`. Never raises TankError."""
@@ -69,6 +72,7 @@ class Errands:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._program.close()
 
     async def _begin(self, attempt: Attempt, argv: tuple[str, ...]) -> Errand:
         directory = attempt.bundle / "errands"
@@ -80,7 +84,8 @@ class Errands:
             files.make_directory(directory)
             files.write(described, text.encode())
         errand = Errand(attempt, self._groups, directory / f"{self._mark}-{next(self._count)}.pid")
-        await errand.begin(self._crun.exec_command(attempt.id, described, f"--pid-file={errand.pidfile}"))
+        sealed = replace(self._crun, binary=self._program.path())
+        await errand.begin(sealed.exec_command(attempt.id, described, f"--pid-file={errand.pidfile}"))
         return errand
 
     async def _outcome(self, errand: Errand, argv: tuple[str, ...], seconds: float) -> Answer:

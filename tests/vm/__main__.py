@@ -14,7 +14,7 @@ import time
 import traceback
 from pathlib import Path
 
-from tests.vm import boots, story
+from tests.vm import boots, limits, story
 from tests.vm.guest import Guest
 from tests.vm.machine import Machine
 from tests.vm.root import base, run
@@ -31,7 +31,13 @@ STEPS = (
     story.limits_change_while_it_runs,
     story.the_main_process_out_of_memory_is_told,
     story.a_child_out_of_memory_takes_the_container_along,
-    story.a_child_killed_alone_is_only_counted,
+    limits.every_limit_is_set_changed_and_taken_off,
+    limits.what_the_machine_has_not_is_refused,
+    limits.a_disk_weight_counts_once_a_disk_goes_by_weights,
+    limits.memory_that_can_be_pushed_out_is_cut,
+    limits.memory_in_use_is_not_cut,
+    limits.with_single_a_child_is_killed_alone,
+    limits.it_is_told_whose_memory_was_used_up,
     story.a_run_once_pod_finishes,
     a_pod_has_ids_of_its_own,
     boots.the_daemon_is_restarted,

@@ -125,23 +125,6 @@ def a_child_out_of_memory_takes_the_container_along(guest: Guest) -> None:
     guest.sh("tank delete family --wait")
 
 
-def a_child_killed_alone_is_only_counted(guest: Guest) -> None:
-    """The kernel's own setting is taken back by hand here; a field of the spec for it is not built yet."""
-    script = (
-        "until [ -e /go ]; do sleep 0.2; done; dd if=/dev/zero of=/dev/null bs=200M count=1; echo survived; sleep 600"
-    )
-    assert guest.apply(once("lone", script, limits={"memory": "32MiB"}), "--wait").code == 0
-    before = guest.pids()["lone/main"]
-    uid = guest.json("status lone")["uid"]
-    guest.sh(f"echo 0 >{PODS_GROUP}/{uid}/main/memory.oom.group")
-    guest.sh("tank exec lone -- touch /go")
-    guest.until("the child's end", lambda: guest.sh("tank logs lone").endswith("survived\n"))
-    found = guest.container("lone")
-    assert (found["state"], found["pid"], found["oom_killed"]) == ("running", before, False), found
-    assert found["child_oom_kills"] == 1, found
-    guest.sh("tank delete lone --grace 0s --wait")
-
-
 def a_run_once_pod_finishes(guest: Guest) -> None:
     spec = once("job", "echo ran >>/data/count; exit 0", mounts=["job-data:/data"])
     assert guest.apply(spec, "--wait").code == 0
