@@ -46,9 +46,7 @@ POOL = Record(
         ),
         "dns": Field(ListOf(_ADDRESS, most=MAX_NAMESERVERS), "Name servers for its pods."),
         "domain": Field(text(words.host_name), "The search domain of its pods."),
-        "shim": Field(
-            _ADDRESS, "macvlan: the host's own address on it. Default: its address on the parent, else one of the pool."
-        ),
+        "shim": Field(_ADDRESS, "macvlan: the host's own address on it. Not supported yet."),
     },
     foreign={"subnets": "subnet", "bridge": "parent", "interface": "parent", "gw": "gateway"},
 )
@@ -114,6 +112,8 @@ def _pool(draft: Mapping[str, Any], spot: Spot) -> Pool:
     gateways = _within(draft, "gateway", subnets, spot)
     if mode == "bridge" and "shim" in draft:
         spot.at("shim").fault("the host has an address on its bridge; a shim is for macvlan")
+    if mode != "bridge" and "shim" in draft:
+        spot.at("shim").fault("a shim is not supported yet", "reach macvlan pods from another machine")
     _within({"shim": [draft["shim"]]} if draft.get("shim", BAD) is not BAD else {}, "shim", subnets, spot)
     return Pool(
         name=draft.get("name", "") if draft.get("name") is not BAD else "",

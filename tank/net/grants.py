@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import socket
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from tank.config import Settings
 from tank.errors import Waiting
-from tank.model.network import Network, Nic, Port
+from tank.model.network import Network, Nic, Port, Rate
 from tank.model.pod import Pod
 from tank.model.pools import DEFAULT, Pool
 from tank.net import bridges
@@ -45,6 +46,8 @@ class Grants:
         return ""
 
     def _refusal(self, nic: Nic) -> str:
+        if why := unbuilt(nic):
+            return why
         pool = self._pool(nic)
         if pool is None and nic.pool:
             known = ", ".join(sorted({DEFAULT, *(each.name for each in self._settings.pools)}))
@@ -53,7 +56,7 @@ class Grants:
             return f"no pool has a bridge called {nic.parent}" if nic.mode == "bridge" else ""
         if nic.mode is not None and nic.mode != pool.mode:
             return f"pool {pool.name} is {pool.mode}, not {nic.mode}"
-        return ""
+        return "" if pool.mode != "ipvlan" else no_ipvlan()
 
     def _pool(self, nic: Nic) -> Pool | None:
         """The pool that the interface takes its address from, or on whose bridge it is."""
@@ -102,6 +105,28 @@ class Grants:
     def bridge(self, pool: Pool) -> str:
         """What the pool's bridge is called."""
         return bridges.bridge_name(self._installation, pool)
+
+
+def unbuilt(nic: Nic) -> str:
+    """What of an interface this version, or this kernel, cannot do; empty when it can do all."""
+    for each in ("dhcp", "slaac"):
+        if each in nic.ip:
+            return f"ip: {each} is not supported yet"
+    if nic.rate != Rate():
+        return "rate is not supported yet"
+    return no_ipvlan() if nic.mode == "ipvlan" else ""
+
+
+def no_ipvlan() -> str:
+    """Why no ipvlan interface can be made; empty where the kernel has its driver. It is asked for one on loopback."""
+    with host_links() as links, open("/proc/self/ns/net") as here:
+        try:
+            links.make_ipvlan("tkipvlan", parent=links.index("lo"), mtu=None, namespace=here.fileno())
+        except Waiting as refused:
+            cause = refused.__cause__
+            lacking = isinstance(cause, OSError) and cause.errno == errno.EOPNOTSUPP
+            return "this kernel lacks the ipvlan driver (modprobe ipvlan)" if lacking else ""
+    return ""
 
 
 def check_ports(ports: Collection[Port]) -> None:
