@@ -4,9 +4,8 @@ Every name is created anew in an open parent (`O_EXCL|O_NOFOLLOW`), what was the
 wins. Owners, then modes, then attributes: changing the owner clears set-id bits and capabilities. What is made belongs
 to root and has its mode from the first moment (`tank.host.confine`), so that most files are dressed already; until a
 directory comes whose set-group-id bit is inherited. Times of directories come last, since every file made in one
-changes it. Device nodes are made, inert where roots are nodev;
-character device 0:0 is dropped, as the overlay would read it as a whiteout. What is counted is refused beyond
-`Bounds` (S03).
+changes it. Device nodes are made, inert where roots are nodev; character device 0:0 is dropped, as the overlay would
+read it as a whiteout. What is counted is refused beyond `Bounds` (S03).
 """
 
 from __future__ import annotations

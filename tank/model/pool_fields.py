@@ -47,9 +47,7 @@ POOL = Record(
         ),
         "dns": Field(ListOf(_ADDRESS, most=MAX_NAMESERVERS), "Name servers for its pods."),
         "domain": Field(text(words.host_name), "The search domain of its pods."),
-        "shim": Field(
-            _ADDRESS, "macvlan: the host's own address on it. Default: its address on the parent, else one of the pool."
-        ),
+        "shim": Field(_ADDRESS, "macvlan: the host's own address on it. Not supported yet."),
     },
     foreign={"subnets": "subnet", "bridge": "parent", "interface": "parent", "gw": "gateway"},
 )
@@ -95,8 +93,7 @@ def pools(draft: list[Any], spot: Spot) -> tuple[Pool, ...]:
 
 def refuse_later(found: Sequence[Pool], source: str, *, repair: bool) -> None:
     """What is understood and not built yet is refused, never passed over. Raises InvalidSpec."""
-    later = [f"net.pools[{at}].shim" for at, pool in enumerate(found) if pool.shim]
-    later += [f"net.pools[{at}].mode" for at, pool in enumerate(found) if pool.mode == "ipvlan"]
+    later = [f"net.pools[{at}].mode" for at, pool in enumerate(found) if pool.mode == "ipvlan"]
     later += ["net.repair"] if not repair else []
     if later:
         raise InvalidSpec([Problem(path, "not supported yet", source=source) for path in later])
@@ -124,6 +121,8 @@ def _pool(draft: Mapping[str, Any], spot: Spot) -> Pool:
     gateways = _within(draft, "gateway", subnets, spot)
     if mode == "bridge" and "shim" in draft:
         spot.at("shim").fault("the host has an address on its bridge; a shim is for macvlan")
+    if mode != "bridge" and "shim" in draft:
+        spot.at("shim").fault("a shim is not supported yet", "reach macvlan pods from another machine")
     _within({"shim": [draft["shim"]]} if draft.get("shim", BAD) is not BAD else {}, "shim", subnets, spot)
     return Pool(
         name=draft.get("name", "") if draft.get("name") is not BAD else "",

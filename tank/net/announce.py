@@ -39,11 +39,12 @@ def _advertisement(mac: bytes, address: bytes) -> bytes:
     """RFC 4861, 7.2.6: override, unsolicited, to all nodes, with the target's link-layer address."""
     body = struct.pack("!BBHI", _ADVERTISEMENT, 0, 0, _OVERRIDE) + address + b"\x02\x01" + mac
     pseudo = address + _EVERYBODY + struct.pack("!II", len(body), _ICMPV6)
-    body = body[:2] + struct.pack("!H", _checksum(pseudo + body)) + body[4:]
+    body = body[:2] + struct.pack("!H", checksum(pseudo + body)) + body[4:]
     return struct.pack("!IHBB", 6 << 28, len(body), _ICMPV6, 255) + address + _EVERYBODY + body
 
 
-def _checksum(data: bytes) -> int:
+def checksum(data: bytes) -> int:
+    """The Internet checksum of an even number of bytes. Pure."""
     total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF

@@ -32,7 +32,6 @@ class Scene:
     """Where it happens. `arrived` gathers the addresses that are new here, by interface."""
 
     namespace: Path
-    links: Links
     arrived: dict[str, tuple[str, list[str]]] = field(default_factory=dict)  # interface: its MAC, addresses
 
     def arrive(self, interface: Interface, address: str) -> None:
@@ -40,35 +39,35 @@ class Scene:
         self.arrived.setdefault(interface.name, (interface.mac, []))[1].append(address)
 
 
-def carry_out(change: Change, scene: Scene, parents: Mapping[str, Parent]) -> None:
+def carry_out(change: Change, links: Links, scene: Scene, parents: Mapping[str, Parent]) -> None:
     """Do one change. Raises Waiting with the kernel's words."""
     match change:
         case MakeLink(interface=interface):
-            _make(interface, scene, parents[interface.name])
+            _make(interface, links, scene, parents[interface.name])
         case DropLink(index=index):
-            scene.links.drop_link(index)
+            links.drop_link(index)
         case SetLink():
-            _set(change, scene.links)
+            _set(change, links)
         case DropAddress(index=index, address=address):
-            scene.links.drop_address(index, address)
+            links.drop_address(index, address)
         case AddAddress(index=index, address=address, interface=interface):
-            scene.links.add_address(index, address)
+            links.add_address(index, address)
             scene.arrive(interface, address)
         case DropRoute(route=gone):
-            scene.links.drop_route(gone)
+            links.drop_route(gone)
         case AddRoute(index=index, route=route):
-            scene.links.add_route(index, route)
+            links.add_route(index, route)
 
 
-def _make(interface: Interface, scene: Scene, parent: Parent) -> None:
+def _make(interface: Interface, links: Links, scene: Scene, parent: Parent) -> None:
     _bear(interface, scene.namespace, parent)
-    index = scene.links.index(interface.temporary)
-    scene.links.set_link(index, name=interface.name, alias=interface.mark)
+    index = links.index(interface.temporary)
+    links.set_link(index, name=interface.name, alias=interface.mark)
     for address in interface.addresses:
-        scene.links.add_address(index, address)
+        links.add_address(index, address)
         scene.arrive(interface, address)
     for route in interface.routes:
-        scene.links.add_route(index, route)
+        links.add_route(index, route)
 
 
 def _bear(interface: Interface, namespace: Path, parent: Parent) -> None:

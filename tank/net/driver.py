@@ -10,11 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -32,8 +30,8 @@ from tank.net.deeds import Scene, carry_out
 from tank.net.drift import ADDITIONS, Change, Parent, bears, compare, find
 from tank.net.grants import Grants, check_ports
 from tank.net.links import REASON, Links
-from tank.net.monitor import Monitor
 from tank.net.names.keeper import Names
+from tank.net.newcomers import Newcomers, held_back, newcomers
 from tank.net.nftables import NETFILTER, RuleMonitor
 from tank.net.plugs import plug_in, unplugged
 from tank.net.policy import wired
@@ -41,22 +39,13 @@ from tank.net.rtnetlink import NETLINK
 from tank.net.seen import Seen
 from tank.net.survey import Survey
 from tank.net.wanted import Grant, Interface, interfaces, mark
+from tank.net.watches import Watches
 from tank.net.wires import Wires
 
 T = TypeVar("T")
 
 THREADS = 4
 ROUNDS = 6  # links go, links are set, addresses go, all is added: each shows in the next look
-
-
-@dataclass(slots=True)
-class _Watch:
-    """One watched namespace, told apart from a later one at the same path by its inode."""
-
-    inode: int
-    nudge: Callable[[], None]
-    opening: asyncio.Task[None] | None = None
-    monitor: Monitor | None = None
 
 
 class NetDriver:
@@ -71,31 +60,40 @@ class NetDriver:
         self._wires = Wires(settings, installation, self._grants, self._names)
         self._rules: RuleMonitor | None = None
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tank-net")  # never behind an image being unpacked
-        self._watches: dict[str, _Watch] = {}
+        self._watches = Watches(self._namespaces)
         self._announcements: dict[str, list[Announcement]] = {}
+        self._newcomers = Newcomers(self._namespaces, self._watches.nudge)
 
     async def configure(self, uid: str, pod: Pod, namespace: Path) -> tuple[Address, ...]:
         """Make every interface, address and route as the pod says, and remove ours that it does not.
 
-        Raises Waiting (NetworkNotReady) when the parent or the kernel refuses, with its words and the cure.
+        Raises Waiting: NetworkNotReady when the parent or the kernel refuses, with its words and the cure;
+        AddressInUse with the MAC of who has an address already; PortInUse.
         """
         if not isinstance(pod.network, Network):
             return ()
         grants = await asyncio.get_running_loop().run_in_executor(self._pool, partial(self._granted, pod, uid))
         wanted = interfaces(pod, uid, self._installation, grants)
-        prefix = mark(uid, self._installation)
-        scene = await self._talk(namespace, lambda links: self._settle(wanted, links, namespace, prefix))
+        scene, fresh = await self._talk(namespace, lambda links: self._begin(uid, wanted, links, namespace))
         addresses = tuple(
             Address(nic=each.name, ip=address, mac=each.mac, source=_source(grants.get(each.name), address))
             for each in wanted
             for address in each.addresses
         )
-        wired = self.wired(uid, pod, addresses)
-        await self._wires.fence(wired)
-        if wired.asks:
-            await self._names.admit(uid, namespace)
+        deeds = self._newcomers.ask(uid, namespace, fresh), self._enclose(self.wired(uid, pod, addresses), namespace)
+        for fault in await asyncio.gather(*deeds, return_exceptions=True):
+            if fault is not None:
+                raise fault
+        if fresh:
+            await self._talk(namespace, lambda links: self._settle(uid, wanted, links, scene))
+        self._newcomers.settled(uid, wanted)
         await self._announce(uid, scene)
         return addresses
+
+    async def _enclose(self, wired: Wired, namespace: Path) -> None:
+        await self._wires.fence(wired)
+        if wired.asks:
+            await self._names.admit(wired.uid, namespace)
 
     def _granted(self, pod: Pod, uid: str) -> Mapping[str, Grant]:
         """What the pools give, with ports of the host that are free: nothing is made for a pod that has to wait."""
@@ -144,7 +142,8 @@ class NetDriver:
         seen = await self._talk(namespace, Links.look)
         parents = self._parents_below(wanted, seen)
         changes = compare(wanted, seen, mark(uid, self._installation), parents)
-        return (*(each.words for each in changes), *unplugged(wanted))
+        contested = self._newcomers.contested(uid, wanted)
+        return (*contested, *(each.words for each in changes), *unplugged(wanted))
 
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
@@ -159,40 +158,27 @@ class NetDriver:
 
     def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
         """Call `nudge()` when a link, address or route in that namespace changes. A hint only."""
-        try:
-            inode = os.stat(namespace).st_ino
-        except OSError:
-            return
-        watch = self._watches.get(uid)
-        if watch and watch.inode == inode:
-            watch.nudge = nudge
-            return
-        self.unwatch(uid)
-        watch = self._watches[uid] = _Watch(inode, nudge)
-        watch.opening = asyncio.get_running_loop().create_task(self._listen(watch, namespace))
+        self._watches.watch(uid, namespace, nudge)
 
     def watches(self, uid: str) -> bool:
         """Whether changes are heard by now."""
-        return uid in self._watches and self._watches[uid].monitor is not None
+        return self._watches.listening(uid)
 
     def unwatch(self, uid: str) -> None:
         """Let go of the namespace: no socket of ours keeps it alive."""
+        self._newcomers.forget(uid)
         for announcement in self._announcements.pop(uid, ()):
             announcement.close()
-        watch = self._watches.pop(uid, None)
-        if watch and watch.opening:
-            watch.opening.cancel()
-        if watch and watch.monitor:
-            watch.monitor.close()
+        self._watches.forget(uid)
 
     async def close(self) -> None:
         """Let go of every socket and end the threads."""
-        opening = [watch.opening for watch in self._watches.values() if watch.opening]
-        for uid in [*self._watches, *self._announcements]:
+        for uid in tuple(self._announcements):
             self.unwatch(uid)
+        self._newcomers.close()
         if self._rules is not None:
             self._rules.close()
-        await asyncio.gather(*opening, return_exceptions=True)
+        await self._watches.close()
         await self._names.close()
         await asyncio.to_thread(self._pool.shutdown)
         await self._namespaces.close()
@@ -208,17 +194,26 @@ class NetDriver:
             working.exception()  # told to nobody any more
             raise
 
-    def _settle(self, wanted: Sequence[Interface], links: Links, namespace: Path, prefix: str) -> Scene:
-        scene, changes = Scene(namespace=namespace, links=links), tuple[Change, ...]()
+    def _begin(
+        self, uid: str, wanted: Sequence[Interface], links: Links, namespace: Path
+    ) -> tuple[Scene, Sequence[Interface]]:
+        """Everything but the addresses that somebody on the LAN may have already: these are answered too."""
+        scene, seen = Scene(namespace=namespace), self._newcomers.undisputed(uid, links.look())
+        fresh = newcomers(wanted, seen, self._newcomers.known(uid))
+        self._settle(uid, held_back(wanted, fresh, seen) if fresh else wanted, links, scene)
+        return scene, fresh
+
+    def _settle(self, uid: str, wanted: Sequence[Interface], links: Links, scene: Scene) -> None:
+        prefix, changes = mark(uid, self._installation), tuple[Change, ...]()
         for _ in range(ROUNDS):
             seen = links.look()
             parents = self._parents(wanted, seen)
             changes = compare(wanted, seen, prefix, parents)
             for change in changes:
-                carry_out(change, scene, parents)
+                carry_out(change, links, scene, parents)
             if all(isinstance(change, ADDITIONS) for change in changes):
                 plug_in(wanted, parents)
-                return scene
+                return
         raise Waiting(REASON, f"cannot settle the network: {'; '.join(each.words for each in changes)}")
 
     def _parents(self, wanted: Sequence[Interface], seen: Seen) -> Mapping[str, Parent]:
@@ -244,11 +239,6 @@ class NetDriver:
                 name = self._uplink if interface.parent == "auto" else interface.parent
                 found[interface.name] = uplink.below(0 if interface.kind == "veth" else link.lower, name)
         return {name: parent for name, parent in found.items() if parent}
-
-    async def _listen(self, watch: _Watch, namespace: Path) -> None:
-        with contextlib.suppress(TankError, OSError):
-            opened = await self._namespaces.socket(namespace, *NETLINK)
-            watch.monitor = Monitor(opened, lambda: watch.nudge())
 
     async def _announce(self, uid: str, scene: Scene) -> None:
         """Tell the neighbours; that they cannot be told is no reason to fail."""

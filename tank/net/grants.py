@@ -45,13 +45,9 @@ class Grants:
         return ""
 
     def _refusal(self, nic: Nic) -> str:
+        if why := unbuilt(nic):
+            return why
         pool = self._pool(nic)
-        if later := next((each for each in ("dhcp", "slaac") if nic.asks(each)), ""):
-            return f"an address by {later} is not supported yet"
-        if nic.mode == "ipvlan":
-            return "ipvlan is not supported yet"
-        if nic.rate != Rate():
-            return "a rate is not supported yet"
         if pool is None and nic.pool:
             known = ", ".join(sorted({DEFAULT, *(each.name for each in self._settings.pools)}))
             return f"no pool is called {nic.pool}; there are: {known}"
@@ -108,6 +104,16 @@ class Grants:
     def bridge(self, pool: Pool) -> str:
         """What the pool's bridge is called."""
         return bridges.bridge_name(self._installation, pool)
+
+
+def unbuilt(nic: Nic) -> str:
+    """What of an interface is not built; empty when all is."""
+    for each in ("dhcp", "slaac"):
+        if each in nic.ip:
+            return f"ip: {each} is not supported yet"
+    if nic.rate != Rate():
+        return "rate is not supported yet"
+    return "ipvlan is not supported yet" if nic.mode == "ipvlan" else ""
 
 
 def check_ports(ports: Collection[Port]) -> None:

@@ -63,13 +63,15 @@ class Links:
 
     def look(self) -> Seen:
         """All links, addresses, and routes of the main table."""
-        links = self.links()
-        with _refused("look at the addresses and routes"):
-            addresses = [_address(each) for each in self._talk.dump(wire.GETADDR, _IFADDR.pack(0, 0, 0, 0, 0))]
+        links, addresses = self.links(), self.addresses()
+        with _refused("look at the routes"):
             routes = [_route(each) for version in (V4, V6) for each in self._routes(version)]
-        return Seen(
-            links=links, addresses=tuple(addresses), routes=tuple(route for route in routes if route is not None)
-        )
+        return Seen(links=links, addresses=addresses, routes=tuple(route for route in routes if route is not None))
+
+    def addresses(self) -> tuple[LinkAddress, ...]:
+        """All addresses of all links."""
+        with _refused("look at the addresses"):
+            return tuple(_address(each) for each in self._talk.dump(wire.GETADDR, _IFADDR.pack(0, 0, 0, 0, 0)))
 
     def links(self) -> tuple[Link, ...]:
         """All links."""

@@ -1,7 +1,6 @@
 """Making the bundle of one attempt: its directory, volumes, root, and `config.json`.
 
-Blocking work of a few milliseconds, done in a thread. It leaves what it made when it fails: whoever called it
-discards the attempt, as he does after a crash.
+Blocking work of a few milliseconds, for a thread. What it leaves when it fails, whoever called it discards.
 """
 
 from __future__ import annotations

@@ -204,10 +204,6 @@ def test_a_fault_of_the_file(text: str | bytes, fault: str) -> None:
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        (
-            "[[net.pools]]\nname = 'lan'\nmode = 'macvlan'\nsubnet = '10.1.0.0/16'\nshim = '10.1.0.9'",
-            "net.pools[0].shim",
-        ),
         ("[[net.pools]]\nname = 'lan'\nmode = 'ipvlan'\nsubnet = '10.1.0.0/16'", "net.pools[0].mode"),
         ("[net]\nrepair = false", "net.repair"),
     ],

@@ -36,7 +36,6 @@ SOUND: list[tuple[str, Pool]] = [
         gateway = '10.0.0.1'
         dns = ['10.0.0.1']
         domain = 'lan.internal'
-        shim = '10.0.0.9'
         """,
         Pool(
             name="lan",
@@ -47,7 +46,6 @@ SOUND: list[tuple[str, Pool]] = [
             gateways=("10.0.0.1",),
             dns=("10.0.0.1",),
             domain="lan.internal",
-            shim="10.0.0.9",
         ),
     ),
     ("parent = 'br9'\nsubnet = '10.1.0.0/16'", Pool(name="lan", parent="br9", subnets=("10.1.0.0/16",))),
@@ -103,7 +101,7 @@ FAULTS: list[tuple[str, str]] = [
     (lan("subnet = '10.1.0.0/16'\nrange = '10.1.0.9-fd00::1'"), f"{_HERE}.range: '10.1.0.9-fd00::1' does not lead from a lower address to a higher one"),
     (lan("subnet = '10.1.0.0/16'\nrange = '10.1.0.9-10.2.0.9'"), f"{_HERE}.range: 10.1.0.9-10.2.0.9 is not in 10.1.0.0/16"),
     (lan("subnet = '10.1.0.0/16'\nshim = '10.1.0.9'"), f"{_HERE}.shim: the host has an address on its bridge; a shim is for macvlan"),
-    (lan("subnet = '10.1.0.0/16'\nmode = 'macvlan'\nshim = '10.2.0.9'"), f"{_HERE}.shim: 10.2.0.9 is not in 10.1.0.0/16"),
+    (lan("subnet = '10.1.0.0/16'\nmode = 'macvlan'\nshim = '10.1.0.9'"), f"{_HERE}.shim: a shim is not supported yet (reach macvlan pods from another machine)"),
     (lan("subnet = '10.1.0.0/16'\nbridge = 'br0'"), f"{_HERE}.bridge: unknown field of a pool (did you mean 'parent'?)"),
     ("[net]\npools = [{name = 'a', subnet = '10.1.0.0/16'}, {name = 'a', subnet = '10.2.0.0/16'}]", "net.pools[1].name: another pool is called 'a' already"),
     ("[net]\npools = [{name = 'a', subnet = '10.1.0.0/16'}, {name = 'b', subnet = '10.1.2.0/24'}]", "net.pools[1].subnet: 10.1.2.0/24 overlaps 10.1.0.0/16 of pool a"),

@@ -27,10 +27,10 @@ def refusal(directory: Path, nic: dict[str, Any], **network: Any) -> str:
         ({"ip": {"pool": "lam"}}, "no pool is called lam; there are: default, lan"),
         ({"ip": {"pool": "lan"}, "mode": "bridge"}, "pool lan is macvlan, not bridge"),
         ({"ip": "10.0.0.5/24", "mode": "bridge", "parent": "br7"}, "no pool has a bridge called br7"),
-        ({"ip": "dhcp"}, "an address by dhcp is not supported yet"),
-        ({"ip": "slaac"}, "an address by slaac is not supported yet"),
+        ({"ip": "dhcp"}, "ip: dhcp is not supported yet"),
+        ({"ip": "slaac"}, "ip: slaac is not supported yet"),
         ({"ip": "10.0.0.5/24", "mode": "ipvlan"}, "ipvlan is not supported yet"),
-        ({"ip": "10.0.0.5/24", "rate": {"in": "1M"}}, "a rate is not supported yet"),
+        ({"ip": "10.0.0.5/24", "rate": {"in": "1M"}}, "rate is not supported yet"),
     ],
 )
 def test_an_interface_that_cannot_be(tmp_path: Path, nic: dict[str, Any], why: str) -> None:
