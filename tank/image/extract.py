@@ -3,9 +3,9 @@
 Every name is created anew in an open parent (`O_EXCL|O_NOFOLLOW`), what was there goes first: the last of a layer
 wins. Owners, then modes, then attributes: changing the owner clears set-id bits and capabilities. What is made belongs
 to root and has its mode from the first moment (`tank.host.confine`), so that most files are dressed already; until a
-directory comes whose set-group-id bit is inherited. Times of directories come last, since every file made in one
-changes it. Device nodes are made, inert where roots are nodev; character device 0:0 is dropped, as the overlay would
-read it as a whiteout. What is counted is refused beyond `Bounds` (S03).
+directory comes whose set-group-id bit is inherited. Times of directories come last (`tank.image.times`). Device nodes
+are made, inert where roots are nodev; character device 0:0 is dropped, as the overlay would read it as a whiteout.
+What is counted is refused beyond `Bounds` (S03).
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import struct
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import NamedTuple
 
 from tank.image import names, tarball
@@ -23,6 +21,7 @@ from tank.image.names import Meaning, Name
 from tank.image.refusal import no_room, refused, shown
 from tank.image.stream import Reader
 from tank.image.tarball import Entry
+from tank.image.times import Times
 from tank.image.tree import Tree, is_whiteout
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -32,8 +31,6 @@ _TYPES = {
     tarball.BLOCK_DEVICE: stat.S_IFBLK,
     tarball.FIFO: stat.S_IFIFO,
 }
-_TIME = struct.Struct("<qH")
-_MOST_TIMES = 64 * 2**20  # bytes
 MOST_ENTRIES = 2_000_000
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -52,7 +49,7 @@ class Extractor:
     def __init__(self, root: int, bounds: Bounds) -> None:
         self.tree = Tree(root)
         self.entries, self.written = 0, 0
-        self._bounds, self._times = bounds, bytearray()
+        self._bounds, self._times = bounds, Times()
         self._inherits = False  # whether a new file's group may be that of its directory
 
     def run(self, members: Iterable[Entry], reader: Reader) -> None:
@@ -61,9 +58,9 @@ class Extractor:
         _forget_access_lists(root)
         os.chown(root, 0, 0)
         os.chmod(root, 0o755)  # noqa: S103 - what a root has when the layer says nothing
-        self._remember(b"", 0)
+        self._times.remember(b"", 0)
         for path, mtime in self.tree.adopt():
-            self._remember(path, mtime)
+            self._times.remember(path, mtime)
             self._inherits = True
         mask = os.umask(0)
         try:
@@ -72,7 +69,7 @@ class Extractor:
             os.umask(mask)
         self.tree.uproot()
         self.tree.forget()
-        self._set_times()
+        self._times.set(self.tree)
 
     def _members(self, members: Iterable[Entry], reader: Reader) -> None:
         for entry in members:
@@ -109,7 +106,7 @@ class Extractor:
             raise refused("cannot unpack layer: its root is not a directory")
         self._dress(self.tree.root, entry)
         self._inherits = self._inherits or bool(entry.mode & stat.S_ISGID)
-        self._remember(b"", entry.mtime)
+        self._times.remember(b"", entry.mtime)
 
     def _whiteout(self, name: Name, entry: Entry) -> None:
         # AUFS, where the convention comes from, made them hard links; anything else is no whiteout (S04).
@@ -176,7 +173,7 @@ class Extractor:
         if not dressed:
             self._dress_directory(name, parent, entry)
         self._inherits = self._inherits or bool(entry.mode & stat.S_ISGID)
-        self._remember(path, entry.mtime)
+        self._times.remember(path, entry.mtime)
 
     def _dress_directory(self, name: Name, parent: int, entry: Entry) -> None:
         if entry.xattrs:
@@ -247,34 +244,6 @@ class Extractor:
         os.chown(name.base, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
         os.chmod(name.base, entry.mode, dir_fd=parent)  # never a link: it was made just now
         os.utime(name.base, ns=(entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
-
-    def _remember(self, path: bytes, mtime: int) -> None:
-        """Times of directories, packed: a million of them must not cost a gigabyte."""
-        self._times += _TIME.pack(mtime, len(path)) + path
-        if len(self._times) > _MOST_TIMES:
-            raise refused("cannot unpack layer: it has too many directories")
-
-    def _set_times(self) -> None:
-        for path in self.tree.implicit:
-            self._set_time(path, 0)
-        table, at = bytes(self._times), 0
-        while at < len(table):
-            mtime, length = _TIME.unpack_from(table, at)
-            at += _TIME.size + length
-            self._set_time(table[at - length : at], mtime)
-
-    def _set_time(self, path: bytes, mtime: int) -> None:
-        """What is not a directory any more was replaced by a later member, and has its own time."""
-        parent, _, base = path.rpartition(b"/")
-        above = self.tree.existing(parent)
-        if above is None:
-            return
-        with suppress(FileNotFoundError):
-            same = not self.tree.vacated or stat.S_ISDIR(
-                os.stat(base or b".", dir_fd=above, follow_symlinks=False).st_mode
-            )
-            if same:
-                os.utime(base or b".", ns=(mtime, mtime), dir_fd=above, follow_symlinks=False)
 
 
 def _forget_access_lists(root: int) -> None:

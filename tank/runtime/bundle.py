@@ -121,7 +121,7 @@ def _made(launch: Launch, attempt: Attempt, sandboxes: Sandboxes, host: Host, us
     compiled = host.filters.find(wanted) if wanted is not None else None
     setup, doubt = _setup(launch, attempt, sandboxes, host, binds, users=users)
     setup = replace(
-        _with_devices(setup, devices.give(launch.container)),
+        devices.added(setup, devices.give(launch.container)),
         seccomp=wanted.profile if wanted is not None else None,
         annotations={seccomp.ANNOTATION: compiled} if compiled is not None else {},
     )
@@ -242,16 +242,6 @@ def _setup(
         most_files=host.most_files,
     )
     return setup, doubt
-
-
-def _with_devices(setup: Setup, given: devices.Given) -> Setup:
-    return replace(
-        setup,
-        devices=given.devices,
-        volumes=(*setup.volumes, *given.binds),
-        environment={**setup.environment, **given.environment},
-        identity=replace(setup.identity, groups=(*setup.identity.groups, *given.groups)),
-    )
 
 
 def _check_capabilities(launch: Launch, host: Host) -> None:

@@ -16,7 +16,7 @@ from tank.errors import Waiting
 from tank.model import pod
 from tank.runtime import cdi
 from tank.runtime.cdi import Edits, Node
-from tank.runtime.ocispec import Bind, Device
+from tank.runtime.ocispec import Bind, Device, Setup
 
 _REASON = "CreateContainerConfigError"
 _CONTAINERS_OWN = frozenset({"console", "full", "null", "ptmx", "random", "tty", "urandom", "zero"})
@@ -50,6 +50,17 @@ def give(container: pod.Container, directories: Sequence[Path] = cdi.DIRECTORIES
         binds=edits.binds,
         environment=edits.environment,
         groups=edits.groups,
+    )
+
+
+def added(setup: Setup, given: Given) -> Setup:
+    """A container's configuration with its devices and all that comes with them."""
+    return replace(
+        setup,
+        devices=given.devices,
+        volumes=(*setup.volumes, *given.binds),
+        environment={**setup.environment, **given.environment},
+        identity=replace(setup.identity, groups=(*setup.identity.groups, *given.groups)),
     )
 
 
