@@ -45,14 +45,14 @@ def _list(daemon: Endpoint, options: argparse.Namespace) -> int:
 
 def render(networks: list[dict[str, Any]], *, wide: bool = False) -> str:
     """The table of pools."""
-    head = ["NAME", "MODE", "PARENT", "SUBNET", "USED", "FREE", "STATE", "PODS"] + (["GATEWAY", "SHIM"] if wide else [])
+    head = ["NAME", "MODE", "PARENT", "SUBNET", "USED", "FREE", "STATE", "PODS"] + (["GATEWAY"] if wide else [])
     return table([head, *(_row(each, wide) for each in networks)])
 
 
 def _row(each: dict[str, Any], wide: bool) -> list[object]:
     free = "many" if each["free"] is None and each["subnets"] else each["free"]
     pods = ", ".join(each["pods"]) if wide else len(each["pods"])
-    more = [_or_dash(each["gateways"]), each["shim"] or "-"] if wide else []
+    more = [_or_dash(each["gateways"])] if wide else []
     known = [each["name"], each["mode"], each["parent"], _or_dash(each["subnets"])]
     return [*known, each["used"], "-" if free is None else free, each["state"], pods or ("-" if wide else 0), *more]
 

@@ -1,4 +1,4 @@
-"""What `[net]` of `tank.toml` may say: pools of addresses, names, repair."""
+"""What `[net]` of `tank.toml` may say: pools of addresses, and names."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ POOL = Record(
         ),
         "dns": Field(ListOf(_ADDRESS, most=MAX_NAMESERVERS), "Name servers for its pods."),
         "domain": Field(text(words.host_name), "The search domain of its pods."),
-        "shim": Field(_ADDRESS, "macvlan: the host's own address on it. Not supported yet."),
     },
+    later=frozenset({"shim"}),
     foreign={"subnets": "subnet", "bridge": "parent", "interface": "parent", "gw": "gateway"},
 )
 NAMES = Record(
@@ -64,8 +64,8 @@ NET = Record(
     {
         "pools": Field(ListOf(POOL), "Addresses to hand out."),
         "dns": Field(NAMES, "Names of pods."),
-        "repair": Field(flag(), "Whether what differs is put right, or only reported.", default=True),
     },
+    later=frozenset({"repair"}),
 )
 
 
@@ -74,7 +74,6 @@ def net(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
     return {
         "pools": pools(draft.get("pools", []), spot.at("pools")) or None,
         "naming": naming(draft["dns"]) if "dns" in draft else None,
-        "repair": draft.get("repair"),
     }
 
 
@@ -119,11 +118,6 @@ def _pool(draft: Mapping[str, Any], spot: Spot) -> Pool:
             spot.at("subnet").fault(f"{each} is too small for a pool")
     mode = draft.get("mode", "bridge")
     gateways = _within(draft, "gateway", subnets, spot)
-    if mode == "bridge" and "shim" in draft:
-        spot.at("shim").fault("the host has an address on its bridge; a shim is for macvlan")
-    if mode != "bridge" and "shim" in draft:
-        spot.at("shim").fault("a shim is not supported yet", "reach macvlan pods from another machine")
-    _within({"shim": [draft["shim"]]} if draft.get("shim", BAD) is not BAD else {}, "shim", subnets, spot)
     return Pool(
         name=draft.get("name", "") if draft.get("name") is not BAD else "",
         mode=mode if mode is not BAD else "bridge",
@@ -133,7 +127,6 @@ def _pool(draft: Mapping[str, Any], spot: Spot) -> Pool:
         gateways=gateways,
         dns=tuple(draft.get("dns", ())),
         domain=draft.get("domain", ""),
-        shim=draft.get("shim", ""),
     )
 
 

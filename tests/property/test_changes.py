@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tank.model.digest import container_digest, sandbox_digest
@@ -30,7 +30,7 @@ def pairs(draw: st.DrawFn) -> tuple[Pod, Pod]:
     return before, before.model_copy(update=taken)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(pairs())
 def test_a_pod_differs_in_some_field_or_is_the_same(pair: tuple[Pod, Pod]) -> None:
     before, after = pair
@@ -38,7 +38,7 @@ def test_a_pod_differs_in_some_field_or_is_the_same(pair: tuple[Pod, Pod]) -> No
     assert (changes(before, after) == ()) == (dump_pod(before) == dump_pod(after))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(pairs())
 def test_a_pod_restarts_for_a_field_exactly_when_its_sandbox_does(pair: tuple[Pod, Pod]) -> None:
     before, after = pair
@@ -48,7 +48,7 @@ def test_a_pod_restarts_for_a_field_exactly_when_its_sandbox_does(pair: tuple[Po
     assert told == (sandbox_digest(before) != sandbox_digest(after))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(pairs())
 def test_a_container_restarts_for_a_field_exactly_when_its_digest_says_so(pair: tuple[Pod, Pod]) -> None:
     before, after = pair

@@ -70,19 +70,14 @@ def test_the_default_pool_may_be_told_its_network() -> None:
     assert pools(text) == (Pool(name="default", subnets=("10.9.0.0/16",)),)
 
 
-def test_names_and_repair_have_settings() -> None:
-    text = "[net]\nrepair = false\n[net.dns]\nenabled = false\ndomain = 'pods.lan'\nupstream = ['10.0.0.1']"
+def test_names_have_settings() -> None:
+    text = "[net.dns]\nenabled = false\ndomain = 'pods.lan'\nupstream = ['10.0.0.1']"
 
-    found = read_settings(text)
-
-    assert (found["naming"], found["repair"]) == (
-        Naming(enabled=False, domain="pods.lan", upstream=("10.0.0.1",)),
-        False,
-    )
+    assert read_settings(text)["naming"] == Naming(enabled=False, domain="pods.lan", upstream=("10.0.0.1",))
 
 
 def test_what_is_not_stated_is_not_set() -> None:
-    assert {"pools", "naming", "repair"}.isdisjoint(read_settings("[net]"))
+    assert {"pools", "naming"}.isdisjoint(read_settings("[net]"))
 
 
 _HERE = "net.pools[0]"
@@ -100,13 +95,12 @@ FAULTS: list[tuple[str, str]] = [
     (lan("subnet = '10.1.0.0/16'\nrange = '10.1.0.9-10.1.0.8'"), f"{_HERE}.range: '10.1.0.9-10.1.0.8' does not lead from a lower address to a higher one"),
     (lan("subnet = '10.1.0.0/16'\nrange = '10.1.0.9-fd00::1'"), f"{_HERE}.range: '10.1.0.9-fd00::1' does not lead from a lower address to a higher one"),
     (lan("subnet = '10.1.0.0/16'\nrange = '10.1.0.9-10.2.0.9'"), f"{_HERE}.range: 10.1.0.9-10.2.0.9 is not in 10.1.0.0/16"),
-    (lan("subnet = '10.1.0.0/16'\nshim = '10.1.0.9'"), f"{_HERE}.shim: the host has an address on its bridge; a shim is for macvlan"),
-    (lan("subnet = '10.1.0.0/16'\nmode = 'macvlan'\nshim = '10.1.0.9'"), f"{_HERE}.shim: a shim is not supported yet (reach macvlan pods from another machine)"),
+    (lan("subnet = '10.1.0.0/16'\nshim = '10.1.0.9'"), f"{_HERE}.shim: not supported yet"),
     (lan("subnet = '10.1.0.0/16'\nbridge = 'br0'"), f"{_HERE}.bridge: unknown field of a pool (did you mean 'parent'?)"),
     ("[net]\npools = [{name = 'a', subnet = '10.1.0.0/16'}, {name = 'a', subnet = '10.2.0.0/16'}]", "net.pools[1].name: another pool is called 'a' already"),
     ("[net]\npools = [{name = 'a', subnet = '10.1.0.0/16'}, {name = 'b', subnet = '10.1.2.0/24'}]", "net.pools[1].subnet: 10.1.2.0/24 overlaps 10.1.0.0/16 of pool a"),
     ("[[net.pools]]\nname = 'default'\nmode = 'macvlan'\nsubnet = '10.1.0.0/16'", f"{_HERE}.mode: the default pool is a bridge"),
-    ("[net]\nrepair = 1", "net.repair: expected true or false, found a whole number"),
+    ("[net]\nrepair = false", "net.repair: not supported yet"),
     ("[net.dns]\nzone = 'x'", "net.dns.zone: unknown field of [net.dns]"),
     ("[net.dns]\nupstream = ['here']", "net.dns.upstream[0]: 'here' is not an IP address"),
 ]  # fmt: skip
