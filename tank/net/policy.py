@@ -41,9 +41,14 @@ def fence(pod: Wired, wiring: Wiring, pools: Mapping[str, Pool]) -> Fence | None
         return None
     lan = (Opening(link=link, sources=None) for link in pod.links if link not in pod.pools)
     own = (Opening(link=link, sources=pools[pool].subnets) for link, pool in pod.pools.items() if pool in pools)
-    published = tuple(sorted({(each.protocol, each.container) for each in pod.ports}))
+    published = tuple(sorted({(each.protocol, each.container) for each in pod.ports if not _on_loopback(each)}))
     ports = (Opening(sources=None, ports=published),) if published else ()
     return Fence(openings=(*lan, *own, *ports))
+
+
+def _on_loopback(port: Port) -> bool:
+    """Then only the host itself is led in, and comes with an address of the pod's own pool (S33)."""
+    return port.host_ip is not None and ipaddress.ip_address(port.host_ip).is_loopback
 
 
 def _opening(rule: Allow, pod: Wired, wiring: Wiring) -> Opening:

@@ -144,9 +144,10 @@ def test_out_of_a_pod_goes_with_the_address_of_the_host(daemon: Daemon, lan: Lan
 
 
 def test_s33_a_port_on_loopback_is_not_reached_from_the_lan(daemon: Daemon, lan: Lan, debian: str, port: int) -> None:
-    up(daemon, pod(debian, ports=[f"127.0.0.1:{port}:80"]))
+    (web,) = up(daemon, pod(debian, ports=[f"127.0.0.1:{port}:80"]))
     assert ask("127.0.0.1", port).startswith("web ")
     assert lan.ask(HOST, port) == "ConnectionRefusedError"
+    assert lan.ask(web, 80, 0.5) == "TimeoutError"  # nor by a route to the pod itself
     lan.neighbour.run("ip", "route", "add", "127.0.0.0/8", "via", HOST, "table", "main")
     assert lan.ask("127.0.0.1", port, 0.5) != "web 127.0.0.1"
     assert "web" not in inside(daemon, "web", address(daemon, "web").rpartition(".")[0] + ".1", port)

@@ -81,3 +81,11 @@ def test_a_port_on_one_address_leads_only_to_its_family() -> None:
     assert found.publications == (
         Publication(protocol="tcp", host_port=8080, host_ip="127.0.0.1", target="10.61.0.2", target_port=80),
     )
+
+
+def test_s33_a_port_on_loopback_opens_the_pod_to_nobody_but_its_pool() -> None:
+    ports = (Port(host=8080, container=80, host_ip="127.0.0.1"), Port(host=8081, container=81))
+    pod = wired(ports=ports)
+    found = fence(pod, Wiring(pods=(pod,)), POOLS)
+    assert found is not None
+    assert found.openings[-1] == Opening(sources=None, ports=(("tcp", 81),))
