@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from tank.cli.opening import opened
 from tank.cli.text import age, line, print_as, size, table, tell
 from tank.client.wire import Endpoint, endpoint
-from tank.errors import Failed, InvalidSpec, NotFound
+from tank.errors import InvalidSpec
 
 if TYPE_CHECKING:
     import argparse
@@ -105,7 +106,7 @@ def _tell_removed(found: dict[str, Any]) -> None:
 
 def _load(daemon: Endpoint, options: argparse.Namespace) -> int:
     _take(options, 0)
-    with _opened(options.file, "rb") as file:
+    with opened(options.file, "rb") as file:
         found = daemon.upload("/v1/images/load", {}, iter(lambda: file.read(_PIECE), b""))
     for each in found:
         print(f"loaded {line(_name(each))}")
@@ -117,24 +118,10 @@ def _save(daemon: Endpoint, options: argparse.Namespace) -> int:
     if not options.file and sys.stdout.isatty():
         raise InvalidSpec((), "tank image save: an archive is nothing for a terminal; say -f FILE")
     query = {"reference": names, "format": options.format}
-    with daemon.open("GET", "/v1/images/save", query, timeout=None) as answer, _opened(options.file, "wb") as file:
+    with daemon.open("GET", "/v1/images/save", query, timeout=None) as answer, opened(options.file, "wb") as file:
         for piece in answer.chunks():
             file.write(piece)
     return 0
-
-
-def _opened(path: str | None, mode: str) -> Any:
-    """The file, or a standard stream, which stays open. Raises NotFound, Failed."""
-    from contextlib import nullcontext
-
-    if path in (None, "-"):
-        return nullcontext(sys.stdin.buffer if mode == "rb" else sys.stdout.buffer)
-    try:
-        return open(str(path), mode)
-    except OSError as error:
-        raise (NotFound if isinstance(error, FileNotFoundError) else Failed)(
-            f"cannot open {path}: {error.strerror}"
-        ) from error
 
 
 def _tag(daemon: Endpoint, options: argparse.Namespace) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from tank.cli.opening import opened
 from tank.cli.text import line, print_as, size, table, tell
 from tank.client.wire import Endpoint, endpoint, quote
-from tank.errors import Failed, InvalidSpec, NotFound
+from tank.errors import InvalidSpec
 
 if TYPE_CHECKING:
     import argparse
@@ -72,7 +73,7 @@ def _export(daemon: Endpoint, options: argparse.Namespace) -> int:
     [name] = _take(options, 1)
     if not options.file and sys.stdout.isatty():
         raise InvalidSpec((), "tank volume export: an archive is nothing for a terminal; say -f FILE")
-    with daemon.open("GET", f"{_path(name)}/export", timeout=None) as answer, _opened(options.file, "wb") as file:
+    with daemon.open("GET", f"{_path(name)}/export", timeout=None) as answer, opened(options.file, "wb") as file:
         for piece in answer.chunks():
             file.write(piece)
     return 0
@@ -80,23 +81,10 @@ def _export(daemon: Endpoint, options: argparse.Namespace) -> int:
 
 def _import(daemon: Endpoint, options: argparse.Namespace) -> int:
     [name] = _take(options, 1)
-    with _opened(options.file, "rb") as file:
+    with opened(options.file, "rb") as file:
         found = daemon.upload(f"{_path(name)}/import", {}, iter(lambda: file.read(_PIECE), b""))
     print(f"imported {line(found['name'])}")
     return 0
-
-
-def _opened(path: str | None, mode: str) -> Any:
-    """The file, or a standard stream, which stays open. Raises NotFound, Failed."""
-    from contextlib import nullcontext
-
-    if path in (None, "-"):
-        return nullcontext(sys.stdin.buffer if mode == "rb" else sys.stdout.buffer)
-    try:
-        return open(str(path), mode)
-    except OSError as error:
-        kind = NotFound if isinstance(error, FileNotFoundError) else Failed
-        raise kind(f"cannot open {path}: {error.strerror}") from error
 
 
 def _path(name: str) -> str:

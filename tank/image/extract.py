@@ -208,7 +208,7 @@ class Extractor:
         os.utime(name.base, ns=(entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
 
     def _link(self, name: Name, entry: Entry) -> None:
-        target = names.linked(entry.link)
+        target = self._target(entry.link)
         if target.path == name.path:
             return  # a name linked to itself is there already, or was never anything
         source = os.dup(self.tree.directory(target.parent))  # the next call may close it
@@ -220,6 +220,10 @@ class Extractor:
                 self._replace_by_link(target, source, name, parent)
         finally:
             os.close(source)
+
+    def _target(self, link: bytes) -> Name:
+        """What a hard link of an archive names."""
+        return names.linked(link)
 
     def _replace_by_link(self, target: Name, source: int, name: Name, parent: int) -> None:
         old = os.stat(name.base, dir_fd=parent, follow_symlinks=False)

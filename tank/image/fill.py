@@ -27,19 +27,8 @@ class Filler(Extractor):
         else:
             self._create(name, entry, reader)
 
-    def _link(self, name: Name, entry: Entry) -> None:
-        target = names.literal(entry.link)
-        if target.path == name.path:
-            return
-        source = os.dup(self.tree.directory(target.parent))  # the next call may close it
-        try:
-            parent = self.tree.directory(name.parent)
-            try:
-                os.link(target.base, name.base, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
-            except FileExistsError:
-                self._replace_by_link(target, source, name, parent)
-        finally:
-            os.close(source)
+    def _target(self, link: bytes) -> Name:
+        return names.literal(link)
 
 
 if __name__ == "__main__":

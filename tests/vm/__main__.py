@@ -14,7 +14,7 @@ import time
 import traceback
 from pathlib import Path
 
-from tests.vm import boots, limits, story
+from tests.vm import boots, limits, quotas, story
 from tests.vm.guest import Guest
 from tests.vm.machine import Machine
 from tests.vm.root import base, run
@@ -26,6 +26,7 @@ STEPS = (
     story.it_is_a_machine_of_version_two,
     story.tank_is_installed_and_started,
     story.the_doctor_finds_nothing_wrong,
+    quotas.a_container_is_held_to_its_size,
     story.a_pod_runs_within_its_limits,
     story.a_command_runs_in_it_and_its_log_is_told,
     story.limits_change_while_it_runs,
