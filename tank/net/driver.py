@@ -148,6 +148,7 @@ class NetDriver:
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
         self.unwatch(uid)
+        self._wires.forget(uid)
         if not isinstance(pod.network, Network):
             return
         if pinned(namespace):

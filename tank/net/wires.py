@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tank.config import Settings
@@ -44,6 +44,7 @@ class Wires:
         self._settings, self._installation, self._grants, self._names = settings, installation, grants, names
         self._lock = asyncio.Lock()
         self._wiring = Wiring()
+        self._coming: dict[str, Wired] = {}  # by uid: pods whose records do not tell of their network yet
         self._rules = HostRules()
         self._done: dict[str, _Done] = {}  # "" is the host; else the pod's uid
         self._suspects: set[str] = set()
@@ -58,6 +59,9 @@ class Wires:
         Raises Waiting, Failed; then the rest was done all the same.
         """
         async with self._lock:
+            for pod in wiring.pods:
+                self._coming.pop(pod.uid, None)
+            wiring = replace(wiring, pods=(*wiring.pods, *self._coming.values()))
             self._wiring, found = wiring, list[str]()
             suspects, self._suspects = self._suspects, set()  # what is suspected meanwhile is for the next time
             await asyncio.to_thread(self._settle_leases, wiring)
@@ -86,11 +90,22 @@ class Wires:
         return ()
 
     async def fence(self, pod: Wired) -> None:
-        """One pod's fence, before its first instruction."""
+        """One pod's fence and its part of the host's rules, before its first instruction (S32).
+
+        They stay until `forget`, though a `wire` that knows nothing of the pod yet comes in between.
+        """
         async with self._lock:
+            self._coming[pod.uid] = pod
             others = tuple(each for each in self._wiring.pods if each.uid != pod.uid)
+            self._wiring = replace(self._wiring, pods=(*others, pod))
             pools = await asyncio.to_thread(self._grants.resolved)
-            await self._fence(pod, Wiring(pods=(*others, pod)), pools)
+            if pod.pools:
+                await self._host(self._wiring, pools, frozenset())
+            await self._fence(pod, self._wiring, pools)
+
+    def forget(self, uid: str) -> None:
+        """The pod's network was taken away: the next `wire` need not keep anything for it."""
+        self._coming.pop(uid, None)
 
     def publishes(self, uid: str) -> bool:
         """Whether the host's rules lead to the pod by now."""
