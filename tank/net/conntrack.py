@@ -11,24 +11,15 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from tank.net.flows import Flow
 from tank.net.rtnetlink import Conversation, attribute, attributes
 
 _GET, _DELETE = 0x101, 0x102  # IPCTNL_MSG_CT_GET, _DELETE of the subsystem CTNETLINK
-_ORIGINAL, _REPLY, _IP, _PROTO = 1, 2, 1, 2  # CTA_TUPLE_*
+_ORIGINAL, _REPLY, _STATUS, _IP, _PROTO = 1, 2, 3, 1, 2  # CTA_*
+_SEEN_REPLY = 2  # IPS_SEEN_REPLY
 _ANY, _FAMILY = 0, struct.Struct("=BBH")
 _NESTED = 0x8000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
-    """A flow as it began: `to` and `port` are what was addressed, `answers` who answers."""
-
-    protocol: int
-    to: str
-    port: int
-    answers: str
 
 
 def forget(gone: Callable[[Flow], bool]) -> int:
@@ -56,12 +47,16 @@ def forget(gone: Callable[[Flow], bool]) -> int:
 
 def _flow(told: dict[int, bytes]) -> Flow:
     original, reply = attributes(told[_ORIGINAL]), attributes(told.get(_REPLY, b""))
-    proto = attributes(original.get(_PROTO, b""))
+    asked, answering = attributes(original.get(_PROTO, b"")), attributes(reply.get(_PROTO, b""))
     return Flow(
-        protocol=int.from_bytes(proto.get(1, b""), "big"),
+        protocol=int.from_bytes(asked.get(1, b""), "big"),
+        source=_address(original, destination=False),
         to=_address(original, destination=True),
-        port=int.from_bytes(proto.get(3, b""), "big"),
+        port=int.from_bytes(asked.get(3, b""), "big"),
         answers=_address(reply, destination=False),
+        answering=int.from_bytes(answering.get(2, b""), "big"),
+        returns=_address(reply, destination=True),
+        replied=bool(int.from_bytes(told.get(_STATUS, b""), "big") & _SEEN_REPLY),
     )
 
 

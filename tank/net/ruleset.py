@@ -80,9 +80,8 @@ def _table(name: str, chains: Iterable[tuple[str, Sequence[str]]]) -> Iterator[s
 
 
 def _inet_chains(rules: HostRules) -> Iterator[tuple[str, Sequence[str]]]:
-    ports = sorted(rules.publications, key=_order)
     # IPv6 has no way from ::1 to another address, so a published port is closed there, at once.
-    yield "published", ["ip6 daddr ::1 return", *map(_lead_in, ports)]
+    yield "published", ["ip6 daddr ::1 return", *map(_lead_in, in_order(rules.publications))]
     yield "guard", ["type filter hook prerouting priority raw; policy accept;", *map(_guard, rules.bridges)]
     local = "fib daddr type local jump published"
     yield "prerouting", ["type nat hook prerouting priority dstnat; policy accept;", local]
@@ -99,8 +98,12 @@ def _lead_in(port: Publication) -> str:
     return f"{asked} dnat {family} to {target}:{port.target_port}"
 
 
-def _order(port: Publication) -> tuple[object, ...]:
+def in_order(ports: Iterable[Publication]) -> list[Publication]:
     """One address before all of them: the first rule that fits decides."""
+    return sorted(ports, key=_order)
+
+
+def _order(port: Publication) -> tuple[object, ...]:
     return port.protocol, port.host_port, port.host_ip is None, port.host_ip or "", port.target
 
 

@@ -18,15 +18,14 @@ from tank.errors import TankError, Waiting
 from tank.host.netns import pinned
 from tank.model.pools import Pool, Wired, Wiring
 from tank.net import bridges, conntrack, nftables, policy
+from tank.net.flows import stale
 from tank.net.grants import Grants
 from tank.net.leases import Lease
 from tank.net.links import host_links
 from tank.net.names.keeper import Names
 from tank.net.nftables import Listing
-from tank.net.ruleset import FENCE, HostRules, Publication, fence_rules, host_rules, rules_in
+from tank.net.ruleset import FENCE, HostRules, fence_rules, host_rules, rules_in
 from tank.net.wanted import mark, plug_name
-
-PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +121,12 @@ class Wires:
         rules = policy.host_side(wiring, pools, names, {key: plug_name(each) for key, each in marks.items()})
         if "" not in self._done and not rules.bridges and not (await self._host_listing()).digest:
             self._done[""] = _Done(host_rules(self._installation, rules), Listing())
+        before = self._done.get("")
         found = await self._apply("", host_rules(self._installation, rules), "the host's rules", suspects)
-        if rules != self._rules:
-            await asyncio.to_thread(forget_flows, self._rules.publications, rules.publications)
-            self._rules = rules
+        moved = rules.publications != self._rules.publications
+        if moved or found or (before is None and rules.bridges):  # set anew: some may have come by in between
+            await asyncio.to_thread(_forget_flows, self._rules, rules)
+        self._rules = rules
         return found
 
     async def _apply(self, key: str, script: str, what: str, suspects: Set[str]) -> tuple[str, ...]:
@@ -190,16 +191,7 @@ def _held(wiring: Wiring) -> Iterator[tuple[Lease, int]]:
                 yield lease, found.network.prefixlen
 
 
-def forget_flows(before: tuple[Publication, ...], after: tuple[Publication, ...]) -> None:
-    """Flows to ports that lead elsewhere now, or nowhere, are forgotten (R46)."""
-    changed = set(before) ^ set(after)
-    if not changed:
-        return
-    right = {(PROTOCOLS[each.protocol], each.host_port, each.target) for each in after}
-    ports = {(PROTOCOLS[each.protocol], each.host_port) for each in changed}
-
-    def gone(flow: conntrack.Flow) -> bool:
-        key = (flow.protocol, flow.port)
-        return key in ports and (*key, flow.answers) not in right
-
-    conntrack.forget(gone)
+def _forget_flows(before: HostRules, after: HostRules) -> None:
+    with host_links() as links:
+        local = {each.address.partition("/")[0] for each in links.addresses()}
+    conntrack.forget(lambda flow: stale(flow, before, after, local))
