@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tank.client.default import restart as restart
     from tank.client.default import rollback as rollback
     from tank.client.default import secrets as secrets
+    from tank.client.default import stats as stats
     from tank.client.default import status as status
     from tank.client.default import wait as wait
     from tank.client.default import why as why
@@ -90,6 +91,8 @@ if TYPE_CHECKING:
     from tank.model.pod import Security as Security
     from tank.model.pod import Tmpfs as Tmpfs
     from tank.model.pod import Volume as Volume
+    from tank.model.stats import NicStats as NicStats
+    from tank.model.stats import PodStats as PodStats
     from tank.model.status import AddressStatus as AddressStatus
     from tank.model.status import Condition as Condition
     from tank.model.status import ContainerStatus as ContainerStatus
@@ -111,7 +114,7 @@ def _live(home: str, names: str) -> None:
 
 
 _live("tank.client.default", "apply attach delete events exec get history list logs plan restart rollback")
-_live("tank.client.default", "configs secrets status wait why")
+_live("tank.client.default", "configs secrets stats status wait why")
 _live("tank.client.values", "Change Event ExecResult LogLine Plan Revision Step Why")
 _live("tank.errors", "Conflict Denied Failed InvalidSpec NotFound Problem TankError Timeout Unavailable")
 _live("tank.errors", "Unsupported")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tank.client.calls import Spec
     from tank.model.images import DiskUsage
     from tank.model.pod import Pod
+    from tank.model.stats import PodStats
     from tank.model.status import Status
 
 T = TypeVar("T")
@@ -114,6 +115,10 @@ class Client:
     async def history(self, name: str) -> Sequence[Revision]:
         """Every kept revision, newest first. Raises NotFound."""
         return await self._do(calls.history(name))
+
+    async def stats(self, name: str | None = None) -> Sequence[PodStats]:
+        """What the interfaces of one pod, or of each with a network of its own, have carried. Raises NotFound."""
+        return await self._do(calls.stats(name))
 
     async def rollback(self, name: str, *, to: int | None = None) -> Status:
         """Apply an earlier revision again. Raises NotFound."""

@@ -19,6 +19,7 @@ from tank.api import (
     networks,
     openapi,
     pods,
+    stats,
     streams,
     volumes,
     waiting,
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from tank.node.service import Node
 
 MAX_BODY = 2**20  # bytes (S24)
-NOUNS = (apply, events, history, images, info, inputs, kube, logs, networks, openapi, pods, streams, volumes, waiting)
+NOUNS = (
+    apply, events, history, images, info, inputs, kube, logs, networks, openapi, pods, stats, streams, volumes, waiting,
+)  # fmt: skip
 
 
 def routes() -> tuple[Route, ...]:

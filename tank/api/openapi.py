@@ -14,6 +14,7 @@ from tank.client.values import Event, LogLine, Plan, Revision, Why
 from tank.model.images import DiskUsage, ImageDetail, ImageStatus, Removed
 from tank.model.networks import NetworkStatus, Reach
 from tank.model.schema import json_schema
+from tank.model.stats import PodStats
 from tank.model.status import Status
 from tank.model.stored import InputStatus
 from tank.model.volumes import VolumeStatus
@@ -92,7 +93,8 @@ def _schemas() -> dict[str, Any]:
     found: dict[str, Any] = {"Pod": {"$id": "tank:pod", **json_schema()}, "Error": _ERROR, "Desired": _DESIRED}
     found["InputData"] = _INPUT_DATA
     images = (ImageStatus, ImageDetail, Removed, DiskUsage)
-    for cls in (Status, Why, Plan, Event, Revision, LogLine, *images, InputStatus, VolumeStatus, NetworkStatus, Reach):
+    more = (InputStatus, VolumeStatus, NetworkStatus, Reach, PodStats)
+    for cls in (Status, Why, Plan, Event, Revision, LogLine, *images, *more):
         _add(cls, found)
     return found
 

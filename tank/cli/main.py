@@ -46,6 +46,7 @@ VERBS = {
     "schema": "print the JSON Schema of pod files",
     "secret": "set, list and delete secrets: configs that are encrypted and never shown",
     "serve": "run the daemon in the foreground",
+    "stats": "what the interfaces of pods have carried",
     "status": "everything observed of a pod",
     "uninstall": "remove the system service",
     "volume": "list, inspect and delete managed volumes; archives of them",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tank.client.sessions import Surroundings
     from tank.model.images import DiskUsage
     from tank.model.pod import Pod
+    from tank.model.stats import PodStats
     from tank.model.status import Status
 
 T = TypeVar("T")
@@ -95,6 +96,10 @@ class Client:
     def history(self, name: str) -> Sequence[Revision]:
         """Every kept revision, newest first; it survives deletion. Raises NotFound."""
         return self._do(calls.history(name))
+
+    def stats(self, name: str | None = None) -> Sequence[PodStats]:
+        """What the interfaces of one pod, or of each with a network of its own, have carried. Raises NotFound."""
+        return self._do(calls.stats(name))
 
     def rollback(self, name: str, *, to: int | None = None) -> Status:
         """Apply an earlier revision again; None: the one before the current. Raises NotFound."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from tank.client.values import Change, Event, LogLine, Plan, Revision, Step, Why, read
 from tank.client.wire import quote
 from tank.errors import InvalidSpec, Problem, TankError
+from tank.model.stats import NicStats, PodStats
 from tank.model.status import Status
 
 if TYPE_CHECKING:
@@ -106,6 +107,17 @@ def history(name: str) -> Call[list[Revision]]:
     """Every kept revision, newest first."""
     path = pod_path(name, "history")
     return Call(path=path, decode=lambda body: [read(Revision, each) for each in body])
+
+
+def stats(name: str | None = None) -> Call[list[PodStats]]:
+    """What the interfaces of one pod, or of each, have carried."""
+    if name is None:
+        return Call(path="/v1/stats", decode=lambda body: [_stats(each) for each in body])
+    return Call(path=pod_path(name, "stats"), decode=lambda body: [_stats(body)])
+
+
+def _stats(body: Mapping[str, Any]) -> PodStats:
+    return read(PodStats, body, nics=tuple(read(NicStats, each) for each in body.get("nics", ())))
 
 
 def rollback(name: str, *, to: int | None = None) -> Call[Status]:

@@ -136,8 +136,9 @@ def _alike(link: Link, interface: Interface) -> bool:
 
 def _stray_links(have: Mapping[str, Link | None], seen: Seen, prefix: str) -> Iterator[Change]:
     kept = {link.index for link in have.values() if link}
+    funnels = {f"{link.alias}/in" for link in have.values() if link and link.alias}  # see tank.net.shapes
     for link in seen.links:
-        if link.index not in kept and bears(link, prefix):
+        if link.index not in kept and link.alias not in funnels and bears(link, prefix):
             yield DropLink(words=f"interface {link.name} is not wanted", index=link.index)
 
 

@@ -24,8 +24,10 @@ from tank.host.netns import Namespaces, pinned
 from tank.model.pod import Network, Pod
 from tank.model.pools import Wired, Wiring
 from tank.model.record import Address
+from tank.model.stats import NicStats
 from tank.net import uplink
 from tank.net.announce import Announcement, frame, open_sender
+from tank.net.counters import counters
 from tank.net.deeds import Scene, carry_out
 from tank.net.drift import ADDITIONS, Change, Parent, bears, compare, find
 from tank.net.grants import Grants, check_ports
@@ -37,7 +39,9 @@ from tank.net.plugs import plug_in, unplugged
 from tank.net.policy import wired
 from tank.net.rtnetlink import NETLINK
 from tank.net.seen import Seen
+from tank.net.shaper import shape, unshaped
 from tank.net.survey import Survey
+from tank.net.trial import Trial
 from tank.net.wanted import Grant, Interface, interfaces, mark
 from tank.net.watches import Watches
 from tank.net.wires import Wires
@@ -55,7 +59,7 @@ class NetDriver:
         """`installation` is the id of this data directory. Threads of its own enter namespaces and talk."""
         self._settings = settings
         self._uplink, self._installation, self._namespaces = settings.uplink, installation, Namespaces()
-        self._grants = Grants(settings, installation)
+        self._grants, self._trial = Grants(settings, installation), Trial(self._namespaces)
         self._names = Names(settings, installation, self._namespaces, tank.__version__)
         self._wires = Wires(settings, installation, self._grants, self._names)
         self._rules: RuleMonitor | None = None
@@ -105,9 +109,9 @@ class NetDriver:
         """Who looks at the pools and tries who reaches whom."""
         return Survey(self._settings, self._installation, self._grants)
 
-    def refusal(self, pod: Pod) -> str:
-        """What of the pod's network the pools of this machine cannot do; empty when they can do all."""
-        return self._grants.refusal(pod)
+    async def refusal(self, pod: Pod) -> str:
+        """What of the pod's network the pools and the kernel of this machine cannot do; empty when they can do all."""
+        return self._grants.refusal(pod) or await self._trial.refusal(pod)
 
     def wired(self, uid: str, pod: Pod, addresses: tuple[Address, ...], *, ready: bool = False) -> Wired:
         """The pod as the rest of the machine's network sees it."""
@@ -139,11 +143,18 @@ class NetDriver:
             self._pool, partial(self._grants.of, pod, uid, ensure=False)
         )
         wanted = interfaces(pod, uid, self._installation, grants)
-        seen = await self._talk(namespace, Links.look)
+        seen, slow = await self._talk(namespace, partial(_look, wanted))
         parents = self._parents_below(wanted, seen)
         changes = compare(wanted, seen, mark(uid, self._installation), parents)
         contested = self._newcomers.contested(uid, wanted)
-        return (*contested, *(each.words for each in changes), *unplugged(wanted))
+        return (*contested, *(each.words for each in changes), *slow, *unplugged(wanted))
+
+    async def counters(self, uid: str, pod: Pod, namespace: Path) -> Sequence[NicStats]:
+        """What each interface of the pod has carried, in the order of the spec; those that are not there left out."""
+        nics = pod.network.nics if isinstance(pod.network, Network) else ()
+        marks = {nic.name: f"{mark(uid, self._installation)}/{nic.name}" for nic in nics}
+        limited = {marks[nic.name] for nic in nics if nic.rate.incoming is not None}
+        return await self._talk(namespace, lambda links: counters(links, marks, limited))
 
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
@@ -214,6 +225,7 @@ class NetDriver:
                 carry_out(change, links, scene, parents)
             if all(isinstance(change, ADDITIONS) for change in changes):
                 plug_in(wanted, parents)
+                shape(wanted, links)
                 return
         raise Waiting(REASON, f"cannot settle the network: {'; '.join(each.words for each in changes)}")
 
@@ -257,6 +269,12 @@ def _source(grant: Grant | None, address: str) -> str:
 def _converse(opened: socket.socket, work: Callable[[Links], T]) -> T:
     with Links(opened) as links:
         return work(links)
+
+
+def _look(wanted: Sequence[Interface], links: Links) -> tuple[Seen, tuple[str, ...]]:
+    """What is there, and what of it is not limited as it should be."""
+    seen = links.look()
+    return seen, unshaped(wanted, links, seen.links)
 
 
 def _drop(links: Links, prefix: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from tank.config import Settings
 from tank.errors import Waiting
-from tank.model.network import Network, Nic, Port, Rate
+from tank.model.network import Network, Nic, Port
 from tank.model.pod import Pod
 from tank.model.pools import DEFAULT, Pool
 from tank.net import bridges
@@ -111,8 +111,6 @@ def unbuilt(nic: Nic) -> str:
     for each in ("dhcp", "slaac"):
         if each in nic.ip:
             return f"ip: {each} is not supported yet"
-    if nic.rate != Rate():
-        return "rate is not supported yet"
     return "ipvlan is not supported yet" if nic.mode == "ipvlan" else ""
 
 

@@ -61,27 +61,32 @@ class Links:
     def __exit__(self, *_: object) -> None:
         self._talk.__exit__()
 
+    @property
+    def conversation(self) -> Conversation:
+        """What it is held over, for other requests."""
+        return self._talk
+
     def look(self) -> Seen:
         """All links, addresses, and routes of the main table."""
         links, addresses = self.links(), self.addresses()
-        with _refused("look at the routes"):
+        with refused("look at the routes"):
             routes = [_route(each) for version in (V4, V6) for each in self._routes(version)]
         return Seen(links=links, addresses=addresses, routes=tuple(route for route in routes if route is not None))
 
     def addresses(self) -> tuple[LinkAddress, ...]:
         """All addresses of all links."""
-        with _refused("look at the addresses"):
+        with refused("look at the addresses"):
             return tuple(_address(each) for each in self._talk.dump(wire.GETADDR, _IFADDR.pack(0, 0, 0, 0, 0)))
 
     def links(self) -> tuple[Link, ...]:
         """All links."""
-        with _refused("look at the interfaces"):
+        with refused("look at the interfaces"):
             body = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(_EXT_MASK, _NO_STATISTICS)
             return tuple(_link(each) for each in self._talk.dump(wire.GETLINK, body))
 
     def index(self, name: str) -> int:
         """The index of the link called `name`."""
-        with _refused(f"find the interface {name}"):
+        with refused(f"find the interface {name}"):
             body = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(_NAME, name)
             return _link(self._talk.get(wire.GETLINK, body)).index
 
@@ -91,7 +96,7 @@ class Links:
         body = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(name, None, mac, mtu)
         body += attribute(_LINK, parent) + attribute(_NET_NS_FD, namespace)
         body += nested(_LINKINFO, attribute(_INFO_KIND, "macvlan"), data)
-        with _refused(f"put an interface on {_name(parent)}", cures=_CURES):
+        with refused(f"put an interface on {_name(parent)}", cures=_CURES):
             self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
 
     def make_ipvlan(self, name: str, *, parent: int, mtu: int | None, namespace: int) -> None:
@@ -101,7 +106,7 @@ class Links:
         body += attribute(_LINK, parent) + attribute(_NET_NS_FD, namespace)
         body += nested(_LINKINFO, attribute(_INFO_KIND, "ipvlan"), data)
         cures = _CURES | {errno.EOPNOTSUPP: "this kernel lacks the ipvlan driver (modprobe ipvlan)"}
-        with _refused(f"put an interface on {_name(parent)}", cures=cures):
+        with refused(f"put an interface on {_name(parent)}", cures=cures):
             self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
 
     def make_veth(self, name: str, *, peer: str, mac: str, mtu: int | None, namespace: int) -> None:
@@ -110,7 +115,7 @@ class Links:
         data = nested(_INFO_DATA, attribute(_VETH_PEER | _NESTED, inner))
         body = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(name, None, None, mtu)
         body += nested(_LINKINFO, attribute(_INFO_KIND, "veth"), data)
-        with _refused("make a cable to the bridge", cures=_VETH_CURES):
+        with refused("make a cable to the bridge", cures=_VETH_CURES):
             self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
 
     def make_bridge(self, name: str, *, mac: str) -> None:
@@ -119,13 +124,21 @@ class Links:
         body = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(name, None, mac, None)
         body += nested(_LINKINFO, attribute(_INFO_KIND, "bridge"), data)
         cures = {errno.EOPNOTSUPP: "this kernel lacks the bridge driver (modprobe bridge)"}
-        with _refused(f"make the bridge {name}", done=(errno.EEXIST,), cures=cures):
+        with refused(f"make the bridge {name}", done=(errno.EEXIST,), cures=cures):
+            self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
+
+    def make_funnel(self, name: str) -> None:
+        """A device that hands on what is led into it, down (ifb)."""
+        body = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(name, None, None, None)
+        body += nested(_LINKINFO, attribute(_INFO_KIND, "ifb"))
+        cures = {errno.EOPNOTSUPP: "this kernel lacks the ifb driver (modprobe ifb)"}
+        with refused("limit what comes into a pod", done=(errno.EEXIST,), cures=cures):
             self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
 
     def plug_in(self, index: int, bridge: int, mark: str) -> None:
         """Put a link on a bridge, with its mark, and up."""
         body = _IFINFO.pack(0, 0, index, _UP, _UP) + attribute(_MASTER, bridge) + attribute(_ALIAS, mark)
-        with _refused("plug a cable into its bridge"):
+        with refused("plug a cable into its bridge"):
             self._talk.request(wire.NEWLINK, body)
 
     def set_link(
@@ -142,12 +155,12 @@ class Links:
         stated = {"name": name, "MAC": mac, "MTU": mtu, "state": "up" if up else "down"}
         about = ", ".join(f"{what} {value}" for what, value in stated.items() if value is not None)
         body = _IFINFO.pack(0, 0, index, _UP if up else 0, _UP) + _stated(name, alias, mac, mtu)
-        with _refused(f"set {about} on an interface of the pod", cures=_CLASHES):
+        with refused(f"set {about} on an interface of the pod", cures=_CLASHES):
             self._talk.request(wire.NEWLINK, body)
 
     def drop_link(self, index: int) -> None:
         """Remove the link; gone already is success."""
-        with _refused("remove an interface", done=(errno.ENODEV,)):
+        with refused("remove an interface", done=(errno.ENODEV,)):
             self._talk.request(wire.DELLINK, _IFINFO.pack(0, 0, index, 0, 0))
 
     def add_address(self, index: int, address: str) -> None:
@@ -158,24 +171,24 @@ class Links:
             body += attribute(_IFA_BROADCAST, found.network.broadcast_address.packed)
         if found.version == 6:
             body += attribute(_IFA_FLAGS, _NODAD)
-        with _refused(f"add the address {address}", done=(errno.EEXIST,), cures=_NO_INET6):
+        with refused(f"add the address {address}", done=(errno.EEXIST,), cures=_NO_INET6):
             self._talk.request(wire.NEWADDR, body, wire.CREATE | wire.EXCL)
 
     def drop_address(self, index: int, address: str) -> None:
         """Remove an address; gone already is success."""
-        with _refused(f"remove the address {address}", done=(errno.EADDRNOTAVAIL, errno.ENODEV)):
+        with refused(f"remove the address {address}", done=(errno.EADDRNOTAVAIL, errno.ENODEV)):
             self._talk.request(wire.DELADDR, _place(index, address))
 
     def add_route(self, index: int, route: WantedRoute) -> None:
         """Add a route to the main table, in the place of any other to the same destination and metric."""
         by = f" by {route.via}" if route.via else ""
-        with _refused(f"add the route to {route.to}{by}"):
+        with refused(f"add the route to {route.to}{by}"):
             body = _way(index, route.to, route.via, route.metric)
             self._talk.request(wire.NEWROUTE, body, wire.CREATE | wire.REPLACE)
 
     def drop_route(self, route: LinkRoute) -> None:
         """Remove a route; gone already is success."""
-        with _refused(f"remove the route to {route.to}", done=(errno.ESRCH, errno.ENODEV)):
+        with refused(f"remove the route to {route.to}", done=(errno.ESRCH, errno.ENODEV)):
             self._talk.request(wire.DELROUTE, _way(route.index or 0, route.to, route.via, route.metric))
 
     def _routes(self, version: int) -> list[bytes]:
@@ -183,7 +196,7 @@ class Links:
 
 
 @contextmanager
-def _refused(deed: str, *, done: tuple[int, ...] = (), cures: dict[int, str] | None = None) -> Iterator[None]:
+def refused(deed: str, *, done: tuple[int, ...] = (), cures: dict[int, str] | None = None) -> Iterator[None]:
     """Turn the kernel's refusal of `deed` into Waiting; the errors in `done` say that it was done before."""
     try:
         yield

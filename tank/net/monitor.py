@@ -1,8 +1,9 @@
 """Hears of changes in a pod's network, and only ever nudges: what happened is found out by looking.
 
 Of the kernel's messages only those count by which something of ours may have gone or changed. What is added is
-foreign or our own doing. When more comes than the socket holds, the kernel says so and drops messages: that is
-a nudge too, and another once the rest is read, so nothing needs to be counted or listed again here.
+foreign or our own doing, but for queues and filters, which take each other's place. When more comes than the socket
+holds, the kernel says so and drops messages: that is a nudge too, and another once the rest is read, so nothing needs
+to be counted or listed again here.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import socket
 import struct
 from collections.abc import Callable
 
-_GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # RTMGRP_: LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE
+_GROUPS = 0x1 | 0x8 | 0x10 | 0x40 | 0x100 | 0x400  # RTMGRP_: LINK, TC, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, …ROUTE
 _NEWLINK, _DELLINK, _DELADDR, _NEWROUTE, _DELROUTE = 16, 17, 21, 24, 25
+_NEWQDISC, _DELQDISC, _NEWTFILTER, _DELTFILTER = 36, 37, 44, 45
+_MATTER = frozenset({_NEWLINK, _DELLINK, _DELADDR, _DELROUTE, _NEWQDISC, _DELQDISC, _NEWTFILTER, _DELTFILTER})
 _REPLACED = 0x100  # NLM_F_REPLACE: the route that stood there is gone
 _SO_RCVBUFFORCE, _BUFFER = 33, 1 << 20
 _HEADER = struct.Struct("=IHHII")
@@ -67,7 +70,7 @@ def concerns(datagram: bytes) -> bool:
     offset = 0
     while offset + _HEADER.size <= len(datagram):
         length, kind, flags, _, _ = _HEADER.unpack_from(datagram, offset)
-        if kind in (_NEWLINK, _DELLINK, _DELADDR, _DELROUTE) or (kind == _NEWROUTE and flags & _REPLACED):
+        if kind in _MATTER or (kind == _NEWROUTE and flags & _REPLACED):
             return True
         if length < _HEADER.size:
             return True

@@ -1,13 +1,15 @@
-"""The host's ends of the pods' cables: on their bridge, marked, and up. All of it blocks."""
+"""The host's ends of the pods' cables: on their bridge, marked, up, and as fast as they may be. All of it blocks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tank.net import queues
 from tank.net.drift import Parent
 from tank.net.links import Links, host_links
 from tank.net.seen import Link
+from tank.net.shaper import plug_limits
 from tank.net.wanted import Interface
 
 
@@ -16,9 +18,9 @@ def unplugged(wanted: Sequence[Interface]) -> tuple[str, ...]:
     if not _cabled(wanted):
         return ()
     with host_links() as links:
-        found = links.links()
-    by_name = {each.name: each for each in found}
-    return tuple(_wrong(wanted, by_name))
+        by_name = {each.name: each for each in links.links()}
+        slow = tuple(each.words for each in plug_limits(wanted, links, by_name))
+    return (*_wrong(wanted, by_name), *slow)
 
 
 def plug_in(wanted: Sequence[Interface], parents: Mapping[str, Parent]) -> None:
@@ -35,6 +37,8 @@ def _plug_in(links: Links, wanted: Sequence[Interface], parents: Mapping[str, Pa
         if link and parent and not _right(link, interface, parent.index):
             links.plug_in(link.index, parent.index, f"{interface.mark}/plug")
             _hairpin(link.name).write_text("1")
+    for deed in plug_limits(wanted, links, by_name):
+        queues.carry_out(deed, links)
 
 
 def _cabled(wanted: Sequence[Interface]) -> list[Interface]:

@@ -27,6 +27,8 @@ TRIES = 10  # of a dump that changes under the reading
 NEWLINK, DELLINK, GETLINK = 16, 17, 18
 NEWADDR, DELADDR, GETADDR = 20, 21, 22
 NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
+NEWQDISC, DELQDISC, GETQDISC = 36, 37, 38
+NEWTFILTER, DELTFILTER, GETTFILTER = 44, 45, 46
 REPLACE, EXCL, CREATE = 0x100, 0x200, 0x400
 
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
@@ -100,6 +102,10 @@ class Conversation:
     def get(self, kind: int, body: bytes) -> bytes:
         """The one object that is asked for."""
         return next(iter(self._answers(kind, body, _ACK)))
+
+    def ask(self, kind: int, body: bytes) -> list[bytes]:
+        """The one object that is asked for, or nothing: the kernel says so for what it has not to be told."""
+        return self._answers(kind, body, _ACK)
 
     def dump(self, kind: int, body: bytes) -> list[bytes]:
         """All objects of a kind, again if they changed meanwhile."""

@@ -13,11 +13,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from tank.model.network import Rate
 from tank.model.pod import Network, Nic, Pod
 
 PROTOCOL = 116  # of our addresses and routes; neither the kernel nor a routing daemon uses the number
 TEMPORARY = re.compile("tk[0-9a-f]{12}")
 V4, V6 = 2, 10  # AF_INET, AF_INET6
+UNLIMITED = Rate()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,7 @@ class Interface:
     routes: tuple[WantedRoute, ...]
     mark: str
     asks: frozenset[str] = frozenset()  # dhcp, slaac: addresses that come from the network
+    rate: Rate = UNLIMITED
 
     @property
     def plug(self) -> str:
@@ -52,9 +55,19 @@ class Interface:
         return plug_name(self.mark)
 
     @property
+    def funnel_mark(self) -> str:
+        """The mark of the device through which comes what arrives, where that has a limit (`tank.net.shapes`)."""
+        return f"{self.mark}/in"
+
+    @property
+    def funnel(self) -> str:
+        """What that device is called."""
+        return _hashed(self.funnel_mark)
+
+    @property
     def temporary(self) -> str:
         """The name it bears until its alias is set: a mark before the deed."""
-        return f"tk{hashlib.sha256(self.mark.encode()).hexdigest()[:12]}"
+        return _hashed(self.mark)
 
 
 KINDS = {"bridge": "veth", "macvlan": "macvlan", "ipvlan": "ipvlan"}  # of the kernel, by the spec's modes
@@ -95,6 +108,7 @@ def interfaces(
                 routes=_routes(nic, grant.gateways if grant else nic.gateway, led_to),
                 mark=f"{mark(uid, installation)}/{nic.name}",
                 asks=frozenset(each for each in nic.ip if each in ("dhcp", "slaac")),
+                rate=nic.rate,
             )
         )
     return tuple(found)
@@ -102,7 +116,11 @@ def interfaces(
 
 def plug_name(mark: str) -> str:
     """What the host's end of the cable of the interface with this mark is called."""
-    return f"tk{hashlib.sha256(f'{mark}/plug'.encode()).hexdigest()[:12]}"
+    return _hashed(f"{mark}/plug")
+
+
+def _hashed(mark: str) -> str:
+    return f"tk{hashlib.sha256(mark.encode()).hexdigest()[:12]}"
 
 
 def mark(uid: str, installation: str) -> str:

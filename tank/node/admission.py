@@ -41,7 +41,7 @@ def check_claims(pods: Sequence[Pod], contents: Contents, prune: str | None) -> 
 
 async def check_machine(machine: Machine, pods: Sequence[Pod]) -> None:
     """Raises Unsupported when this machine cannot do what a pod asks for."""
-    told = [(pod.name, await machine.runtime.unsupported(pod) or machine.net.refusal(pod)) for pod in pods]
+    told = [(pod.name, await machine.runtime.unsupported(pod) or await machine.net.refusal(pod)) for pod in pods]
     if lacks := [f"pod {name}: {why}" for name, why in told if why]:
         raise Unsupported("; ".join(lacks))
 

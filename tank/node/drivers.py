@@ -18,6 +18,7 @@ from tank.model.launch import Answer, Created, Given, Launch, Target
 from tank.model.pod import Container, Limits, Pod
 from tank.model.pools import Wired, Wiring
 from tank.model.record import Address
+from tank.model.stats import NicStats
 
 if TYPE_CHECKING:
     from tank.runtime.logs import LogLine
@@ -138,11 +139,14 @@ class Net(Protocol):
     async def observe(self, uid: str, pod: Pod, namespace: Path) -> Sequence[str]:
         """What differs from the spec, in words; empty when all is as it should be."""
 
+    async def counters(self, uid: str, pod: Pod, namespace: Path) -> Sequence[NicStats]:
+        """What each interface of the pod has carried, in the order of the spec; those that are not there left out."""
+
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
 
-    def refusal(self, pod: Pod) -> str:
-        """What of the pod's network this machine's pools cannot do, and why; empty when they can do all."""
+    async def refusal(self, pod: Pod) -> str:
+        """What of the pod's network this machine cannot do, and why; empty when they can do all."""
 
     def wired(self, uid: str, pod: Pod, addresses: tuple[Address, ...], *, ready: bool) -> Wired:
         """The pod as the rest of the machine's network sees it."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from tank.errors import Conflict, NotFound
+from tank.errors import Conflict, NotFound, TankError
 from tank.model.networks import NetworkStatus, Reach
 from tank.model.pod import Network, Pod
 from tank.model.pools import Wired
 from tank.model.record import PodRecord
+from tank.model.stats import NicStats, PodStats
 from tank.node.observe import Machine
 
 
@@ -54,6 +57,25 @@ class NetworkVerbs:
                 raise NotFound(f"no pod is called {pod}")
             _check_has_network(records[0][1])
         return await self._survey.reach([self._wired(uid, each) for uid, each in records if _has_network(each)])
+
+    async def stats(self, pod: str | None = None) -> Sequence[PodStats]:
+        """What the interfaces of one pod have carried; else of each that has a network of its own. Raises NotFound."""
+        records = sorted(self._machine.records.pods().items(), key=lambda each: each[1].name)
+        if pod is None:
+            records = [each for each in records if _has_network(each[1])]
+        else:
+            records = [each for each in records if each[1].name == pod and not each[1].deleting][:1]
+            if not records:
+                raise NotFound(f"no pod is called {pod}")
+        return await asyncio.gather(*(self._stats(uid, record) for uid, record in records))
+
+    async def _stats(self, uid: str, record: PodRecord) -> PodStats:
+        """A pod that ends while it is looked at has carried nothing."""
+        nics: Sequence[NicStats] = ()
+        if _has_network(record):
+            with contextlib.suppress(TankError, OSError):
+                nics = await self._machine.net.counters(uid, record.spec, self._machine.namespace(uid))
+        return PodStats(pod=record.name, uid=uid, nics=tuple(nics))
 
     def _wired(self, uid: str, record: PodRecord) -> tuple[Pod, Wired]:
         return record.spec, self._machine.net.wired(uid, record.spec, record.addresses, ready=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from tank.model.pod import Network, Pod
 from tank.model.pools import Wired, Wiring
 from tank.model.record import Address
+from tank.model.stats import NicStats
 from tank.testing.world import World
 
 
@@ -31,12 +32,16 @@ class FakeNet:
         held = set(sandbox.nics or ()) if sandbox else set()
         return tuple(f"{each} is missing" for each in nics(pod) if each not in held)
 
+    async def counters(self, uid: str, pod: Pod, namespace: Path) -> Sequence[NicStats]:
+        """Nothing is ever carried."""
+        return ()
+
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Noted, nothing else."""
         self._world.spark(f"release {uid}")
         self._world.did(f"release {uid}")
 
-    def refusal(self, pod: Pod) -> str:
+    async def refusal(self, pod: Pod) -> str:
         """Every pool can do everything."""
         return ""
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tank.errors import Conflict, NotFound
 from tank.model.networks import LeaseStatus, NetworkStatus, Reach
+from tank.model.stats import NicStats, PodStats
 
 POOLS = (
     NetworkStatus(
@@ -24,6 +25,12 @@ TRIED = (
     Reach(pod="web", source="host", target="10.61.0.2:80", what="eth0", state="refused", message="nobody listens"),
     Reach(pod="web", source="outside", target="169.254.64.1:53", what="port 53", state="silent", wanted=False),
 )
+STATS = (
+    PodStats(
+        pod="web", uid="0123456789ab",
+        nics=(NicStats(name="eth0", rx_bytes=5_000_000, rx_packets=4_000, rx_dropped=7, tx_bytes=120, tx_packets=2),),
+    ),
+)  # fmt: skip
 WRONG = replace(TRIED[2], state="open", good=False)
 
 
@@ -40,6 +47,11 @@ class FakeNetworks:
             if each.name == name:
                 return each
         raise NotFound(f"no pool is called {name}")
+
+    async def stats(self, pod: str | None = None) -> Sequence[PodStats]:
+        if pod not in (None, "web"):
+            raise NotFound(f"no pod is called {pod}")
+        return STATS
 
     async def check(self, pod: str | None = None) -> Sequence[Reach]:
         if pod == "hosted":

@@ -24,6 +24,9 @@ def message(kind: int, flags: int = 0, body: bytes = b"\0" * 5) -> bytes:
         (message(24), False),  # a route came
         (message(24, 0x100), True),  # a route took the place of another
         (message(25), True),  # a route went
+        (message(36), True),  # a queue took the place of another
+        (message(37), True),  # a queue went
+        (message(45), True),  # a filter went
         (message(20) + message(24) + message(25), True),
         (message(20) + message(24), False),
         (b"", False),
