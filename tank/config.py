@@ -105,7 +105,7 @@ def load(
         variable = f"TANK_{key.upper()}"
         if stated := flag or _path_of(variable, environ.get(variable, "")):
             chosen[key] = stated
-    pool_fields.refuse_later(written.get("pools", ()), str(file), repair=written.get("repair", True))
+    pool_fields.refuse_later(written.get("pools", ()), str(file))
     return Settings(**{**written, **chosen})
 
 

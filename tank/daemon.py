@@ -168,7 +168,9 @@ class Engine:
             report.warning("", "", kind, text)
 
     async def _begin(self, report: Report, store: SqliteStore, machine: Machine) -> None:
-        switch = Switch(machine, store, self.node, report=report, pulse=self.pulse)
+        astray = self.reconciler.astray
+        astray.conditions = self.node.conditions
+        switch = Switch(machine, store, self.node, report=report, pulse=self.pulse, astray=astray)
         await switch.settle()  # what the records say is known before anything is given away
         self._stack.push_async_callback(switch.settle)  # what the last pods have left behind goes with them
         tasks = [

@@ -4,6 +4,7 @@ By "What a change costs" of the spec:
 
     container_digest   everything of a container but what can change live, and the volumes it mounts
     tuning_digest      its limits, which change live (C12)
+    nics_digest        the interfaces, as they are configured
     sandbox_digest     host name, kind of network, of each nic what the kernel cannot change under a process, the
                        namespaces of processes and users, kernel settings, and the order of init (C4)
 
@@ -74,6 +75,12 @@ def sandbox_digest(pod: Pod) -> str:
     fixed = [_fixed(nic) for nic in nics]
     whole = {"hostname": pod.hostname or pod.name, "network": network, "nics": fixed}
     return digest({**whole, **_namespaces(pod), **_order(pod)})
+
+
+def nics_digest(pod: Pod) -> str:
+    """Of all that is configured on the pod's interfaces; ports, names and rules lie elsewhere."""
+    nics = pod.network.nics if isinstance(pod.network, Network) else ()
+    return digest([dump(nic, sparse=True) for nic in nics])
 
 
 def _fixed(nic: Nic) -> dict[str, Any]:

@@ -64,14 +64,17 @@ NET = Record(
     {
         "pools": Field(ListOf(POOL), "Addresses to hand out."),
         "dns": Field(NAMES, "Names of pods."),
+        "repair": Field(
+            flag(), "Whether what others change in the network of pods is put right; else it is told.", default=True
+        ),
     },
-    later=frozenset({"repair"}),
 )
 
 
 def net(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
     """What the table means for the fields of `Settings`; None: nothing was stated."""
     return {
+        "repair": draft.get("repair"),
         "pools": pools(draft.get("pools", []), spot.at("pools")) or None,
         "naming": naming(draft["dns"]) if "dns" in draft else None,
     }
@@ -90,10 +93,9 @@ def pools(draft: list[Any], spot: Spot) -> tuple[Pool, ...]:
     return tuple(found)
 
 
-def refuse_later(found: Sequence[Pool], source: str, *, repair: bool) -> None:
+def refuse_later(found: Sequence[Pool], source: str) -> None:
     """What is understood and not built yet is refused, never passed over. Raises InvalidSpec."""
     later = [f"net.pools[{at}].mode" for at, pool in enumerate(found) if pool.mode == "ipvlan"]
-    later += ["net.repair"] if not repair else []
     if later:
         raise InvalidSpec([Problem(path, "not supported yet", source=source) for path in later])
 

@@ -151,6 +151,7 @@ class PodRecord:
     created_at: float  # wall clock
     addresses: tuple[Address, ...] = ()
     network_ready: bool = False
+    nics_digest: str = ""  # of the interfaces as they were last configured; empty: of an earlier version
     trouble: Trouble | None = None
     deleting: bool = False  # a deletion was seen: never to be imported as desired again
     pins: Mapping[str, str] = field(default_factory=dict)

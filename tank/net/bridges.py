@@ -32,10 +32,17 @@ def bridge_name(installation: str, pool: Pool) -> str:
     return pool.parent or f"tk{hashlib.sha256(bridge_mark(installation, pool.name).encode()).hexdigest()[:12]}"
 
 
-def ensure(links: Links, pool: Pool, installation: str) -> Parent:
-    """The bridge of a resolved pool stands, up, with its addresses. Raises Waiting, Failed."""
+def ensure(links: Links, pool: Pool, installation: str, *, repair: bool = True) -> Parent:
+    """The bridge of a resolved pool stands, up, with its addresses. Raises Waiting, Failed.
+
+    Without `repair` one that stands is left as it is.
+    """
     mark, name = bridge_mark(installation, pool.name), bridge_name(installation, pool)
-    link = _ours(links.links(), name, mark) or _made(links, pool, installation)
+    standing = links.links()
+    link = next((each for each in standing if each.alias == mark), None)
+    if link is not None and not repair:
+        return Parent(name=link.name, index=link.index, mtu=link.mtu)
+    link = _ours(standing, name, mark) or _made(links, pool, installation)
     if not link.up or link.name != name or link.alias != mark:
         links.set_link(link.index, name=name, alias=mark)
     seen = links.look()

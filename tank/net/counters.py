@@ -51,7 +51,8 @@ def _dropped_at_plugs(marks: Iterable[str]) -> Mapping[str, int]:
     wanted = {plug_name(mark): mark for mark in marks}
     with host_links() as links:
         plugs = {wanted[each.name]: each.index for each in links.links() if each.name in wanted}
-        return {mark: sum(each.dropped for each in queues.root(links, index)) for mark, index in plugs.items()}
+        found = {each.index: each.dropped for each in queues.queues(links) if each.parent == ROOT}
+        return {mark: found.get(index, 0) for mark, index in plugs.items()}
 
 
 def _counted(body: bytes) -> tuple[str, _Counted] | None:

@@ -30,12 +30,12 @@ from tank.net.announce import Announcement, frame, open_sender
 from tank.net.counters import counters
 from tank.net.deeds import Scene, carry_out
 from tank.net.drift import ADDITIONS, Change, Parent, bears, compare, find
+from tank.net.ears import HostEars
 from tank.net.grants import Grants, check_ports
 from tank.net.links import REASON, Links
 from tank.net.names.keeper import Names
 from tank.net.newcomers import Newcomers, held_back, newcomers
-from tank.net.nftables import NETFILTER, RuleMonitor
-from tank.net.plugs import plug_in, unplugged
+from tank.net.plugs import cabling, plug_in
 from tank.net.policy import wired
 from tank.net.rtnetlink import NETLINK
 from tank.net.seen import Seen
@@ -62,9 +62,10 @@ class NetDriver:
         self._grants, self._trial = Grants(settings, installation), Trial(self._namespaces)
         self._names = Names(settings, installation, self._namespaces, tank.__version__)
         self._wires = Wires(settings, installation, self._grants, self._names)
-        self._rules: RuleMonitor | None = None
+        self._rewire: Callable[[], None] = _nobody
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tank-net")  # never behind an image being unpacked
-        self._watches = Watches(self._namespaces)
+        self._watches = Watches(self._namespaces, self._ruled)
+        self._ears = HostEars(self._watches.nudge, self._ruled, lambda: self._rewire())
         self._announcements: dict[str, list[Announcement]] = {}
         self._newcomers = Newcomers(self._namespaces, self._watches.nudge)
 
@@ -126,14 +127,13 @@ class NetDriver:
         self._wires.suspect(fences=fences)
 
     def watch_wiring(self, nudge: Callable[[], None]) -> None:
-        """Call `nudge()` when rules of the host were removed. A hint only."""
+        """Call `nudge()` when rules were removed, on the host or in a pod, or a bridge changed. A hint only."""
+        self._rewire = nudge
+        self._ears.open()
 
-        def heard() -> None:
-            self._wires.suspect()
-            nudge()
-
-        with contextlib.suppress(OSError):
-            self._rules = RuleMonitor(socket.socket(*NETFILTER), heard)
+    def _ruled(self, uid: str = "") -> None:
+        self._wires.suspect_pod(uid)
+        self._rewire()
 
     async def observe(self, uid: str, pod: Pod, namespace: Path) -> Sequence[str]:
         """What differs from the spec, in words; empty when all is as it should be."""
@@ -147,7 +147,9 @@ class NetDriver:
         parents = self._parents_below(wanted, seen)
         changes = compare(wanted, seen, mark(uid, self._installation), parents)
         contested = self._newcomers.contested(uid, wanted)
-        return (*contested, *(each.words for each in changes), *slow, *unplugged(wanted))
+        cables = cabling(wanted)
+        self._ears.learn(uid, cables)
+        return (*contested, *(each.words for each in changes), *slow, *cables.wrong)
 
     async def counters(self, uid: str, pod: Pod, namespace: Path) -> Sequence[NicStats]:
         """What each interface of the pod has carried, in the order of the spec; those that are not there left out."""
@@ -182,14 +184,14 @@ class NetDriver:
         for announcement in self._announcements.pop(uid, ()):
             announcement.close()
         self._watches.forget(uid)
+        self._ears.forget(uid)
 
     async def close(self) -> None:
         """Let go of every socket and end the threads."""
         for uid in tuple(self._announcements):
             self.unwatch(uid)
         self._newcomers.close()
-        if self._rules is not None:
-            self._rules.close()
+        self._ears.close()
         await self._watches.close()
         await self._names.close()
         await asyncio.to_thread(self._pool.shutdown)
@@ -264,6 +266,10 @@ class NetDriver:
 
 def _source(grant: Grant | None, address: str) -> str:
     return grant.pool if grant and address in grant.addresses else ""
+
+
+def _nobody() -> None:
+    """Hears of nothing yet."""
 
 
 def _converse(opened: socket.socket, work: Callable[[Links], T]) -> T:

@@ -90,7 +90,7 @@ class Grants:
             given = self.leases.take(pool, uid=uid, pod=pod.name, nic=nic.name, avoid=self.avoid)
         if pool.mode == "bridge" and ensure:
             with self.bridging, host_links() as links:
-                bridges.ensure(links, pool, self._installation)
+                bridges.ensure(links, pool, self._installation, repair=self._settings.repair)
         parent = bridges.bridge_name(self._installation, pool) if pool.mode == "bridge" else pool.parent
         gateways = pool.gateways if nic.pool else nic.gateway or pool.gateways
         return Grant(mode=pool.mode, parent=parent, addresses=given, gateways=gateways, pool=pool.name)

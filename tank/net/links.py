@@ -22,7 +22,7 @@ from tank.net.wanted import PROTOCOL, V4, V6, WantedRoute, family
 REASON = "NetworkNotReady"
 
 _IFINFO, _IFADDR, _ROUTE = struct.Struct("=BxHiII"), struct.Struct("=BBBBI"), struct.Struct("=BBBBBBBBI")
-_ADDRESS, _NAME, _MTU, _LINK, _LINKINFO, _ALIAS, _NET_NS_FD, _EXT_MASK = 1, 3, 4, 5, 18, 20, 28, 29  # IFLA_*
+_ADDRESS, _NAME, _MTU, _LINK, _QUEUE, _LINKINFO, _ALIAS, _NET_NS_FD, _EXT_MASK = 1, 3, 4, 5, 6, 18, 20, 28, 29  # IFLA_*
 _INFO_KIND, _INFO_DATA, _MACVLAN_MODE, _BRIDGE = 1, 2, 1, 4
 _MASTER, _IPVLAN_MODE, _VETH_PEER, _NESTED, _FORWARD_DELAY, _SPANNING_TREE = 10, 1, 1, 0x8000, 1, 5
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _IFA_PROTO = 1, 2, 4, 8, 11
@@ -245,6 +245,7 @@ def _link(body: bytes) -> Link:
         up=bool(flags & _UP),
         lower=number(told[_LINK]) if _LINK in told else None,
         master=number(told[_MASTER]) if _MASTER in told else None,
+        queue=text(told.get(_QUEUE)),
     )
 
 

@@ -12,9 +12,12 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 _GROUPS = 0x1 | 0x8 | 0x10 | 0x40 | 0x100 | 0x400  # RTMGRP_: LINK, TC, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, …ROUTE
+_HOST_GROUPS = 0x1 | 0x8 | 0x10 | 0x100 | 1 << 23 | 1 << 24  # LINK, TC, addresses, and settings of both families
+_NEWNETCONF, _OF_ALL = 80, struct.pack("=HHi", 8, 1, -1)  # settings of all links: NETCONFA_IFINDEX
+_INDEX = struct.Struct("=i")  # the link's index stands at one place in all other messages
 _NEWLINK, _DELLINK, _DELADDR, _NEWROUTE, _DELROUTE = 16, 17, 21, 24, 25
 _NEWQDISC, _DELQDISC, _NEWTFILTER, _DELTFILTER = 36, 37, 44, 45
 _MATTER = frozenset({_NEWLINK, _DELLINK, _DELADDR, _DELROUTE, _NEWQDISC, _DELQDISC, _NEWTFILTER, _DELTFILTER})
@@ -30,13 +33,20 @@ class Monitor:
     `overrun`: messages were dropped, and not all that came before is read yet.
     """
 
-    def __init__(self, opened: socket.socket, nudge: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        opened: socket.socket,
+        nudge: Callable[[], None],
+        *,
+        groups: int = _GROUPS,
+        matters: Callable[[bytes], bool] | None = None,
+    ) -> None:
         """Subscribe `opened`, an rtnetlink socket of the namespace. Raises OSError."""
-        self._socket, self._nudge = opened, nudge
+        self._socket, self._nudge, self._matters = opened, nudge, matters or concerns
         self.overrun = False
         with contextlib.suppress(OSError):
             opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        opened.bind((0, _GROUPS))
+        opened.bind((0, groups))
         asyncio.get_running_loop().add_reader(opened.fileno(), self._heard)
 
     def close(self) -> None:
@@ -61,7 +71,7 @@ class Monitor:
             except OSError:  # ENOBUFS
                 matters = self.overrun = True
             else:
-                matters = matters or concerns(datagram)
+                matters = self._matters(datagram) or matters
         return matters
 
 
@@ -76,3 +86,33 @@ def concerns(datagram: bytes) -> bool:
             return True
         offset += (length + 3) & ~3
     return False
+
+
+class HostMonitor:
+    """Hears of changes on the host: of the bridges, of the pods' cables, and of what is forwarded."""
+
+    def __init__(self, opened: socket.socket, heard: Callable[[int], None], lost: Callable[[], None]) -> None:
+        """`heard(index)`: that link may have changed, 0 a setting; `lost()`: anything may. Raises OSError."""
+        self._heard = heard
+        self._monitor = Monitor(opened, lost, groups=_HOST_GROUPS, matters=self._read)
+
+    def close(self) -> None:
+        """May be repeated."""
+        self._monitor.close()
+
+    def _read(self, datagram: bytes) -> bool:
+        for index in concerned(datagram):
+            self._heard(index)
+        return False
+
+
+def concerned(datagram: bytes) -> Iterator[int]:
+    """The links that may have lost something or changed, and 0 for a setting, by the kernel's messages. Pure."""
+    offset = 0
+    while offset + _HEADER.size <= len(datagram):
+        length, kind, _, _, _ = _HEADER.unpack_from(datagram, offset)
+        if kind == _NEWNETCONF:
+            yield from (0,) if datagram[offset + _HEADER.size + 4 :].startswith(_OF_ALL) else ()
+        elif kind in _MATTER and offset + _HEADER.size + 8 <= len(datagram):
+            yield _INDEX.unpack_from(datagram, offset + _HEADER.size + 4)[0]
+        offset += max((length + 3) & ~3, _HEADER.size)

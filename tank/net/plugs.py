@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tank.net import queues
@@ -13,14 +14,28 @@ from tank.net.shaper import plug_limits
 from tank.net.wanted import Interface
 
 
-def unplugged(wanted: Sequence[Interface]) -> tuple[str, ...]:
-    """What is wrong with them, in words; cables that are not there are missed by those who look into the pod."""
-    if not _cabled(wanted):
-        return ()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cabling:
+    """One look at a pod's cables: what is wrong, in words, and the indexes of its links and bridges on the host."""
+
+    wrong: tuple[str, ...] = ()
+    cables: frozenset[int] = frozenset()
+    bridges: frozenset[int] = frozenset()
+
+
+def cabling(wanted: Sequence[Interface]) -> Cabling:
+    """How they are; cables that are not there are missed by those who look into the pod."""
+    cabled = _cabled(wanted)
+    if not cabled:
+        return Cabling()
     with host_links() as links:
         by_name = {each.name: each for each in links.links()}
         slow = tuple(each.words for each in plug_limits(wanted, links, by_name))
-    return (*_wrong(wanted, by_name), *slow)
+    return Cabling(
+        wrong=(*_wrong(wanted, by_name), *slow),
+        cables=frozenset(by_name[each.plug].index for each in cabled if each.plug in by_name),
+        bridges=frozenset(by_name[each.parent].index for each in cabled if each.parent in by_name),
+    )
 
 
 def plug_in(wanted: Sequence[Interface], parents: Mapping[str, Parent]) -> None:

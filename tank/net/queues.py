@@ -48,14 +48,6 @@ def queues(links: Links) -> tuple[Queue, ...]:
         return tuple(map(_queue, links.conversation.dump(wire.GETQDISC, _TC.pack(0, 0, 0, 0, 0))))
 
 
-def root(links: Links, index: int) -> tuple[Queue, ...]:
-    """The queue of one link; none where it is the kernel's own."""
-    found: list[bytes] = []
-    with refused("look at a queue", done=(errno.ENOENT, errno.ENODEV)):
-        found = links.conversation.ask(wire.GETQDISC, _TC.pack(0, index, 0, ROOT, 0))
-    return tuple(map(_queue, found))
-
-
 def leads(links: Links, found: Sequence[Queue]) -> tuple[Lead, ...]:
     """Where our filters lead what arrives, of the links that have a queue for it."""
     told = []
@@ -84,8 +76,12 @@ def carry_out(deed: Reshaping, links: Links) -> None:
 
 
 def _limit(links: Links, index: int, wanted: Bucket) -> None:
-    """A bucket of ours that stands is changed under way, and loses no packet; anything else gives way."""
-    if not any(each.is_ours() for each in root(links, index)):
+    """A bucket of ours that stands is changed under way, and loses no packet, unless it becomes smaller.
+
+    A packet that waits, and is larger than a smaller bucket ever gets, would wait for ever, and all others behind it.
+    """
+    standing = [each for each in queues(links) if each.index == index and each.is_ours()]
+    if not standing or standing[0].burst > wanted.burst:
         _free(links, index)
     rate = _SPEC.pack(0, _ETHERNET, 0, 0, 0, min(wanted.rate, 0xFFFF_FFFF))
     numbers = _NUMBERS.pack(min(wanted.limit, 0xFFFF_FFFF), min(wanted.ticks, 0xFFFF_FFFF), 0)

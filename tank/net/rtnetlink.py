@@ -103,10 +103,6 @@ class Conversation:
         """The one object that is asked for."""
         return next(iter(self._answers(kind, body, _ACK)))
 
-    def ask(self, kind: int, body: bytes) -> list[bytes]:
-        """The one object that is asked for, or nothing: the kernel says so for what it has not to be told."""
-        return self._answers(kind, body, _ACK)
-
     def dump(self, kind: int, body: bytes) -> list[bytes]:
         """All objects of a kind, again if they changed meanwhile."""
         for _ in range(TRIES):

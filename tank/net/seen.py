@@ -18,6 +18,7 @@ class Link:
     up: bool
     lower: int | None
     master: int | None = None  # the bridge that it is plugged into
+    queue: str = ""  # the kind of what leaves by it waits in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from enum import Enum
 from tank.net.seen import Link
 from tank.net.wanted import Interface
 
+BUCKET = "tbf"
 HANDLE = 0x7461_0000  # of our buckets; what others give, and what the kernel deals out (8000), is another
 ROOT, INGRESS, ARRIVING = 0xFFFF_FFFF, 0xFFFF_FFF1, 0xFFFF_FFF2  # where queues and filters hang
 FRAME = 22  # bytes of Ethernet, with a tag, around what the MTU counts
@@ -61,9 +62,14 @@ class Queue:
     ticks: int = 0
     dropped: int = 0  # packets for which there was no more room
 
+    @property
+    def burst(self) -> int:
+        """How many bytes of it may go at once; the kernel tells how long they take, in 64 ns."""
+        return self.ticks * 64 * self.rate // 1_000_000_000
+
     def is_ours(self) -> bool:
         """Whether it is a bucket that we have put there."""
-        return self.parent == ROOT and self.kind == "tbf" and self.handle == HANDLE
+        return self.parent == ROOT and self.kind == BUCKET and self.handle == HANDLE
 
     def holds(self, wanted: Bucket) -> bool:
         """Whether it is that bucket. Times are rounded by the kernel."""

@@ -1,4 +1,4 @@
-"""One ear in each pod's namespace: news of its links, addresses and routes. Hints; losing them costs latency only."""
+"""Ears in each pod's namespace: news of links, addresses, routes and rules. Hints; losing them costs latency only."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from tank.errors import TankError
 from tank.host.netns import Namespaces
 from tank.net.monitor import Monitor
+from tank.net.nftables import NETFILTER, RuleMonitor
 from tank.net.rtnetlink import NETLINK
 
 
@@ -23,13 +24,23 @@ class _Watch:
     nudge: Callable[[], None]
     opening: asyncio.Task[None] | None = None
     monitor: Monitor | None = None
+    rules: RuleMonitor | None = None
+
+    def close(self) -> None:
+        """No socket keeps the namespace alive any more."""
+        if self.opening:
+            self.opening.cancel()
+        for each in (self.monitor, self.rules):
+            if each:
+                each.close()
 
 
 class Watches:
     """The watched namespaces, by the uid of their pod. All of it on the event loop."""
 
-    def __init__(self, namespaces: Namespaces) -> None:
-        self._namespaces = namespaces
+    def __init__(self, namespaces: Namespaces, ruled: Callable[[str], None]) -> None:
+        """`ruled(uid)`: rules in that pod were removed."""
+        self._namespaces, self._ruled = namespaces, ruled
         self._watches: dict[str, _Watch] = {}
 
     def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
@@ -44,7 +55,7 @@ class Watches:
             return
         self.forget(uid)
         watch = self._watches[uid] = _Watch(inode, nudge)
-        watch.opening = asyncio.get_running_loop().create_task(self._listen(watch, namespace))
+        watch.opening = asyncio.get_running_loop().create_task(self._listen(uid, watch, namespace))
 
     def listening(self, uid: str) -> bool:
         """Whether changes are heard by now."""
@@ -58,10 +69,8 @@ class Watches:
     def forget(self, uid: str) -> None:
         """Let go of the namespace: no socket keeps it alive. May be repeated."""
         watch = self._watches.pop(uid, None)
-        if watch and watch.opening:
-            watch.opening.cancel()
-        if watch and watch.monitor:
-            watch.monitor.close()
+        if watch:
+            watch.close()
 
     async def close(self) -> None:
         """Let go of all of them."""
@@ -70,7 +79,8 @@ class Watches:
             self.forget(uid)
         await asyncio.gather(*opening, return_exceptions=True)
 
-    async def _listen(self, watch: _Watch, namespace: Path) -> None:
+    async def _listen(self, uid: str, watch: _Watch, namespace: Path) -> None:
         with contextlib.suppress(TankError, OSError):
             opened = await self._namespaces.socket(namespace, *NETLINK)
             watch.monitor = Monitor(opened, lambda: watch.nudge())
+            watch.rules = RuleMonitor(await self._namespaces.socket(namespace, *NETFILTER), lambda: self._ruled(uid))

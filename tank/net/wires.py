@@ -1,8 +1,7 @@
 """What lies on the host, or crosses pods: the host's tables, fences inside the pods, bridges that nobody needs.
 
 It is told all of it at once, compares that with what it last did, and does only what differs. What may have been
-changed by others is suspect, and looked at too. A daemon that was just started does everything once: each table is
-replaced by its equal, and no packet notices.
+changed by others is suspect, and looked at too; whether it is put right, `[net] repair` says.
 """
 
 from __future__ import annotations
@@ -10,30 +9,23 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from tank.config import Settings
 from tank.errors import TankError, Waiting
 from tank.host.netns import pinned
+from tank.model.network import Port
 from tank.model.pools import Pool, Wired, Wiring
-from tank.net import bridges, conntrack, nftables, policy
+from tank.net import bridges, conntrack, policy
 from tank.net.flows import stale
-from tank.net.grants import Grants
+from tank.net.grants import Grants, check_ports
 from tank.net.leases import Lease
 from tank.net.links import host_links
 from tank.net.names.keeper import Names
-from tank.net.nftables import Listing
-from tank.net.ruleset import FENCE, HostRules, fence_rules, host_rules, rules_in
+from tank.net.ruleset import HostRules, fence_rules, host_rules
+from tank.net.tables import HOST, Tables
 from tank.net.wanted import mark, plug_name
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """A script that was carried out, and what was listed right after it."""
-
-    script: str
-    listing: Listing
 
 
 class Wires:
@@ -45,15 +37,20 @@ class Wires:
         self._wiring = Wiring()
         self._coming: dict[str, Wired] = {}  # by uid: pods whose records do not tell of their network yet
         self._rules = HostRules()
-        self._done: dict[str, _Done] = {}  # "" is the host; else the pod's uid
-        self._suspects: set[str] = set()
+        book = None if settings.repair else settings.run_dir / "rules.json"
+        self._tables = Tables(installation, self._namespace, book)
+        self._suspects = set(self._tables.keys)
 
     def suspect(self, *, fences: bool = False) -> None:
         """What stands on the host, and with `fences` in the pods, may have been changed by others."""
-        self._suspects |= set(self._done) if fences else {""}
+        self._suspects |= self._tables.keys if fences else {HOST}
+
+    def suspect_pod(self, uid: str) -> None:
+        """The same of one pod; of the host, where it is empty."""
+        self._suspects.add(uid)
 
     async def wire(self, wiring: Wiring) -> tuple[str, ...]:
-        """Everything as `wiring` says. Answers what others had changed, in words.
+        """Everything as `wiring` says. Answers what others had changed, in words; without repair: what is so still.
 
         Raises Waiting, Failed; then the rest was done all the same.
         """
@@ -69,24 +66,19 @@ class Wires:
             works = [
                 self._host(wiring, pools, suspects),
                 *(self._fence(pod, wiring, pools, suspects) for pod in wiring.pods),
-                self._tell(wiring, pools, look=bool(suspects - {""})),
+                self._names.tell(wiring, pools, look=suspects),
             ]
             for work in works:
                 try:
                     found += await work
                 except TankError as error:
                     faults.append(error)
-            for uid in self._done.keys() - {pod.uid for pod in wiring.pods} - {""}:
-                del self._done[uid]
+            self._tables.forget({pod.uid for pod in wiring.pods})
             found += await asyncio.to_thread(self._settle_bridges, wiring, pools)
             if faults:
                 self._suspects |= suspects
                 raise faults[0]
-            return tuple(found)
-
-    async def _tell(self, wiring: Wiring, pools: Mapping[str, Pool], *, look: bool) -> tuple[str, ...]:
-        await self._names.tell(wiring, pools, look=look)
-        return ()
+            return (*found, *self._tables.astray.values())
 
     async def fence(self, pod: Wired) -> None:
         """One pod's fence and its part of the host's rules, before its first instruction (S32).
@@ -118,45 +110,44 @@ class Wires:
         marks = {
             f"{pod.uid}/{nic}": f"{mark(pod.uid, self._installation)}/{nic}" for pod in wiring.pods for nic in pod.pools
         }
+        wiring, taken = await asyncio.to_thread(self._without_taken, wiring)
         rules = policy.host_side(wiring, pools, names, {key: plug_name(each) for key, each in marks.items()})
-        if "" not in self._done and not rules.bridges and not (await self._host_listing()).digest:
-            self._done[""] = _Done(host_rules(self._installation, rules), Listing())
-        before = self._done.get("")
-        found = await self._apply("", host_rules(self._installation, rules), "the host's rules", suspects)
+        script = host_rules(self._installation, rules)
+        if not rules.bridges:
+            await self._tables.nothing_stands(script)
+        before = HOST in self._tables
+        found = await self._tables.keep(HOST, script, "the host's rules", look=HOST in suspects)
         moved = rules.publications != self._rules.publications
-        if moved or found or (before is None and rules.bridges):  # set anew: some may have come by in between
+        if moved or found or (rules.bridges and not before):  # set anew: some may have come by in between
             await asyncio.to_thread(_forget_flows, self._rules, rules)
         self._rules = rules
+        if taken:
+            raise Waiting("PortInUse", "; ".join(taken))
         return found
 
-    async def _apply(self, key: str, script: str, what: str, suspects: Set[str]) -> tuple[str, ...]:
-        """Where another script is wanted, or something else stands than it made."""
-        done = self._done.get(key)
-        same = done is not None and done.script == script
-        if done and same and (key not in suspects or await self._listing(key) == done.listing):
-            return ()
-        self._done.pop(key, None)
-        await nftables.apply(script, self._namespace(key) if key else None)
-        listing = await self._listing(key)
-        if listing.rules != rules_in(script):
-            raise Waiting(nftables.REASON, f"{what} were changed by others while they were set")
-        self._done[key] = _Done(script, listing)
-        return (f"{what} had been changed",) if same else ()
+    def _without_taken(self, wiring: Wiring) -> tuple[Wiring, list[str]]:
+        """Without ports that came to a running pod and that a foreign process has, and these in words (R48).
 
-    async def _listing(self, key: str) -> Listing:
-        return await nftables.listing(FENCE, self._namespace(key)) if key else await self._host_listing()
-
-    async def _host_listing(self) -> Listing:
-        name = f"tank_{self._installation}"
-        return await nftables.listing(f"inet {name}") + await nftables.listing(f"bridge {name}")
+        What leads to a pod already goes on doing so, whoever else wants the port by now.
+        """
+        if HOST not in self._tables:
+            return wiring, []
+        led = {(each.protocol, each.host_port) for each in self._rules.publications}
+        pods, taken = [], list[str]()
+        for pod in wiring.pods:
+            busy = {port: why for port in pod.ports if (port.protocol, port.host) not in led and (why := _busy(port))}
+            taken += [f"pod {pod.name}: {why}" for why in busy.values()]
+            pods.append(replace(pod, ports=tuple(port for port in pod.ports if port not in busy)) if busy else pod)
+        return replace(wiring, pods=tuple(pods)), taken
 
     async def _fence(
         self, pod: Wired, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str] = frozenset()
     ) -> tuple[str, ...]:
         fence = policy.fence(pod, wiring, pools)
-        if (fence is None and pod.uid not in self._done) or not pinned(self._namespace(pod.uid)):
+        if (fence is None and pod.uid not in self._tables) or not pinned(self._namespace(pod.uid)):
             return ()
-        return await self._apply(pod.uid, fence_rules(fence), f"the fence of pod {pod.name}", suspects)
+        what = f"the rules of pod {pod.name}"
+        return await self._tables.keep(pod.uid, fence_rules(fence), what, look=pod.uid in suspects)
 
     def _settle_leases(self, wiring: Wiring) -> None:
         """After a loss of the book the records say who has what; who is neither wanted nor on record, has nothing."""
@@ -177,7 +168,7 @@ class Wires:
             seen = links.look()
             known = {name: pools[name] for name in sorted(used & pools.keys())}
             wrong = {name: list(bridges.differences(seen, pool, self._installation)) for name, pool in known.items()}
-            for name in (name for name, words in wrong.items() if words):
+            for name in (name for name, words in wrong.items() if words and self._settings.repair):
                 bridges.ensure(links, known[name], self._installation)
         return [each for words in wrong.values() for each in words]
 
@@ -189,6 +180,14 @@ def _held(wiring: Wiring) -> Iterator[tuple[Lease, int]]:
                 found = ipaddress.ip_interface(each.ip)
                 lease = Lease(pool=each.source, address=str(found.ip), uid=pod.uid, pod=pod.name, nic=each.nic)
                 yield lease, found.network.prefixlen
+
+
+def _busy(port: Port) -> str:
+    try:
+        check_ports([port])
+    except Waiting as error:
+        return str(error)
+    return ""
 
 
 def _forget_flows(before: HostRules, after: HostRules) -> None:

@@ -152,7 +152,8 @@ class Net(Protocol):
         """The pod as the rest of the machine's network sees it."""
 
     async def wire(self, wiring: Wiring) -> Sequence[str]:
-        """Host tables, bridges and fences as `wiring` says, whole. Answers what others had changed, in words."""
+        """Host tables, bridges and fences as `wiring` says, whole. Answers in words what others had changed; what
+        is so still, where nothing is to be repaired."""
 
     def suspect(self, *, fences: bool = False) -> None:
         """What stands, with `fences` also in the pods, may have been changed by others: the next `wire` looks."""

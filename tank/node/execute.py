@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from tank.errors import TankError
+from tank.model.digest import nics_digest
 from tank.model.pod import Pod
 from tank.model.record import ContainerRecord, PodRecord
 from tank.node.deeds import ContainerDeeds
@@ -144,9 +145,13 @@ class Executor:
         record = self._record(work)
         addresses = await self._machine.net.configure(work.uid, spec, namespace)
         self._machine.net.watch(work.uid, namespace, lambda: self._nudge(work.name))
-        if record.network_ready:
+        digest = nics_digest(spec)
+        if record.network_ready and digest == record.nics_digest:
             self._report.warning(work.name, work.uid, "NetworkRepaired", step.why)
-        await self._machine.records.save_pod(replace(record, addresses=addresses, network_ready=True, trouble=None))
+        elif record.network_ready:
+            self._report.normal(work.name, work.uid, "NetworkChanged", step.why)
+        ready = replace(record, addresses=addresses, network_ready=True, nics_digest=digest, trouble=None)
+        await self._machine.records.save_pod(ready)
 
     async def _release(self, work: Work, step: Step) -> None:
         self._machine.net.unwatch(work.uid)

@@ -16,6 +16,7 @@ from tank.config import Settings
 from tank.host import clock
 from tank.model import reference as references
 from tank.model.desired import Desired
+from tank.model.digest import nics_digest
 from tank.model.facts import ContainerFact, ImageFact, ImageState, Now, PodFacts, RuntimeFact, SandboxFact
 from tank.model.pod import Container, Network, Pod, Rootfs
 from tank.model.record import Attempt, ContainerRecord
@@ -144,7 +145,8 @@ async def _sandbox(machine: Machine, uid: str, spec: Pod, *, brief: bool) -> San
     drift: tuple[str, ...] = ()
     if ready and all(pins.values()) and isinstance(spec.network, Network):
         drift = tuple(await machine.net.observe(uid, spec, machine.namespace(uid)))
-    return SandboxFact(pins=pins, network_ready=ready, drift=drift)
+    kept = machine.settings.repair or record is None or record.nics_digest != nics_digest(spec)
+    return SandboxFact(pins=pins, network_ready=ready, drift=drift if kept else (), astray=() if kept else drift)
 
 
 async def _images(

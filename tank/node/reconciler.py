@@ -21,6 +21,7 @@ from dataclasses import replace
 from tank.errors import NotFound, TankError
 from tank.model.desired import Desired
 from tank.model.facts import PodFacts
+from tank.node.astray import Astray
 from tank.node.execute import Executor
 from tank.node.flights import Flights
 from tank.node.hooks import Hooks
@@ -54,6 +55,7 @@ class Reconciler:
         self.flights = Flights(machine, store, report, self.nudge)
         machine.care.prober = self.prober = Prober(machine, report, self.nudge)
         machine.care.hooks = self.hooks = Hooks(machine, report, self.nudge)
+        self.astray = Astray(machine, report, self.nudge)
         self._executor = Executor(machine, store, report, self.flights, self.nudge)
         self._due: dict[str, float] = {}
         self._active: set[str] = set()
@@ -209,6 +211,7 @@ class Reconciler:
         self._attend(work, seen)
         await self._act(plan_pod(None, seen, now, grace=grace), work)
         if self.machine.records.pod(work.uid) is None:
+            self.astray.forget(work.uid)
             self._unblock()
 
     def _attend(self, work: Work, seen: PodFacts) -> None:
@@ -233,6 +236,7 @@ class Reconciler:
         flying = self.flights.of(work.uid)
         seen = await observe(self.machine, work.uid, desired, now, blocked=blocked, flying=flying, look=Look.KEEP)
         self._attend(work, seen)
+        self.astray.attend(work, seen)
         if blocked:
             seen = replace(seen, entangled=entangled(work.uid, self.machine.records.pods()))
         await self._act(plan_drain(seen, now) if self.draining else plan_pod(desired, seen, now), work)

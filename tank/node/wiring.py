@@ -15,6 +15,7 @@ from tank.errors import NotFound, TankError
 from tank.model.pod import Network
 from tank.model.pools import Wired, Wiring
 from tank.model.record import PodRecord
+from tank.node.astray import Astray
 from tank.node.observe import Machine
 from tank.node.pulse import Pulse
 from tank.node.report import Report
@@ -32,9 +33,11 @@ log = logging.getLogger("tank.node")
 class Switch:
     """The loop of the machine's network."""
 
-    def __init__(self, machine: Machine, store: Store, node: Node, *, report: Report, pulse: Pulse) -> None:
+    def __init__(
+        self, machine: Machine, store: Store, node: Node, *, report: Report, pulse: Pulse, astray: Astray
+    ) -> None:
         self._machine, self._store, self._node = machine, store, node
-        self._report, self._pulse = report, pulse
+        self._report, self._pulse, self._astray = report, pulse, astray
         self._last: Wiring | None = None
         self._wired: dict[str, Wired] = {}  # by uid, as last looked at
         self._hint = asyncio.Event()
@@ -85,7 +88,10 @@ class Switch:
         """Bring the network into line, once. What cannot be is a condition of the machine, and tried again."""
         try:
             wiring = await self._wiring()
-            for words in await self._machine.net.wire(wiring):
+            changed = await self._machine.net.wire(wiring)
+            if not self._machine.settings.repair:
+                self._astray.tell("", "", changed)
+            for words in changed if self._machine.settings.repair else ():
                 self._report.warning("", "", "NetworkRepaired", words)
         except (TankError, OSError) as error:
             self._fail(str(error))

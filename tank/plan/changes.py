@@ -13,7 +13,7 @@ from typing import Any
 from tank.model.differences import Difference, differences
 from tank.model.digest import NAMESPACES, NIC_FIXED, fixed_container, fixed_volume, sandbox_digest
 from tank.model.dump import dump_pod
-from tank.model.pod import Container, Network, Pod
+from tank.model.pod import Container, Network, Nic, Pod
 from tank.plan.steps import Impact
 
 NAMED = ("containers", "init", "volumes")
@@ -92,15 +92,15 @@ def _is_live_part(path: str, before: Pod, after: Pod) -> bool:
     if _LIVE.match(path):
         return True
     nic = _NIC.match(path)
-    if nic is None or nic[2] in NIC_FIXED:
+    was, will = (_nic(pod, nic[1]) if nic else None for pod in (before, after))
+    if nic is None or was is None or will is None or nic[2] in NIC_FIXED:
         return False
-    return nic[2] != "ip" or _pool(before, nic[1]) == _pool(after, nic[1])
+    return nic[2] != "ip" or was.pool == will.pool  # the pool stands for mode and parent
 
 
-def _pool(pod: Pod, nic: str) -> str | None:
-    """What stands for mode and parent of an interface that a pool gives its address."""
+def _nic(pod: Pod, name: str) -> Nic | None:
     nics = pod.network.nics if isinstance(pod.network, Network) else ()
-    return next((each.pool for each in nics if each.name == nic), None)
+    return next((each for each in nics if each.name == name), None)
 
 
 def _of_container(field: str, old: Container | None, new: Container | None) -> Impact:

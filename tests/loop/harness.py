@@ -32,9 +32,9 @@ IMAGE = "registry.example/app:1"
 class Daemon:
     """One life of the daemon. Dropping it and making another over the same world is a crash and a start."""
 
-    def __init__(self, world: World, store: Store, top: Path) -> None:
+    def __init__(self, world: World, store: Store, top: Path, *, repair: bool = True) -> None:
         self.world, self.store, self.top = world, store, top
-        settings = Settings(data_dir=top / "data", run_dir=top / "run")
+        settings = Settings(data_dir=top / "data", run_dir=top / "run", repair=repair)
         self.records = Records(settings)
         self.records.load()
         self.machine = Machine(
@@ -45,6 +45,7 @@ class Daemon:
         self.report = Report(store, world.now)
         self.loop = Reconciler(self.machine, store, self.report, Pulse())
         self.node = Node(self.machine, store, self.loop, self.report)
+        self.loop.astray.conditions = self.node.conditions
         self.node.inputs = InputVerbs(store, KeyFile(path=top / "key"), world.now, self.node.conditions)
 
     async def recover(self) -> tuple[str, ...]:
@@ -87,18 +88,18 @@ class Daemon:
         await self.go_on()
 
 
-def new(top: Path) -> Daemon:
+def new(top: Path, *, repair: bool = True) -> Daemon:
     world = World()
     world.registry[IMAGE] = Image(digest="sha256:" + "1" * 64)
     world.registry["registry.example/app:2"] = Image(digest="sha256:" + "2" * 64)
-    return Daemon(world, MemoryStore(), top)
+    return Daemon(world, MemoryStore(), top, repair=repair)
 
 
 def again(daemon: Daemon) -> Daemon:
     """The daemon was killed; another one starts on what it left."""
     daemon.kill()
     daemon.world.revive()
-    return Daemon(daemon.world, daemon.store, daemon.top)
+    return Daemon(daemon.world, daemon.store, daemon.top, repair=daemon.machine.settings.repair)
 
 
 def pod(name: str = "web", **more: Any) -> Pod:

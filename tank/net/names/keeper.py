@@ -16,7 +16,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from tank.errors import Failed, TankError
 from tank.host import resolver
 from tank.host.netns import Namespaces, pinned
 from tank.model.etcfiles import NAMESERVER, parse_resolv_conf
-from tank.model.pools import Pool, Wiring
+from tank.model.pools import Pool, Wired, Wiring
 from tank.net import nftables
 from tank.net.names import frames, zone
 from tank.net.names.line import Line
@@ -72,6 +72,8 @@ class Names:
         self._zone = zone.Zone(domain=settings.naming.domain)
         self._ways = _Ways()
         self._fresh: dict[str, Pair] = {}  # opened, and not handed over yet
+        self._astray: dict[str, str] = {}  # by uid: what others had changed there when it was looked at
+        self._right: nftables.Listing | None = None  # what leads to the sockets, as it is listed
         self._fed: tuple[zone.Zone, frozenset[str]] | None = None
         self._lock, self._opening, self._hint = asyncio.Lock(), asyncio.Lock(), asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
@@ -88,8 +90,11 @@ class Names:
         self._keep()
         self._hint.set()
 
-    async def tell(self, wiring: Wiring, pools: Mapping[str, Pool], *, look: bool = False) -> None:
-        """Everything as `wiring` says. With `look`, what leads to the sockets is set anew. Raises Waiting, Failed."""
+    async def tell(self, wiring: Wiring, pools: Mapping[str, Pool], *, look: Set[str] = frozenset()) -> tuple[str, ...]:
+        """Everything as `wiring` says. In the pods `look` it is seen whether what leads to the sockets still stands.
+
+        Answers in words what others had changed. Raises Waiting, Failed.
+        """
         naming, ways = self._settings.naming, self._ways
         asking = [pod.uid for pod in wiring.pods if pod.asks and naming.enabled]
         ways.wired = {uid: self._namespace(uid) for uid in asking}
@@ -97,13 +102,34 @@ class Names:
         for pod in wiring.pods:
             ways.admitted.pop(pod.uid, None)
         self._zone = told(wiring, naming, pools, await asyncio.to_thread(self._servers))
-        if look:
-            for namespace in ways.wired.values():
-                if pinned(namespace):
-                    await nftables.apply(RULES, namespace)
+        found = [words for pod in wiring.pods if pod.uid in look and (words := await self._look(pod))]
         self._keep()
         self._fed = None  # told again even when nothing is new: whoever hangs is found out by it
         await self._settle()
+        self._astray = {uid: words for uid, words in self._astray.items() if uid in ways.wired}
+        return tuple(found if self._settings.repair else self._astray.values())
+
+    async def _look(self, pod: Wired) -> str:
+        """What leads to the sockets of one pod is the same in all."""
+        namespace = self._namespace(pod.uid)
+        self._astray.pop(pod.uid, None)
+        if pod.uid not in self._ways.wired or not pinned(namespace):
+            return ""
+        if self._right is None:
+            self._right = await self._right_listing()
+        if await nftables.listing(TABLE, namespace) == self._right:
+            return ""
+        if self._settings.repair:
+            await nftables.apply(RULES, namespace)
+        self._astray[pod.uid] = f"what leads pod {pod.name} to the names of pods was changed"
+        return self._astray[pod.uid]
+
+    async def _right_listing(self) -> nftables.Listing:
+        """As it is listed where nobody changes it."""
+        with await self._namespaces.fresh() as kept:
+            path = Path(f"/proc/{os.getpid()}/fd/{kept.fileno()}")
+            await nftables.apply(RULES, path)
+            return await nftables.listing(TABLE, path)
 
     async def forget(self, uid: str) -> None:
         """Let go of a pod's sockets, and so of its namespace, for certain. Raises Failed."""

@@ -100,7 +100,6 @@ FAULTS: list[tuple[str, str]] = [
     ("[net]\npools = [{name = 'a', subnet = '10.1.0.0/16'}, {name = 'a', subnet = '10.2.0.0/16'}]", "net.pools[1].name: another pool is called 'a' already"),
     ("[net]\npools = [{name = 'a', subnet = '10.1.0.0/16'}, {name = 'b', subnet = '10.1.2.0/24'}]", "net.pools[1].subnet: 10.1.2.0/24 overlaps 10.1.0.0/16 of pool a"),
     ("[[net.pools]]\nname = 'default'\nmode = 'macvlan'\nsubnet = '10.1.0.0/16'", f"{_HERE}.mode: the default pool is a bridge"),
-    ("[net]\nrepair = false", "net.repair: not supported yet"),
     ("[net.dns]\nzone = 'x'", "net.dns.zone: unknown field of [net.dns]"),
     ("[net.dns]\nupstream = ['here']", "net.dns.upstream[0]: 'here' is not an IP address"),
 ]  # fmt: skip

@@ -1,0 +1,63 @@
+"""Ears on the host: rules that were removed, bridges and cables that changed, forwarding that was switched off.
+
+They only ever say where to look. Which links are worth a look is learned when pods are looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable
+
+from tank.net.monitor import HostMonitor
+from tank.net.nftables import NETFILTER, RuleMonitor
+from tank.net.plugs import Cabling
+from tank.net.rtnetlink import NETLINK
+
+_FLAGS = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+
+
+class HostEars:
+    """On the event loop, until closed."""
+
+    def __init__(self, pod: Callable[[str], None], rules: Callable[[], None], bridges: Callable[[], None]) -> None:
+        """What is called: `pod(uid)`, a cable of it may have changed; `rules()`; `bridges()`, or what is forwarded."""
+        self._pod, self._ruled, self._bridged = pod, rules, bridges
+        self._cables: dict[int, str] = {}
+        self._bridges: set[int] = set()
+        self._rules: RuleMonitor | None = None
+        self._links: HostMonitor | None = None
+
+    def open(self) -> None:
+        """Begin to listen; what cannot be heard is found by looking."""
+        with contextlib.suppress(OSError):
+            self._rules = RuleMonitor(socket.socket(*NETFILTER), self._ruled)
+        with contextlib.suppress(OSError):
+            family, kind, protocol = NETLINK
+            self._links = HostMonitor(socket.socket(family, kind | _FLAGS, protocol), self._heard, self._lost)
+
+    def learn(self, uid: str, cabling: Cabling) -> None:
+        """These are the links of a pod on the host, and the bridges that they are on."""
+        self._cables |= dict.fromkeys(cabling.cables, uid)
+        self._bridges |= cabling.bridges
+
+    def forget(self, uid: str) -> None:
+        """The pod is no more."""
+        self._cables = {index: each for index, each in self._cables.items() if each != uid}
+
+    def close(self) -> None:
+        """May be repeated."""
+        for each in (self._rules, self._links):
+            if each is not None:
+                each.close()
+
+    def _heard(self, index: int) -> None:
+        if uid := self._cables.get(index):
+            self._pod(uid)
+        elif index in self._bridges or (index == 0 and self._bridges):
+            self._bridged()
+
+    def _lost(self) -> None:
+        for uid in set(self._cables.values()):
+            self._pod(uid)
+        self._bridged()

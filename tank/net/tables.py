@@ -1,0 +1,108 @@
+"""Tables of nftables kept as scripts say: the host's, and the fence in each pod's namespace.
+
+What was done is remembered with what was listed right after it; what may have been changed by others is listed again
+and compared. A daemon that was just started does everything once: each table is replaced by its equal, and no packet
+notices.
+
+Where networks are not to be repaired (`[net] repair = false`), a table that stands is replaced for another script
+only, and what was done is written down too, so that a new daemon does not repair either. What differs is told as long
+as it does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tank.errors import Waiting
+from tank.host import files
+from tank.net import nftables
+from tank.net.nftables import Listing
+from tank.net.ruleset import FENCE, rules_in
+
+HOST = ""  # the key of the host's tables; any other is a pod's uid
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """The digest of a script that was carried out, and what was listed right after it."""
+
+    script: str
+    listing: Listing
+
+
+class Tables:
+    """What stands, by key."""
+
+    def __init__(self, installation: str, namespace: Callable[[str], Path], book: Path | None) -> None:
+        """`book`: where it is written down what was done; None: what others change is put right."""
+        self._installation, self._namespace, self._book = installation, namespace, book
+        self._done = dict(_read(book)) if book else {}
+        self.astray: dict[str, str] = {}  # by key: what others have changed and nobody puts right, in words
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._done
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """All that stand."""
+        return frozenset(self._done)
+
+    async def keep(self, key: str, script: str, what: str, *, look: bool) -> tuple[str, ...]:
+        """Make it so where another script is wanted; with `look`, also where something else stands than it made.
+
+        Answers in words what others had changed. Raises Waiting, Failed.
+        """
+        done, digest = self._done.get(key), hashlib.sha256(script.encode()).hexdigest()
+        same = done is not None and done.script == digest
+        if done and same:
+            if not look or await self._listing(key) == done.listing:
+                if look:
+                    self.astray.pop(key, None)
+                return ()
+            if self._book:
+                self.astray[key] = f"{what} have been changed"
+                return ()
+        self._done.pop(key, None)
+        await nftables.apply(script, self._namespace(key) if key else None)
+        listing = await self._listing(key)
+        if listing.rules != rules_in(script):
+            raise Waiting(nftables.REASON, f"{what} were changed by others while they were set")
+        self._note(key, _Done(digest, listing))
+        return (f"{what} had been changed",) if same else ()
+
+    async def nothing_stands(self, script: str) -> None:
+        """If the host has no table of ours, a script that makes none need not be carried out."""
+        if HOST not in self._done and not (await self._listing(HOST)).digest:
+            self._done[HOST] = _Done(hashlib.sha256(script.encode()).hexdigest(), Listing())
+
+    def forget(self, kept: Collection[str]) -> None:
+        """Pods that are no more."""
+        for key in self._done.keys() - {HOST, *kept}:
+            del self._done[key]
+            self.astray.pop(key, None)
+
+    def _note(self, key: str, done: _Done) -> None:
+        self._done[key] = done
+        self.astray.pop(key, None)
+        if self._book:
+            told = {each: [one.script, one.listing.digest, one.listing.rules] for each, one in self._done.items()}
+            files.write(self._book, json.dumps(told).encode())
+
+    async def _listing(self, key: str) -> Listing:
+        if key:
+            return await nftables.listing(FENCE, self._namespace(key))
+        name = f"tank_{self._installation}"
+        return await nftables.listing(f"inet {name}") + await nftables.listing(f"bridge {name}")
+
+
+def _read(book: Path) -> Mapping[str, _Done]:
+    """What a daemon before this one has done; nothing, where that cannot be read."""
+    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        told = json.loads(files.read(book) or b"{}")
+        return {key: _Done(script, Listing(digest, rules)) for key, (script, digest, rules) in told.items()}
+    return {}
