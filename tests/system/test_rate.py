@@ -130,7 +130,7 @@ async def test_on_the_lan_both_directions_are_limited_and_freed_again(segment: L
 
     with await segment.namespaces.socket(segment.neighbour, socket.AF_INET, socket.SOCK_DGRAM) as flood:
         for _ in range(1000):
-            flood.sendto(bytes(1400), ("10.66.0.5", 9))
+            await asyncio.get_running_loop().sock_sendto(flood, bytes(1400), ("10.66.0.5", 9))
     (counted,) = await net.counters(UID, limited, namespace)
     assert counted.rx_bytes > 2 * MEGA
     assert counted.tx_bytes > 4 * MEGA
