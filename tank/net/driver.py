@@ -160,15 +160,18 @@ class NetDriver:
 
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
+        await self.vacate(uid, namespace)
+        if isinstance(pod.network, Network):
+            await asyncio.to_thread(self._grants.leases.release, uid)
+
+    async def vacate(self, uid: str, namespace: Path) -> None:
+        """Let go of a namespace that is about to go, and of all in it; what pools gave stays the pod's."""
         self.unwatch(uid)
         self._wires.forget(uid)
-        if not isinstance(pod.network, Network):
-            return
         if pinned(namespace):
             prefix = mark(uid, self._installation)
             await self._talk(namespace, lambda links: _drop(links, prefix))
         await self._names.forget(uid)
-        await asyncio.to_thread(self._grants.leases.release, uid)
 
     def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
         """Call `nudge()` when a link, address or route in that namespace changes. A hint only."""

@@ -130,6 +130,8 @@ def _check_port(port: Port, family: socket.AddressFamily, address: str) -> None:
     except OSError:
         return  # a kernel without that family or protocol: nobody has the port
     with opened:
+        if port.protocol != "udp":  # connections that linger after their server ended have no port
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:

@@ -88,9 +88,9 @@ def host_side(
 
 
 def _publications(pod: Wired) -> Iterator[Publication]:
-    """Each port leads to the pod's first address of a family on a bridge."""
+    """Each port leads to the pod's first address of a family on a bridge; to one of a pool before a stated one."""
     targets: dict[int, str] = {}
-    for address in pod.addresses:
+    for address in sorted(pod.addresses, key=lambda each: not each.source):
         if address.nic in pod.pools:
             ip = ipaddress.ip_interface(address.ip).ip
             targets.setdefault(ip.version, str(ip))

@@ -41,6 +41,9 @@ class FakeNet:
         self._world.spark(f"release {uid}")
         self._world.did(f"release {uid}")
 
+    async def vacate(self, uid: str, namespace: Path) -> None:
+        """Nothing is held."""
+
     async def refusal(self, pod: Pod) -> str:
         """Every pool can do everything."""
         return ""

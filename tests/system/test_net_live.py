@@ -112,7 +112,7 @@ def test_another_mac_restarts_the_pod_and_the_plan_says_so(daemon: Daemon, debia
     plan = daemon.client.plan(changed)
     assert [(each.path, each.impact) for each in plan.changes] == [("network.nics[eth0].mac", "pod_restart")]
     assert "pod_restart" in {step.impact for step in plan.steps}
-    daemon.client.apply(changed, wait=True, timeout=60)
+    daemon.client.apply(changed, wait=True, timeout=30)
     wait_for(lambda: (now := daemon.client.status("web").containers[0].pid) and now != before, 20)
 
 

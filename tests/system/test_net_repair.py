@@ -69,7 +69,8 @@ class Scene:
             "addresses": _addresses(f"{self.inside} ip -j addr"),
             "routes": _routes(f"{self.inside} ip -j route"),
             "routes6": _routes(f"{self.inside} ip -j -6 route"),
-            "rules": run(f"{self.inside} nft list ruleset"),
+            "fence": run(f"{self.inside} nft list table inet tank"),
+            "names": run(f"{self.inside} nft list table ip tank_names"),
             "limit": run(f"{self.inside} tc qdisc show dev eth0"),
             "bridge": _addresses(f"ip -j addr show {self.bridge}", routers=True),
             "plug": [(each.get("master"), "UP" in each["flags"]) for each in links(f"ip -j link show {self.plug}")],
@@ -203,7 +204,8 @@ def test_without_repair_it_is_told_and_left_and_new_pods_get_theirs(watching: Da
 
     watching.client.apply(pod(busybox, "other"))
     other = Scene(watching, "other")
-    run(f"ping -c 1 -W 5 {other.address.partition('/')[0]}")
+    assert _open_way(other)
+    assert _plugged(other)
     assert not any(stands(scene) for _, stands, _ in (LEFT[0], LEFT[2]))
 
     scene.harm("ip link set {plug} up")
