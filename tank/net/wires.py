@@ -18,6 +18,7 @@ from tank.errors import TankError, Waiting
 from tank.host.netns import pinned
 from tank.model.pools import Pool, Wired, Wiring
 from tank.net import bridges, conntrack, nftables, policy
+from tank.net.anchor import Anchor
 from tank.net.flows import stale
 from tank.net.grants import Grants
 from tank.net.leases import Lease
@@ -30,10 +31,10 @@ from tank.net.wanted import mark, plug_name
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """A script that was carried out, and what was listed right after it."""
+    """A script that was carried out, and what was listed after it; None: nobody has looked yet."""
 
     script: str
-    listing: Listing
+    listing: Listing | None = None
 
 
 class Wires:
@@ -41,8 +42,8 @@ class Wires:
 
     def __init__(self, settings: Settings, installation: str, grants: Grants, names: Names) -> None:
         self._settings, self._installation, self._grants, self._names = settings, installation, grants, names
-        self._lock = asyncio.Lock()
-        self._wiring = Wiring()
+        self._lock, self._anchor = asyncio.Lock(), Anchor(installation)
+        self._wiring: Wiring | None = None
         self._coming: dict[str, Wired] = {}  # by uid: pods whose records do not tell of their network yet
         self._rules = HostRules()
         self._done: dict[str, _Done] = {}  # "" is the host; else the pod's uid
@@ -95,30 +96,42 @@ class Wires:
         """
         async with self._lock:
             self._coming[pod.uid] = pod
-            others = tuple(each for each in self._wiring.pods if each.uid != pod.uid)
-            self._wiring = replace(self._wiring, pods=(*others, pod))
+            known = self._wiring or Wiring()
+            wiring = replace(known, pods=(*(each for each in known.pods if each.uid != pod.uid), pod))
             pools = await asyncio.to_thread(self._grants.resolved)
-            if pod.pools:
-                await self._host(self._wiring, pools, frozenset())
-            await self._fence(pod, self._wiring, pools)
+            works = [self._fence(pod, wiring, pools)]
+            if pod.pools and self._wiring is not None:  # else the others' rules would go for this one's
+                works.append(self._host(wiring, pools))
+                self._wiring = wiring
+            for fault in await asyncio.gather(*works, return_exceptions=True):
+                if isinstance(fault, BaseException):
+                    raise fault
 
     def forget(self, uid: str) -> None:
         """The pod's network was taken away: the next `wire` need not keep anything for it."""
         self._coming.pop(uid, None)
 
+    def close(self) -> None:
+        """What stands, stands; only known flows are not held any more."""
+        self._anchor.let_go()
+
     def publishes(self, uid: str) -> bool:
         """Whether the host's rules lead to the pod by now."""
-        return any(pod.uid == uid and pod.ports for pod in self._wiring.pods)
+        return any(pod.uid == uid and pod.ports for pod in (self._wiring or Wiring()).pods)
 
     def _namespace(self, uid: str) -> Path:
         return self._settings.pod_run_dir(uid) / "ns" / "net"
 
-    async def _host(self, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str]) -> tuple[str, ...]:
+    async def _host(
+        self, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str] | None = None
+    ) -> tuple[str, ...]:
         names = {name: self._grants.bridge(pool) for name, pool in pools.items() if pool.mode == "bridge"}
         marks = {
             f"{pod.uid}/{nic}": f"{mark(pod.uid, self._installation)}/{nic}" for pod in wiring.pods for nic in pod.pools
         }
         rules = policy.host_side(wiring, pools, names, {key: plug_name(each) for key, each in marks.items()})
+        if rules.bridges:
+            await asyncio.to_thread(self._anchor.hold)
         if "" not in self._done and not rules.bridges and not (await self._host_listing()).digest:
             self._done[""] = _Done(host_rules(self._installation, rules), Listing())
         before = self._done.get("")
@@ -126,22 +139,37 @@ class Wires:
         moved = rules.publications != self._rules.publications
         if moved or found or (before is None and rules.bridges):  # set anew: some may have come by in between
             await asyncio.to_thread(_forget_flows, self._rules, rules)
+        if not rules.bridges:
+            self._anchor.let_go()
         self._rules = rules
         return found
 
-    async def _apply(self, key: str, script: str, what: str, suspects: Set[str]) -> tuple[str, ...]:
-        """Where another script is wanted, or something else stands than it made."""
+    async def _apply(self, key: str, script: str, what: str, suspects: Set[str] | None) -> tuple[str, ...]:
+        """Where another script is wanted, or something else stands than it made.
+
+        Without `suspects` nobody looks, for somebody waits; how it reads, the next call sees.
+        """
         done = self._done.get(key)
         same = done is not None and done.script == script
-        if done and same and (key not in suspects or await self._listing(key) == done.listing):
+        if done and same and (suspects is None or await self._stands(key, done, look=key in suspects)):
             return ()
         self._done.pop(key, None)
         await nftables.apply(script, self._namespace(key) if key else None)
-        listing = await self._listing(key)
-        if listing.rules != rules_in(script):
+        self._done[key] = made = _Done(script)
+        if suspects is not None and not await self._stands(key, made, look=True):
+            del self._done[key]
             raise Waiting(nftables.REASON, f"{what} were changed by others while they were set")
-        self._done[key] = _Done(script, listing)
         return (f"{what} had been changed",) if same else ()
+
+    async def _stands(self, key: str, done: _Done, *, look: bool) -> bool:
+        """Whether what was made is what is listed; the first time, whether it can be."""
+        if done.listing is not None:
+            return not look or await self._listing(key) == done.listing
+        listing = await self._listing(key)
+        if listing.rules == rules_in(done.script):
+            self._done[key] = _Done(done.script, listing)
+            return True
+        return False
 
     async def _listing(self, key: str) -> Listing:
         return await nftables.listing(FENCE, self._namespace(key)) if key else await self._host_listing()
@@ -151,7 +179,7 @@ class Wires:
         return await nftables.listing(f"inet {name}") + await nftables.listing(f"bridge {name}")
 
     async def _fence(
-        self, pod: Wired, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str] = frozenset()
+        self, pod: Wired, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str] | None = None
     ) -> tuple[str, ...]:
         fence = policy.fence(pod, wiring, pools)
         if (fence is None and pod.uid not in self._done) or not pinned(self._namespace(pod.uid)):
