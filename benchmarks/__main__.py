@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import idle, listing, pull, start
+from benchmarks import idle, listing, net, pull, start
 
 ALL: dict[str, Callable[[], None]] = {
     "start": start.main,
     "list": listing.main,
     "idle": idle.main,
     "pull": pull.main,
+    "net": net.main,
 }
 
 

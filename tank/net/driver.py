@@ -79,26 +79,26 @@ class NetDriver:
             return ()
         grants = await asyncio.get_running_loop().run_in_executor(self._pool, partial(self._granted, pod, uid))
         wanted = interfaces(pod, uid, self._installation, grants)
-        scene, fresh = await self._talk(namespace, lambda links: self._begin(uid, wanted, links, namespace))
         addresses = tuple(
             Address(nic=each.name, ip=address, mac=each.mac, source=_source(grants.get(each.name), address))
             for each in wanted
             for address in each.addresses
         )
-        deeds = self._newcomers.ask(uid, namespace, fresh), self._enclose(self.wired(uid, pod, addresses), namespace)
+        wired = self.wired(uid, pod, addresses)
+        deeds = [self._connect(uid, wanted, namespace), self._wires.fence(wired)]
+        deeds += [self._names.admit(uid, namespace)] if wired.asks else []
         for fault in await asyncio.gather(*deeds, return_exceptions=True):
             if fault is not None:
                 raise fault
+        return addresses
+
+    async def _connect(self, uid: str, wanted: Sequence[Interface], namespace: Path) -> None:
+        scene, fresh = await self._talk(namespace, lambda links: self._begin(uid, wanted, links, namespace))
+        await self._newcomers.ask(uid, namespace, fresh)
         if fresh:
             await self._talk(namespace, lambda links: self._settle(uid, wanted, links, scene))
         self._newcomers.settled(uid, wanted)
         await self._announce(uid, scene)
-        return addresses
-
-    async def _enclose(self, wired: Wired, namespace: Path) -> None:
-        await self._wires.fence(wired)
-        if wired.asks:
-            await self._names.admit(wired.uid, namespace)
 
     def _granted(self, pod: Pod, uid: str) -> Mapping[str, Grant]:
         """What the pools give, with ports of the host that are free: nothing is made for a pod that has to wait."""
@@ -195,6 +195,7 @@ class NetDriver:
             self.unwatch(uid)
         self._newcomers.close()
         self._ears.close()
+        self._wires.close()
         await self._watches.close()
         await self._names.close()
         await asyncio.to_thread(self._pool.shutdown)

@@ -133,7 +133,13 @@ def _plug(plug: Plug) -> list[str]:
     """Only with the pod's own MAC and addresses, and never as a router (CVE-2020-10749)."""
     own4 = [each for each in plug.addresses if _version(each) == 4]
     own6 = [each for each in plug.addresses if _version(each) == 6]
-    lines = [f"ether saddr != {plug.mac} drop", f"arp saddr ether != {plug.mac} drop"]
+    # Nearly every packet is let through by one of the first two; the others look at what is left.
+    lines = [f"ether saddr {plug.mac} ether type ip ip saddr {_set(own4)} accept"] if own4 else []
+    plain = f"ip6 saddr {_set(own6)} ip6 nexthdr {{ tcp, udp, sctp }}"
+    lines += [f"ether saddr {plug.mac} ether type ip6 {plain} accept"] if own6 else []
+    # A tag hides the kind of a frame from these rules, and the kernel takes number 0 for no tag at all.
+    lines += ["ether type { 8021q, 8021ad } drop"]
+    lines += [f"ether saddr != {plug.mac} drop", f"arp saddr ether != {plug.mac} drop"]
     lines += [f"ether type arp arp saddr ip != {_set([*own4, '0.0.0.0'])} drop"]  # noqa: S104 - a probe's (RFC 5227)
     lines += [f"ether type ip ip saddr != {_set(own4)} drop" if own4 else "ether type ip drop"]
     lines += ["icmpv6 type { nd-router-advert, nd-redirect } drop"]

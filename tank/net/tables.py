@@ -29,10 +29,10 @@ HOST = ""  # the key of the host's tables; any other is a pod's uid
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """The digest of a script that was carried out, and what was listed right after it."""
+    """The digest of a script that was carried out, and what was listed after it; None: nobody has looked yet."""
 
     script: str
-    listing: Listing
+    listing: Listing | None = None
 
 
 class Tables:
@@ -52,28 +52,39 @@ class Tables:
         """All that stand."""
         return frozenset(self._done)
 
-    async def keep(self, key: str, script: str, what: str, *, look: bool) -> tuple[str, ...]:
+    async def keep(self, key: str, script: str, what: str, *, look: bool | None) -> tuple[str, ...]:
         """Make it so where another script is wanted; with `look`, also where something else stands than it made.
 
-        Answers in words what others had changed. Raises Waiting, Failed.
+        None: nobody looks at all, for somebody waits; how it reads, the next call sees. Answers in words what others
+        had changed. Raises Waiting, Failed.
         """
         done, digest = self._done.get(key), hashlib.sha256(script.encode()).hexdigest()
         same = done is not None and done.script == digest
-        if done and same:
-            if not look or await self._listing(key) == done.listing:
-                if look:
-                    self.astray.pop(key, None)
-                return ()
-            if self._book:
-                self.astray[key] = f"{what} have been changed"
-                return ()
+        if done and same and (look is None or await self._stands(key, done, rules_in(script), look=look)):
+            return ()
+        if same and self._book:
+            self.astray[key] = f"{what} have been changed"
+            return ()
         self._done.pop(key, None)
         await nftables.apply(script, self._namespace(key) if key else None)
-        listing = await self._listing(key)
-        if listing.rules != rules_in(script):
+        made = _Done(digest)
+        self._note(key, made)
+        if look is not None and not await self._stands(key, made, rules_in(script), look=True):
+            del self._done[key]
             raise Waiting(nftables.REASON, f"{what} were changed by others while they were set")
-        self._note(key, _Done(digest, listing))
         return (f"{what} had been changed",) if same else ()
+
+    async def _stands(self, key: str, done: _Done, rules: int, *, look: bool) -> bool:
+        """Whether what was made is what is listed; the first time, whether it can be."""
+        if done.listing is not None and not look:
+            return True
+        listing = await self._listing(key)
+        if done.listing is None and listing.rules == rules:
+            self._note(key, _Done(done.script, listing))
+            return True
+        if done.listing == listing:
+            self.astray.pop(key, None)
+        return done.listing == listing
 
     async def nothing_stands(self, script: str) -> None:
         """If the host has no table of ours, a script that makes none need not be carried out."""
@@ -90,7 +101,7 @@ class Tables:
         self._done[key] = done
         self.astray.pop(key, None)
         if self._book:
-            told = {each: [one.script, one.listing.digest, one.listing.rules] for each, one in self._done.items()}
+            told = {each: [one.script, _told(one.listing)] for each, one in self._done.items()}
             files.write(self._book, json.dumps(told).encode())
 
     async def _listing(self, key: str) -> Listing:
@@ -104,5 +115,9 @@ def _read(book: Path) -> Mapping[str, _Done]:
     """What a daemon before this one has done; nothing, where that cannot be read."""
     with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
         told = json.loads(files.read(book) or b"{}")
-        return {key: _Done(script, Listing(digest, rules)) for key, (script, digest, rules) in told.items()}
+        return {key: _Done(script, Listing(*listing) if listing else None) for key, (script, listing) in told.items()}
     return {}
+
+
+def _told(listing: Listing | None) -> list[str | int]:
+    return [listing.digest, listing.rules] if listing else []

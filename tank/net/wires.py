@@ -18,6 +18,7 @@ from tank.host.netns import pinned
 from tank.model.network import Port
 from tank.model.pools import Pool, Wired, Wiring
 from tank.net import bridges, conntrack, policy
+from tank.net.anchor import Anchor
 from tank.net.flows import stale
 from tank.net.grants import Grants, check_ports
 from tank.net.leases import Lease
@@ -33,10 +34,10 @@ class Wires:
 
     def __init__(self, settings: Settings, installation: str, grants: Grants, names: Names) -> None:
         self._settings, self._installation, self._grants, self._names = settings, installation, grants, names
-        self._lock = asyncio.Lock()
-        self._wiring = Wiring()
+        self._lock, self._anchor = asyncio.Lock(), Anchor(installation)
+        self._wiring: Wiring | None = None
         self._coming: dict[str, Wired] = {}  # by uid: pods whose records do not tell of their network yet
-        self._rules = HostRules()
+        self._rules: HostRules | None = None  # what this daemon last set
         book = None if settings.repair else settings.run_dir / "rules.json"
         self._tables = Tables(installation, self._namespace, book)
         self._suspects = set(self._tables.keys)
@@ -87,25 +88,35 @@ class Wires:
         """
         async with self._lock:
             self._coming[pod.uid] = pod
-            others = tuple(each for each in self._wiring.pods if each.uid != pod.uid)
-            self._wiring = replace(self._wiring, pods=(*others, pod))
+            known = self._wiring or Wiring()
+            wiring = replace(known, pods=(*(each for each in known.pods if each.uid != pod.uid), pod))
             pools = await asyncio.to_thread(self._grants.resolved)
-            if pod.pools:
-                await self._host(self._wiring, pools, frozenset())
-            await self._fence(pod, self._wiring, pools)
+            works = [self._fence(pod, wiring, pools)]
+            if pod.pools and self._wiring is not None:  # else the others' rules would go for this one's
+                works.append(self._host(wiring, pools))
+                self._wiring = wiring
+            for fault in await asyncio.gather(*works, return_exceptions=True):
+                if isinstance(fault, BaseException):
+                    raise fault
 
     def forget(self, uid: str) -> None:
         """The pod's network was taken away: the next `wire` need not keep anything for it."""
         self._coming.pop(uid, None)
 
+    def close(self) -> None:
+        """What stands, stands; only known flows are not held any more."""
+        self._anchor.let_go()
+
     def publishes(self, uid: str) -> bool:
         """Whether the host's rules lead to the pod by now."""
-        return any(pod.uid == uid and pod.ports for pod in self._wiring.pods)
+        return any(pod.uid == uid and pod.ports for pod in (self._wiring or Wiring()).pods)
 
     def _namespace(self, uid: str) -> Path:
         return self._settings.pod_run_dir(uid) / "ns" / "net"
 
-    async def _host(self, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str]) -> tuple[str, ...]:
+    async def _host(
+        self, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str] | None = None
+    ) -> tuple[str, ...]:
         names = {name: self._grants.bridge(pool) for name, pool in pools.items() if pool.mode == "bridge"}
         marks = {
             f"{pod.uid}/{nic}": f"{mark(pod.uid, self._installation)}/{nic}" for pod in wiring.pods for nic in pod.pools
@@ -113,13 +124,18 @@ class Wires:
         wiring, taken = await asyncio.to_thread(self._without_taken, wiring)
         rules = policy.host_side(wiring, pools, names, {key: plug_name(each) for key, each in marks.items()})
         script = host_rules(self._installation, rules)
-        if not rules.bridges:
+        if rules.bridges:
+            await asyncio.to_thread(self._anchor.hold)
+        else:
             await self._tables.nothing_stands(script)
         before = HOST in self._tables
-        found = await self._tables.keep(HOST, script, "the host's rules", look=HOST in suspects)
-        moved = rules.publications != self._rules.publications
+        found = await self._tables.keep(HOST, script, "the host's rules", look=_among(HOST, suspects))
+        last = self._rules or HostRules()
+        moved = rules.publications != last.publications
         if moved or found or (rules.bridges and not before):  # set anew: some may have come by in between
-            await asyncio.to_thread(_forget_flows, self._rules, rules)
+            await asyncio.to_thread(_forget_flows, last, rules)
+        if not rules.bridges:
+            self._anchor.let_go()
         self._rules = rules
         if taken:
             raise Waiting("PortInUse", "; ".join(taken))
@@ -130,7 +146,7 @@ class Wires:
 
         What leads to a pod already goes on doing so, whoever else wants the port by now.
         """
-        if HOST not in self._tables:
+        if self._rules is None:
             return wiring, []
         led = {(each.protocol, each.host_port) for each in self._rules.publications}
         pods, taken = [], list[str]()
@@ -141,13 +157,13 @@ class Wires:
         return replace(wiring, pods=tuple(pods)), taken
 
     async def _fence(
-        self, pod: Wired, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str] = frozenset()
+        self, pod: Wired, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str] | None = None
     ) -> tuple[str, ...]:
         fence = policy.fence(pod, wiring, pools)
         if (fence is None and pod.uid not in self._tables) or not pinned(self._namespace(pod.uid)):
             return ()
         what = f"the rules of pod {pod.name}"
-        return await self._tables.keep(pod.uid, fence_rules(fence), what, look=pod.uid in suspects)
+        return await self._tables.keep(pod.uid, fence_rules(fence), what, look=_among(pod.uid, suspects))
 
     def _settle_leases(self, wiring: Wiring) -> None:
         """After a loss of the book the records say who has what; who is neither wanted nor on record, has nothing."""
@@ -180,6 +196,10 @@ def _held(wiring: Wiring) -> Iterator[tuple[Lease, int]]:
                 found = ipaddress.ip_interface(each.ip)
                 lease = Lease(pool=each.source, address=str(found.ip), uid=pod.uid, pod=pod.name, nic=each.nic)
                 yield lease, found.network.prefixlen
+
+
+def _among(key: str, suspects: Set[str] | None) -> bool | None:
+    return None if suspects is None else key in suspects
 
 
 def _busy(port: Port) -> str:

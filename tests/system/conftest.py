@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 
 from tests import leaks, sweeping
 from tests import neighbour as neighbours
+from tests.conftest import note_installation
 from tests.daemon import Daemon
 from tests.waiting import wait_for
 
@@ -54,6 +57,31 @@ def daemon(short_tmp: Path, installation: str) -> Iterator[Daemon]:
     """A running daemon. The test may kill and start it; afterwards every pod is deleted and nothing may be left."""
     made = Daemon(short_tmp, installation)
     yield from tended(made)
+
+
+@pytest.fixture(scope="module")
+def shared_daemon(run_dir_of_tests: Path) -> Iterator[Daemon]:
+    """One for all tests of a file, which lend it to each by `emptied`: what it has pulled stays pulled.
+
+    Not for tests that end it: another process would be taken for a leak.
+    """
+    directory = run_dir_of_tests / secrets.token_hex(2)
+    directory.mkdir()
+    yield from tended(Daemon(directory, note_installation(run_dir_of_tests)))
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def emptied(shared: Daemon) -> Iterator[Daemon]:
+    """Lend it for one test, and see that nothing of any pod is left, on the machine or in its directories."""
+    yield shared
+    shared.delete_all()
+    wait_for(lambda: not shared.leftovers(), what="the end of what pods left")
+    wait_for(lambda: f"tank {shared.installation}/" not in aliases(), what="the end of the bridges")
+
+
+def aliases() -> str:
+    """The marks that links of the host bear."""
+    return "\n".join(leaks.read(each).decode() for each in Path("/sys/class/net").glob("*/ifalias"))
 
 
 @pytest.fixture

@@ -63,6 +63,10 @@ def test_p10_no_rule_of_the_host_closes_a_pod() -> None:
 
 def test_s32_out_of_a_cable_come_only_the_pods_own_addresses() -> None:
     script = lines(host_rules("ab12cd", HostRules(plugs=(PLUG,))))
+    own = "ether saddr 02:00:00:00:00:01 ether type ip"
+    assert f"{own} ip saddr {{ 10.61.0.2 }} accept" in script
+    assert f"{own}6 ip6 saddr {{ fd00:61::2 }} ip6 nexthdr {{ tcp, udp, sctp }} accept" in script
+    assert "ether type { 8021q, 8021ad } drop" in script
     assert "ether saddr != 02:00:00:00:00:01 drop" in script
     assert "ether type ip ip saddr != { 10.61.0.2 } drop" in script
     assert "ether type ip6 ip6 saddr != { fd00:61::2, ::, fe80::/10 } drop" in script

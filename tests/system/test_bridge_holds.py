@@ -1,0 +1,105 @@
+"""What goes through a published port while rules are deleted and the daemon is killed (P10, R44, R47).
+
+TANK_FLUSHES and TANK_KILLS set how often: `./dev sweep-net` takes a thousand and fifty.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tank.host.netns import Namespaces
+from tank.net.anchor import Anchor
+from tests.bridged import ECHO, HOST, Lan, ask, pod, run, up
+from tests.daemon import Daemon
+from tests.neighbour import Neighbour
+from tests.traffic import traffic
+from tests.waiting import wait_for
+
+FLUSHES = int(os.environ.get("TANK_FLUSHES", "20"))
+KILLS = int(os.environ.get("TANK_NET_KILLS", "3"))
+RATE = 200  # requests a second
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180 + FLUSHES + 10 * KILLS)]
+
+
+@pytest.fixture
+def lan(neighbour: Neighbour) -> Lan:
+    return Lan.of(neighbour)
+
+
+@pytest.fixture
+def ports() -> tuple[int, int]:
+    """Ports of the host that nobody has."""
+    with socket.create_server(("", 0)) as one, socket.create_server(("", 0)) as other:
+        return int(one.getsockname()[1]), int(other.getsockname()[1])
+
+
+def test_p10_a_flush_opens_nothing_breaks_nothing_and_is_healed(
+    daemon: Daemon, lan: Lan, debian: str, ports: tuple[int, int]
+) -> None:
+    port, other = ports
+    (web,) = up(daemon, pod(debian, ports=[f"{port}:80", f"{other}:{ECHO}"]))
+    times = []
+    with (
+        traffic("knock", web, 81, 50, within=lan.within) as knocks,
+        traffic("talk", HOST, other, 100, within=lan.within) as far,
+        traffic("talk", "127.0.0.1", other, 100) as near,
+    ):
+        for number in range(FLUSHES):
+            times.append(healed(daemon, port, "flush" if number % 4 == 3 else "delete"))
+    median, worst = (1000 * each for each in (statistics.median(times), max(times)))
+    broken, slowest = [*far.failed, *near.failed], 1000 * max(far.slowest, near.slowest)
+    print(f"\n{FLUSHES} flushes, healed after {median:.0f} ms, {worst:.0f} ms at most")
+    print(f"{knocks.done} knocks at closed ports, {len(knocks.failed)} answered")
+    print(f"{far.done + near.done} exchanges on two connections, {len(broken)} failed, the slowest {slowest:.0f} ms")
+    assert (knocks.failed, broken) == ([], [])
+    assert max(times) < 5  # a second on a machine that has nothing else to do
+    assert any(each.reason == "NetworkRepaired" for each in daemon.client.events())
+
+
+def healed(daemon: Daemon, port: int, verb: str) -> float:
+    """Seconds until the port is open again, after the rules were taken away in one of the ways there are."""
+    run(f"nft {verb} table inet tank_{daemon.installation}")
+    with contextlib.suppress(subprocess.CalledProcessError):  # it is gone while all is made anew
+        run(f"nft {verb} table bridge tank_{daemon.installation}")
+    began = time.monotonic()
+    wait_for(lambda: ask("127.0.0.1", port, 0.3).startswith("web "), 10, "the port after a flush")
+    return time.monotonic() - began
+
+
+def test_r47_no_request_fails_while_the_daemon_is_killed(
+    daemon: Daemon, lan: Lan, debian: str, ports: tuple[int, int]
+) -> None:
+    port, other = ports
+    up(daemon, pod(debian, ports=[f"{port}:80", f"127.0.0.1:{other}:80"]))
+    with (
+        traffic("request", HOST, port, RATE // 2, within=lan.within) as far,
+        traffic("request", "127.0.0.1", other, RATE // 2) as near,
+    ):
+        for _ in range(KILLS):
+            daemon.kill()
+            daemon.start()
+    failed = [*far.failed, *near.failed]
+    slowest = 1000 * max(far.slowest, near.slowest)
+    print(f"\n{KILLS} kills, {far.done + near.done} requests, {len(failed)} failed, the slowest {slowest:.0f} ms")
+    assert failed == []
+
+
+async def test_no_flush_takes_the_anchor_and_it_goes_with_its_owner(installation: str) -> None:
+    namespaces, anchor = Namespaces(), Anchor(installation)
+    with await namespaces.fresh() as kept:
+        within = ["nsenter", f"--net=/proc/{os.getpid()}/fd/{kept.fileno()}", "nft"]
+        await namespaces.inside(Path(f"/proc/self/fd/{kept.fileno()}"), anchor.hold)
+        run([*within, "flush", "ruleset"])
+        assert f"tank_{installation}_anchor" in run([*within, "list", "tables"])
+        anchor.let_go()
+        wait_for(lambda: run([*within, "list", "tables"]) == "", what="the end of the table")
+    await namespaces.close()
