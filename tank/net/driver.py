@@ -27,9 +27,10 @@ from tank.model.record import Address
 from tank.net import uplink
 from tank.net.announce import Announcement, frame, open_sender
 from tank.net.deeds import Scene, carry_out
-from tank.net.drift import ADDITIONS, Change, Parent, bears, compare, find
+from tank.net.drift import ADDITIONS, Change, Parent, bears, borrowing, compare, find, on_the_lan
 from tank.net.grants import Grants, check_ports
 from tank.net.links import REASON, Links
+from tank.net.monitor import Monitor, touches
 from tank.net.names.keeper import Names
 from tank.net.newcomers import Newcomers, held_back, newcomers
 from tank.net.nftables import NETFILTER, RuleMonitor
@@ -59,6 +60,8 @@ class NetDriver:
         self._names = Names(settings, installation, self._namespaces, tank.__version__)
         self._wires = Wires(settings, installation, self._grants, self._names)
         self._rules: RuleMonitor | None = None
+        self._links: Monitor | None = None
+        self._nudge: Callable[[], None] = lambda: None
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tank-net")  # never behind an image being unpacked
         self._watches = Watches(self._namespaces)
         self._announcements: dict[str, list[Announcement]] = {}
@@ -74,6 +77,9 @@ class NetDriver:
             return ()
         grants = await asyncio.get_running_loop().run_in_executor(self._pool, partial(self._granted, pod, uid))
         wanted = interfaces(pod, uid, self._installation, grants)
+        if any(each.kind == "ipvlan" for each in wanted):
+            parents = await self._talk(namespace, lambda links: self._parents(wanted, links.look()))
+            wanted = borrowing(wanted, parents)
         addresses = tuple(
             Address(nic=each.name, ip=address, mac=each.mac, source=_source(grants.get(each.name), address))
             for each in wanted
@@ -103,7 +109,7 @@ class NetDriver:
 
     def survey(self) -> Survey:
         """Who looks at the pools and tries who reaches whom."""
-        return Survey(self._settings, self._installation, self._grants)
+        return Survey(self._settings, self._installation, self._grants, self._wires.shims)
 
     def refusal(self, pod: Pod) -> str:
         """What of the pod's network the pools of this machine cannot do; empty when they can do all."""
@@ -111,7 +117,7 @@ class NetDriver:
 
     def wired(self, uid: str, pod: Pod, addresses: tuple[Address, ...], *, ready: bool = False) -> Wired:
         """The pod as the rest of the machine's network sees it."""
-        return wired(uid, pod, addresses, pools=self._grants.bridged(pod), ready=ready)
+        return wired(uid, pod, addresses, pools=self._grants.bridged(pod), ready=ready, lan=self._grants.lan(pod))
 
     async def wire(self, wiring: Wiring) -> tuple[str, ...]:
         """Host tables, fences and bridges as `wiring` says. Answers what others had changed, in words."""
@@ -122,7 +128,7 @@ class NetDriver:
         self._wires.suspect(fences=fences)
 
     def watch_wiring(self, nudge: Callable[[], None]) -> None:
-        """Call `nudge()` when rules of the host were removed. A hint only."""
+        """Call `nudge()` when rules of the host were removed, or interfaces changed. A hint only."""
 
         def heard() -> None:
             self._wires.suspect()
@@ -130,6 +136,11 @@ class NetDriver:
 
         with contextlib.suppress(OSError):
             self._rules = RuleMonitor(socket.socket(*NETFILTER), heard)
+        with contextlib.suppress(OSError):
+            kind = NETLINK[1] | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+            opened = socket.socket(NETLINK[0], kind, NETLINK[2])
+            self._links = Monitor(opened, nudge, lambda said: touches(said, self._wires.shims.indexes))
+        self._nudge = nudge
 
     async def observe(self, uid: str, pod: Pod, namespace: Path) -> Sequence[str]:
         """What differs from the spec, in words; empty when all is as it should be."""
@@ -141,6 +152,9 @@ class NetDriver:
         wanted = interfaces(pod, uid, self._installation, grants)
         seen = await self._talk(namespace, Links.look)
         parents = self._parents_below(wanted, seen)
+        wanted = borrowing(wanted, parents)
+        if self._wires.shims.note(uid, on_the_lan(wanted, parents)):
+            self._nudge()
         changes = compare(wanted, seen, mark(uid, self._installation), parents)
         contested = self._newcomers.contested(uid, wanted)
         return (*contested, *(each.words for each in changes), *unplugged(wanted))
@@ -177,9 +191,9 @@ class NetDriver:
         for uid in tuple(self._announcements):
             self.unwatch(uid)
         self._newcomers.close()
-        if self._rules is not None:
-            self._rules.close()
-        self._wires.close()
+        for each in (self._rules, self._links, self._wires):
+            if each is not None:
+                each.close()
         await self._watches.close()
         await self._names.close()
         await asyncio.to_thread(self._pool.shutdown)
@@ -215,6 +229,7 @@ class NetDriver:
                 carry_out(change, links, scene, parents)
             if all(isinstance(change, ADDITIONS) for change in changes):
                 plug_in(wanted, parents)
+                self._wires.shims.note(uid, on_the_lan(wanted, parents))
                 return
         raise Waiting(REASON, f"cannot settle the network: {'; '.join(each.words for each in changes)}")
 
@@ -223,15 +238,17 @@ class NetDriver:
         parents = dict(self._parents_below(wanted, seen))
         for interface in wanted:
             if find(interface, seen) is None:
-                is_bridge = interface.kind == "veth"
-                parents[interface.name] = (
-                    uplink.existing(interface.parent) if is_bridge else uplink.find(interface.parent, self._uplink)
-                )
+                parents[interface.name] = self._new_parent(interface)
         for interface in wanted:
             parent = parents.get(interface.name)
             if parent and (interface.mtu or 0) > parent.mtu:
                 raise Waiting(REASON, f"mtu {interface.mtu} is more than {parent.name} has ({parent.mtu})")
         return parents
+
+    def _new_parent(self, interface: Interface) -> Parent:
+        if interface.kind == "veth":
+            return uplink.existing(interface.parent)
+        return uplink.find(interface.parent, self._uplink, own_mac=interface.kind != "ipvlan")
 
     def _parents_below(self, wanted: Sequence[Interface], seen: Seen) -> Mapping[str, Parent]:
         """The parents of the interfaces that stand. `auto` keeps what it has, unless an uplink is set."""

@@ -12,6 +12,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from tank.errors import Waiting
 from tank.net import rtnetlink as wire
@@ -26,13 +27,13 @@ _ADDRESS, _NAME, _MTU, _LINK, _LINKINFO, _ALIAS, _NET_NS_FD, _EXT_MASK = 1, 3, 4
 _INFO_KIND, _INFO_DATA, _MACVLAN_MODE, _BRIDGE = 1, 2, 1, 4
 _MASTER, _IPVLAN_MODE, _VETH_PEER, _NESTED, _FORWARD_DELAY, _SPANNING_TREE = 10, 1, 1, 0x8000, 1, 5
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _IFA_PROTO = 1, 2, 4, 8, 11
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 6, 7, 15
 _UP, _NO_STATISTICS = 1, 8
-_PERMANENT, _NODAD = 0x80, 0x02
+_PERMANENT, _NODAD, _PASSING = 0x80, 0x02, 0x01 | 0x20 | 0x40  # secondary or temporary, deprecated, tentative
 _MAIN_TABLE, _UNICAST, _EVERYWHERE, _ON_LINK = 254, 1, 0, 253
 
 _CURES = {
-    errno.EBUSY: "it belongs to a bridge or a bond: name that as the parent",
+    errno.EBUSY: "it belongs to a bridge or a bond: name that as the parent; or it carries another kind",
     errno.EINVAL: "it is no Ethernet interface that can carry others",
     errno.EOPNOTSUPP: "this kernel lacks the macvlan driver (modprobe macvlan)",
 }
@@ -55,7 +56,7 @@ class Links:
     def __init__(self, opened: socket.socket) -> None:
         self._talk = Conversation(opened)
 
-    def __enter__(self) -> Links:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,24 +65,24 @@ class Links:
     def look(self) -> Seen:
         """All links, addresses, and routes of the main table."""
         links, addresses = self.links(), self.addresses()
-        with _refused("look at the routes"):
+        with refused("look at the routes"):
             routes = [_route(each) for version in (V4, V6) for each in self._routes(version)]
         return Seen(links=links, addresses=addresses, routes=tuple(route for route in routes if route is not None))
 
     def addresses(self) -> tuple[LinkAddress, ...]:
         """All addresses of all links."""
-        with _refused("look at the addresses"):
+        with refused("look at the addresses"):
             return tuple(_address(each) for each in self._talk.dump(wire.GETADDR, _IFADDR.pack(0, 0, 0, 0, 0)))
 
     def links(self) -> tuple[Link, ...]:
         """All links."""
-        with _refused("look at the interfaces"):
+        with refused("look at the interfaces"):
             body = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(_EXT_MASK, _NO_STATISTICS)
             return tuple(_link(each) for each in self._talk.dump(wire.GETLINK, body))
 
     def index(self, name: str) -> int:
         """The index of the link called `name`."""
-        with _refused(f"find the interface {name}"):
+        with refused(f"find the interface {name}"):
             body = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(_NAME, name)
             return _link(self._talk.get(wire.GETLINK, body)).index
 
@@ -91,7 +92,7 @@ class Links:
         body = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(name, None, mac, mtu)
         body += attribute(_LINK, parent) + attribute(_NET_NS_FD, namespace)
         body += nested(_LINKINFO, attribute(_INFO_KIND, "macvlan"), data)
-        with _refused(f"put an interface on {_name(parent)}", cures=_CURES):
+        with refused(f"put an interface on {_name(parent)}", cures=_CURES):
             self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
 
     def make_ipvlan(self, name: str, *, parent: int, mtu: int | None, namespace: int) -> None:
@@ -101,8 +102,20 @@ class Links:
         body += attribute(_LINK, parent) + attribute(_NET_NS_FD, namespace)
         body += nested(_LINKINFO, attribute(_INFO_KIND, "ipvlan"), data)
         cures = _CURES | {errno.EOPNOTSUPP: "this kernel lacks the ipvlan driver (modprobe ipvlan)"}
-        with _refused(f"put an interface on {_name(parent)}", cures=cures):
+        with refused(f"put an interface on {_name(parent)}", cures=cures):
             self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
+
+    def supports(self, kind: str) -> bool:
+        """Whether the kernel has this kind of interface on others, by now: what is asked for is too little to be made.
+
+        Its module is loaded, where there is one. What cannot be told is taken for yes.
+        """
+        body = _IFINFO.pack(0, 0, 0, 0, 0) + nested(_LINKINFO, attribute(_INFO_KIND, kind))
+        try:
+            self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
+        except OSError as error:
+            return error.errno != errno.EOPNOTSUPP
+        return True
 
     def make_veth(self, name: str, *, peer: str, mac: str, mtu: int | None, namespace: int) -> None:
         """A cable: its end here, down; the other end is born in that namespace, down."""
@@ -110,7 +123,7 @@ class Links:
         data = nested(_INFO_DATA, attribute(_VETH_PEER | _NESTED, inner))
         body = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(name, None, None, mtu)
         body += nested(_LINKINFO, attribute(_INFO_KIND, "veth"), data)
-        with _refused("make a cable to the bridge", cures=_VETH_CURES):
+        with refused("make a cable to the bridge", cures=_VETH_CURES):
             self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
 
     def make_bridge(self, name: str, *, mac: str) -> None:
@@ -119,13 +132,13 @@ class Links:
         body = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(name, None, mac, None)
         body += nested(_LINKINFO, attribute(_INFO_KIND, "bridge"), data)
         cures = {errno.EOPNOTSUPP: "this kernel lacks the bridge driver (modprobe bridge)"}
-        with _refused(f"make the bridge {name}", done=(errno.EEXIST,), cures=cures):
+        with refused(f"make the bridge {name}", done=(errno.EEXIST,), cures=cures):
             self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
 
     def plug_in(self, index: int, bridge: int, mark: str) -> None:
         """Put a link on a bridge, with its mark, and up."""
         body = _IFINFO.pack(0, 0, index, _UP, _UP) + attribute(_MASTER, bridge) + attribute(_ALIAS, mark)
-        with _refused("plug a cable into its bridge"):
+        with refused("plug a cable into its bridge"):
             self._talk.request(wire.NEWLINK, body)
 
     def set_link(
@@ -142,12 +155,12 @@ class Links:
         stated = {"name": name, "MAC": mac, "MTU": mtu, "state": "up" if up else "down"}
         about = ", ".join(f"{what} {value}" for what, value in stated.items() if value is not None)
         body = _IFINFO.pack(0, 0, index, _UP if up else 0, _UP) + _stated(name, alias, mac, mtu)
-        with _refused(f"set {about} on an interface of the pod", cures=_CLASHES):
+        with refused(f"set {about} on an interface of the pod", cures=_CLASHES):
             self._talk.request(wire.NEWLINK, body)
 
     def drop_link(self, index: int) -> None:
         """Remove the link; gone already is success."""
-        with _refused("remove an interface", done=(errno.ENODEV,)):
+        with refused("remove an interface", done=(errno.ENODEV,)):
             self._talk.request(wire.DELLINK, _IFINFO.pack(0, 0, index, 0, 0))
 
     def add_address(self, index: int, address: str) -> None:
@@ -158,24 +171,24 @@ class Links:
             body += attribute(_IFA_BROADCAST, found.network.broadcast_address.packed)
         if found.version == 6:
             body += attribute(_IFA_FLAGS, _NODAD)
-        with _refused(f"add the address {address}", done=(errno.EEXIST,), cures=_NO_INET6):
+        with refused(f"add the address {address}", done=(errno.EEXIST,), cures=_NO_INET6):
             self._talk.request(wire.NEWADDR, body, wire.CREATE | wire.EXCL)
 
     def drop_address(self, index: int, address: str) -> None:
         """Remove an address; gone already is success."""
-        with _refused(f"remove the address {address}", done=(errno.EADDRNOTAVAIL, errno.ENODEV)):
+        with refused(f"remove the address {address}", done=(errno.EADDRNOTAVAIL, errno.ENODEV)):
             self._talk.request(wire.DELADDR, _place(index, address))
 
     def add_route(self, index: int, route: WantedRoute) -> None:
         """Add a route to the main table, in the place of any other to the same destination and metric."""
         by = f" by {route.via}" if route.via else ""
-        with _refused(f"add the route to {route.to}{by}"):
+        with refused(f"add the route to {route.to}{by}"):
             body = _way(index, route.to, route.via, route.metric)
             self._talk.request(wire.NEWROUTE, body, wire.CREATE | wire.REPLACE)
 
     def drop_route(self, route: LinkRoute) -> None:
         """Remove a route; gone already is success."""
-        with _refused(f"remove the route to {route.to}", done=(errno.ESRCH, errno.ENODEV)):
+        with refused(f"remove the route to {route.to}", done=(errno.ESRCH, errno.ENODEV)):
             self._talk.request(wire.DELROUTE, _way(route.index or 0, route.to, route.via, route.metric))
 
     def _routes(self, version: int) -> list[bytes]:
@@ -183,7 +196,7 @@ class Links:
 
 
 @contextmanager
-def _refused(deed: str, *, done: tuple[int, ...] = (), cures: dict[int, str] | None = None) -> Iterator[None]:
+def refused(deed: str, *, done: tuple[int, ...] = (), cures: dict[int, str] | None = None) -> Iterator[None]:
     """Turn the kernel's refusal of `deed` into Waiting; the errors in `done` say that it was done before."""
     try:
         yield
@@ -244,6 +257,7 @@ def _address(body: bytes) -> LinkAddress:
         address=f"{ipaddress.ip_address(told.get(_IFA_LOCAL) or told[_IFA_ADDRESS])}/{prefix}",
         static=bool(flags & _PERMANENT) and scope != _ON_LINK,
         protocol=number(told.get(_IFA_PROTO)),
+        lasting=not flags & _PASSING,
     )
 
 
@@ -254,13 +268,14 @@ def _route(body: bytes) -> LinkRoute | None:
     if (number(told.get(_RTA_TABLE)) or table) != _MAIN_TABLE or kind != _UNICAST:
         return None
     to = told.get(_RTA_DST) or bytes(16 if version == V6 else 4)
-    via = told.get(_RTA_GATEWAY)
+    via, source = told.get(_RTA_GATEWAY), told.get(_RTA_PREFSRC)
     return LinkRoute(
         index=number(told[_RTA_OIF]) if _RTA_OIF in told else None,
         to=f"{ipaddress.ip_address(to)}/{prefix}",
         via=str(ipaddress.ip_address(via)) if via else None,
         metric=number(told.get(_RTA_PRIORITY)),
         protocol=protocol,
+        source=str(ipaddress.ip_address(source)) if source else "",
     )
 
 

@@ -11,10 +11,14 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Collection
+
+from tank.net.rtnetlink import attributes, number
 
 _GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # RTMGRP_: LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE
-_NEWLINK, _DELLINK, _DELADDR, _NEWROUTE, _DELROUTE = 16, 17, 21, 24, 25
+_NEWLINK, _DELLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE = 16, 17, 20, 21, 24, 25
+_ROUTE, _OIF = 12, 4  # bytes of a route's head, and its attribute that says the interface
 _REPLACED = 0x100  # NLM_F_REPLACE: the route that stood there is gone
 _SO_RCVBUFFORCE, _BUFFER = 33, 1 << 20
 _HEADER = struct.Struct("=IHHII")
@@ -27,9 +31,11 @@ class Monitor:
     `overrun`: messages were dropped, and not all that came before is read yet.
     """
 
-    def __init__(self, opened: socket.socket, nudge: Callable[[], None]) -> None:
-        """Subscribe `opened`, an rtnetlink socket of the namespace. Raises OSError."""
-        self._socket, self._nudge = opened, nudge
+    def __init__(
+        self, opened: socket.socket, nudge: Callable[[], None], matters: Callable[[bytes], bool] | None = None
+    ) -> None:
+        """Subscribe `opened`, an rtnetlink socket of the namespace. `matters`: which news count. Raises OSError."""
+        self._socket, self._nudge, self._concerns = opened, nudge, matters or concerns
         self.overrun = False
         with contextlib.suppress(OSError):
             opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
@@ -58,7 +64,7 @@ class Monitor:
             except OSError:  # ENOBUFS
                 matters = self.overrun = True
             else:
-                matters = matters or concerns(datagram)
+                matters = matters or self._concerns(datagram)
         return matters
 
 
@@ -73,3 +79,28 @@ def concerns(datagram: bytes) -> bool:
             return True
         offset += (length + 3) & ~3
     return False
+
+
+def touches(datagram: bytes, indexes: Collection[int]) -> bool:
+    """Whether one of these interfaces may have changed, or an address or route of it. Pure.
+
+    New addresses count: the host has one where it had none.
+    """
+    offset = 0
+    while offset + _HEADER.size <= len(datagram):
+        length, kind, _, _, _ = _HEADER.unpack_from(datagram, offset)
+        if length < _HEADER.size:
+            return True
+        if _index(kind, datagram[offset + _HEADER.size : offset + length]) in indexes:
+            return True
+        offset += (length + 3) & ~3
+    return False
+
+
+def _index(kind: int, body: bytes) -> int | None:
+    """The interface that a message is about. Of routes only those that go count; None: nothing that counts."""
+    if kind in (_NEWLINK, _DELLINK, _NEWADDR, _DELADDR) and len(body) >= 8:
+        return int.from_bytes(body[4:8], sys.byteorder)
+    if kind == _DELROUTE and len(body) > _ROUTE:
+        return number(attributes(body[_ROUTE:]).get(_OIF))
+    return None

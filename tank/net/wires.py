@@ -11,6 +11,7 @@ import asyncio
 import ipaddress
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tank.config import Settings
@@ -25,8 +26,12 @@ from tank.net.leases import Lease
 from tank.net.links import host_links
 from tank.net.names.keeper import Names
 from tank.net.nftables import Listing
-from tank.net.ruleset import FENCE, HostRules, fence_rules, host_rules, rules_in
+from tank.net.ruleset import FENCE, HostRules, fence_rules, host_rules, rules_in, shim_rules
+from tank.net.shimming import Shims, is_shim
+from tank.net.shims import Plan
 from tank.net.wanted import mark, plug_name
+
+HOST, SHIMS = "", "shims"  # what scripts of the host are about; others are about a pod, by its uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,13 @@ class Wires:
         self._wiring: Wiring | None = None
         self._coming: dict[str, Wired] = {}  # by uid: pods whose records do not tell of their network yet
         self._rules = HostRules()
-        self._done: dict[str, _Done] = {}  # "" is the host; else the pod's uid
+        self._done: dict[str, _Done] = {}
+        self.shims = Shims(settings, installation, grants)
         self._suspects: set[str] = set()
 
     def suspect(self, *, fences: bool = False) -> None:
         """What stands on the host, and with `fences` in the pods, may have been changed by others."""
-        self._suspects |= set(self._done) if fences else {""}
+        self._suspects |= set(self._done) if fences else {HOST, SHIMS}
 
     async def wire(self, wiring: Wiring) -> tuple[str, ...]:
         """Everything as `wiring` says. Answers what others had changed, in words.
@@ -70,14 +76,15 @@ class Wires:
             works = [
                 self._host(wiring, pools, suspects),
                 *(self._fence(pod, wiring, pools, suspects) for pod in wiring.pods),
-                self._tell(wiring, pools, look=bool(suspects - {""})),
+                self._tell(wiring, pools, look=bool(suspects - {HOST, SHIMS})),
+                self.shims.settle(wiring, pools, partial(self._walls, suspects)),
             ]
             for work in works:
                 try:
                     found += await work
                 except TankError as error:
                     faults.append(error)
-            for uid in self._done.keys() - {pod.uid for pod in wiring.pods} - {""}:
+            for uid in self._done.keys() - {pod.uid for pod in wiring.pods} - {HOST, SHIMS}:
                 del self._done[uid]
             found += await asyncio.to_thread(self._settle_bridges, wiring, pools)
             if faults:
@@ -110,6 +117,7 @@ class Wires:
     def forget(self, uid: str) -> None:
         """The pod's network was taken away: the next `wire` need not keep anything for it."""
         self._coming.pop(uid, None)
+        self.shims.forget(uid)
 
     def close(self) -> None:
         """What stands, stands; only known flows are not held any more."""
@@ -122,6 +130,9 @@ class Wires:
     def _namespace(self, uid: str) -> Path:
         return self._settings.pod_run_dir(uid) / "ns" / "net"
 
+    def _where(self, key: str) -> Path | None:
+        return None if key in (HOST, SHIMS) else self._namespace(key)
+
     async def _host(
         self, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str] | None = None
     ) -> tuple[str, ...]:
@@ -132,10 +143,10 @@ class Wires:
         rules = policy.host_side(wiring, pools, names, {key: plug_name(each) for key, each in marks.items()})
         if rules.bridges:
             await asyncio.to_thread(self._anchor.hold)
-        if "" not in self._done and not rules.bridges and not (await self._host_listing()).digest:
-            self._done[""] = _Done(host_rules(self._installation, rules), Listing())
-        before = self._done.get("")
-        found = await self._apply("", host_rules(self._installation, rules), "the host's rules", suspects)
+        if HOST not in self._done and not rules.bridges and not (await self._listing(HOST)).digest:
+            self._done[HOST] = _Done(host_rules(self._installation, rules), Listing())
+        before = self._done.get(HOST)
+        found = await self._apply(HOST, host_rules(self._installation, rules), "the host's rules", suspects)
         moved = rules.publications != self._rules.publications
         if moved or found or (before is None and rules.bridges):  # set anew: some may have come by in between
             await asyncio.to_thread(_forget_flows, self._rules, rules)
@@ -143,6 +154,15 @@ class Wires:
             self._anchor.let_go()
         self._rules = rules
         return found
+
+    async def _walls(self, suspects: Set[str], plan: Plan, anew: bool) -> tuple[str, ...]:
+        """Those of the shims; a link that is new has none, whatever was done for one of its name."""
+        script = shim_rules(self._installation, [*(each.name for each in plan.shims), *plan.kept], plan.macs)
+        if anew:
+            self._done.pop(SHIMS, None)
+        elif SHIMS not in self._done and not plan.shims and not (await self._listing(SHIMS)).digest:
+            self._done[SHIMS] = _Done(script, Listing())
+        return await self._apply(SHIMS, script, "the rules of the shims", suspects)
 
     async def _apply(self, key: str, script: str, what: str, suspects: Set[str] | None) -> tuple[str, ...]:
         """Where another script is wanted, or something else stands than it made.
@@ -154,7 +174,7 @@ class Wires:
         if done and same and (suspects is None or await self._stands(key, done, look=key in suspects)):
             return ()
         self._done.pop(key, None)
-        await nftables.apply(script, self._namespace(key) if key else None)
+        await nftables.apply(script, self._where(key))
         self._done[key] = made = _Done(script)
         if suspects is not None and not await self._stands(key, made, look=True):
             del self._done[key]
@@ -172,10 +192,11 @@ class Wires:
         return False
 
     async def _listing(self, key: str) -> Listing:
-        return await nftables.listing(FENCE, self._namespace(key)) if key else await self._host_listing()
-
-    async def _host_listing(self) -> Listing:
         name = f"tank_{self._installation}"
+        if key == SHIMS:
+            return await nftables.listing(f"netdev {name}")
+        if key != HOST:
+            return await nftables.listing(FENCE, self._namespace(key))
         return await nftables.listing(f"inet {name}") + await nftables.listing(f"bridge {name}")
 
     async def _fence(
@@ -189,7 +210,7 @@ class Wires:
     def _settle_leases(self, wiring: Wiring) -> None:
         """After a loss of the book the records say who has what; who is neither wanted nor on record, has nothing."""
         self._grants.leases.adopt(_held(wiring))
-        self._grants.leases.keep(lambda uid: uid in wiring.uids)
+        self._grants.leases.keep(lambda uid: uid in wiring.uids or is_shim(uid))
         self._grants.avoid = frozenset(
             each.ip.partition("/")[0] for pod in wiring.pods for each in pod.addresses if not each.source
         )

@@ -204,7 +204,6 @@ def test_a_fault_of_the_file(text: str | bytes, fault: str) -> None:
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ("[[net.pools]]\nname = 'lan'\nmode = 'ipvlan'\nsubnet = '10.1.0.0/16'", "net.pools[0].mode"),
         ("[net]\nrepair = false", "net.repair"),
     ],
 )
