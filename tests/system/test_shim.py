@@ -21,7 +21,7 @@ from tests.segment import ip
 from tests.system.conftest import tended
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 OTHER, OTHER6 = "203.0.113.1", "2001:db8:9::1"  # the neighbour
 HOST, HOST6 = "203.0.113.9", "2001:db8:9::9"
