@@ -65,6 +65,7 @@ class Settings:
     pools: tuple[Pool, ...] = ()  # of addresses; a bridge pool `default` always exists beside them
     naming: Naming = field(default_factory=Naming)
     repair: bool = True  # of networks; else what differs is only reported
+    shim: bool = True  # whether the host and pods on the LAN reach each other
 
     @property
     def socket(self) -> Path:
@@ -105,7 +106,6 @@ def load(
         variable = f"TANK_{key.upper()}"
         if stated := flag or _path_of(variable, environ.get(variable, "")):
             chosen[key] = stated
-    pool_fields.refuse_later(written.get("pools", ()), str(file))
     return Settings(**{**written, **chosen})
 
 
@@ -148,9 +148,7 @@ def _fields(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
     found = {key: Path(draft[key]) for key in ("data_dir", "run_dir") if key in draft}
     wanted: dict[str, Any] = {
         "group": draft.get("api", {}).get("group"),
-        "uplink": draft.get("host", {}).get("uplink"),
-        "dns": draft.get("host", {}).get("dns"),
-        "users_base": draft.get("host", {}).get("users_base"),
+        **{key: draft.get("host", {}).get(key) for key in ("uplink", "dns", "users_base")},
         "default_grace": draft.get("defaults", {}).get("grace"),
         "default_users": draft.get("defaults", {}).get("users"),
         "log_max_size": draft.get("logs", {}).get("max_size"),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from typing import Any
 
-from tank.errors import InvalidSpec, Problem
 from tank.model import addresses, words
 from tank.model.faults import BAD, Refused, Spot, quoted
 from tank.model.grammar import Field, ListOf, Record, choice, flag, text
@@ -15,6 +15,7 @@ from tank.model.pools import DEFAULT, Naming, Pool
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+DNS = 53
 _ADDRESS = text(addresses.address)
 _SUBNET = text(addresses.destination)
 
@@ -27,6 +28,18 @@ def _range(value: str) -> tuple[str, str]:
     if low.version != high.version or int(low) > int(high):
         raise Refused(f"{quoted(value)} does not lead from a lower address to a higher one")
     return str(low), str(high)
+
+
+def _listener(value: str) -> tuple[str, int]:
+    """An address of the host, and a port: 53 where none is stated."""
+    bare = re.fullmatch(r"\[(.*)\](?::([0-9]{1,5}))?|([^:]*):([0-9]{1,5})", value)
+    address, port = (bare[1] or bare[3], bare[2] or bare[4]) if bare else (value, None)
+    found = addresses.address(address or "")
+    if ipaddress.ip_address(found).is_unspecified:
+        raise Refused(f"{quoted(value)} is every address of the host", "name one of them")
+    if not 1 <= int(port or DNS) <= 65_535:
+        raise Refused(f"{quoted(value)} has no port between 1 and 65535")
+    return found, int(port or DNS)
 
 
 POOL = Record(
@@ -47,8 +60,10 @@ POOL = Record(
         ),
         "dns": Field(ListOf(_ADDRESS, most=MAX_NAMESERVERS), "Name servers for its pods."),
         "domain": Field(text(words.host_name), "The search domain of its pods."),
+        "shim": Field(
+            OneOrMore(_ADDRESS, most=2), "macvlan: the host's own address among the pods. Default: its address there."
+        ),
     },
-    later=frozenset({"shim"}),
     foreign={"subnets": "subnet", "bridge": "parent", "interface": "parent", "gw": "gateway"},
 )
 NAMES = Record(
@@ -57,6 +72,7 @@ NAMES = Record(
         "enabled": Field(flag(), "Whether pods find each other by name.", default=True),
         "domain": Field(text(words.host_name), "What their names end with.", default="tank.internal"),
         "upstream": Field(ListOf(_ADDRESS, most=MAX_NAMESERVERS), "Who answers all else. Default: the host's."),
+        "listen": Field(text(_listener), "An address of the host at which others may ask for pods: '10.0.0.9:53'."),
     },
 )
 NET = Record(
@@ -67,6 +83,7 @@ NET = Record(
         "repair": Field(
             flag(), "Whether what others change in the network of pods is put right; else it is told.", default=True
         ),
+        "shim": Field(flag(), "Whether the host and pods on the LAN reach each other.", default=True),
     },
 )
 
@@ -76,7 +93,8 @@ def net(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
     return {
         "repair": draft.get("repair"),
         "pools": pools(draft.get("pools", []), spot.at("pools")) or None,
-        "naming": naming(draft["dns"]) if "dns" in draft else None,
+        "naming": naming(draft["dns"], spot.at("dns")) if "dns" in draft else None,
+        "shim": draft.get("shim"),
     }
 
 
@@ -93,19 +111,16 @@ def pools(draft: list[Any], spot: Spot) -> tuple[Pool, ...]:
     return tuple(found)
 
 
-def refuse_later(found: Sequence[Pool], source: str) -> None:
-    """What is understood and not built yet is refused, never passed over. Raises InvalidSpec."""
-    later = [f"net.pools[{at}].mode" for at, pool in enumerate(found) if pool.mode == "ipvlan"]
-    if later:
-        raise InvalidSpec([Problem(path, "not supported yet", source=source) for path in later])
-
-
-def naming(draft: Mapping[str, Any]) -> Naming:
+def naming(draft: Mapping[str, Any], spot: Spot) -> Naming:
     """How names are given."""
+    listen = draft.get("listen")
+    if listen is not None and draft.get("enabled") is False:
+        spot.at("listen").fault("needs enabled = true")
     return Naming(
         enabled=draft.get("enabled", True),
         domain=draft.get("domain", "tank.internal"),
         upstream=tuple(draft.get("upstream", ())),
+        listen=None if listen is BAD else listen,
     )
 
 
@@ -129,7 +144,20 @@ def _pool(draft: Mapping[str, Any], spot: Spot) -> Pool:
         gateways=gateways,
         dns=tuple(draft.get("dns", ())),
         domain=draft.get("domain", ""),
+        shims=_shims(draft, subnets, gateways, spot),
     )
+
+
+def _shims(draft: Mapping[str, Any], subnets: list[Network], gateways: tuple[str, ...], spot: Spot) -> tuple[str, ...]:
+    found = _within(draft, "shim", subnets, spot)
+    if found and draft.get("mode") != "macvlan":
+        spot.at("shim").fault("only a macvlan pool has a shim")
+    for each in found:
+        if each in gateways:
+            spot.at("shim").fault(f"{each} is the gateway")
+    if len({ipaddress.ip_address(each).version for each in found}) < len(found):
+        spot.at("shim").fault("has two addresses of one family")
+    return found
 
 
 def _within(draft: Mapping[str, Any], field: str, subnets: list[Network], spot: Spot) -> tuple[str, ...]:

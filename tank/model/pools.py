@@ -20,7 +20,8 @@ DEFAULT = "default"  # a bridge pool of this name always exists, made on first u
 class Pool:
     """One pool. `subnets`: a CIDR for each family, IPv4 first; `ranges`: (first, last) to hand out of each; empty: all.
 
-    `parent` of a bridge pool is the bridge's own name. `shim`: the host's own address on a macvlan pool's LAN.
+    `parent` of a bridge pool is the bridge's own name. `shims`: the host's own addresses among the pods of a
+    macvlan pool.
     """
 
     name: str
@@ -31,21 +32,28 @@ class Pool:
     gateways: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
     domain: str = ""
-    shim: str = ""
+    shims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
-    """How pods are called: `<pod>.<domain>`, and who answers what is no pod's name."""
+    """How pods are called: `<pod>.<domain>`, and who answers what is no pod's name.
+
+    `listen`: (address, port) of the host at which others may ask.
+    """
 
     enabled: bool = True
     domain: str = "tank.internal"
     upstream: tuple[str, ...] = ()
+    listen: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wired:
-    """One pod as the rest of the machine's network sees it. `links`: all of its interfaces; `pools` by their names."""
+    """One pod as the rest of the machine's network sees it. `links`: all of its interfaces; `pools` by their names.
+
+    `lan`: of its macvlan interfaces, the parent as it is stated.
+    """
 
     name: str
     uid: str
@@ -53,6 +61,7 @@ class Wired:
     links: tuple[str, ...] = ()
     addresses: tuple[Address, ...] = ()
     pools: Mapping[str, str] = field(default_factory=dict)  # of bridge interfaces: the pool they are on
+    lan: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     allow: tuple[Allow, ...] | None = None
     ready: bool = False

@@ -12,7 +12,7 @@ Foreign links, addresses and routes are left alone. On kernels that do not keep 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tank.net.seen import Link, LinkAddress, LinkRoute, Seen
 from tank.net.wanted import PROTOCOL, TEMPORARY, V6, Interface, WantedRoute, family
@@ -25,6 +25,7 @@ class Parent:
     name: str
     index: int
     mtu: int
+    mac: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +116,20 @@ def compare(wanted: Sequence[Interface], seen: Seen, prefix: str, parents: Mappi
         *_missing_addresses(wanted, have, seen),
         *_missing_routes(wanted, have, seen),
     )
+
+
+def borrowing(wanted: Sequence[Interface], parents: Mapping[str, Parent]) -> tuple[Interface, ...]:
+    """An ipvlan has the MAC of its parent, and is asked about there."""
+    found = {each.name: parents[each.name] for each in wanted if each.kind == "ipvlan" and each.name in parents}
+    return tuple(
+        replace(each, mac=found[each.name].mac, parent=found[each.name].name) if each.name in found else each
+        for each in wanted
+    )
+
+
+def on_the_lan(wanted: Sequence[Interface], parents: Mapping[str, Parent]) -> Mapping[str, Parent]:
+    """The parents of macvlans."""
+    return {each.name: parents[each.name] for each in wanted if each.kind == "macvlan" and each.name in parents}
 
 
 def find(interface: Interface, seen: Seen) -> Link | None:

@@ -29,7 +29,7 @@ from tank.net import uplink
 from tank.net.announce import Announcement, frame, open_sender
 from tank.net.counters import counters
 from tank.net.deeds import Scene, carry_out
-from tank.net.drift import ADDITIONS, Change, Parent, bears, compare, find
+from tank.net.drift import ADDITIONS, Change, Parent, bears, borrowing, compare, find, on_the_lan
 from tank.net.ears import HostEars
 from tank.net.grants import Grants, check_ports
 from tank.net.links import REASON, Links
@@ -62,10 +62,12 @@ class NetDriver:
         self._grants, self._trial = Grants(settings, installation), Trial(self._namespaces)
         self._names = Names(settings, installation, self._namespaces, tank.__version__)
         self._wires = Wires(settings, installation, self._grants, self._names)
-        self._rewire: Callable[[], None] = _nobody
+        self._rewire: Callable[[], None] = lambda: None
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tank-net")  # never behind an image being unpacked
         self._watches = Watches(self._namespaces, self._ruled)
-        self._ears = HostEars(self._watches.nudge, self._ruled, lambda: self._rewire())
+        self._ears = HostEars(
+            self._watches.nudge, self._ruled, lambda: self._rewire(), lambda: self._wires.shims.indexes
+        )
         self._announcements: dict[str, list[Announcement]] = {}
         self._newcomers = Newcomers(self._namespaces, self._watches.nudge)
 
@@ -79,6 +81,9 @@ class NetDriver:
             return ()
         grants = await asyncio.get_running_loop().run_in_executor(self._pool, partial(self._granted, pod, uid))
         wanted = interfaces(pod, uid, self._installation, grants)
+        if any(each.kind == "ipvlan" for each in wanted):
+            parents = await self._talk(namespace, lambda links: self._parents(wanted, links.look()))
+            wanted = borrowing(wanted, parents)
         addresses = tuple(
             Address(nic=each.name, ip=address, mac=each.mac, source=_source(grants.get(each.name), address))
             for each in wanted
@@ -108,7 +113,7 @@ class NetDriver:
 
     def survey(self) -> Survey:
         """Who looks at the pools and tries who reaches whom."""
-        return Survey(self._settings, self._installation, self._grants)
+        return Survey(self._settings, self._installation, self._grants, self._wires.shims)
 
     async def refusal(self, pod: Pod) -> str:
         """What of the pod's network the pools and the kernel of this machine cannot do; empty when they can do all."""
@@ -116,7 +121,7 @@ class NetDriver:
 
     def wired(self, uid: str, pod: Pod, addresses: tuple[Address, ...], *, ready: bool = False) -> Wired:
         """The pod as the rest of the machine's network sees it."""
-        return wired(uid, pod, addresses, pools=self._grants.bridged(pod), ready=ready)
+        return wired(uid, pod, addresses, pools=self._grants.bridged(pod), ready=ready, lan=self._grants.lan(pod))
 
     async def wire(self, wiring: Wiring) -> tuple[str, ...]:
         """Host tables, fences and bridges as `wiring` says. Answers what others had changed, in words."""
@@ -127,7 +132,7 @@ class NetDriver:
         self._wires.suspect(fences=fences)
 
     def watch_wiring(self, nudge: Callable[[], None]) -> None:
-        """Call `nudge()` when rules were removed, on the host or in a pod, or a bridge changed. A hint only."""
+        """Call `nudge()` when rules were removed, on the host or in a pod, or interfaces changed. A hint only."""
         self._rewire = nudge
         self._ears.open()
 
@@ -145,6 +150,9 @@ class NetDriver:
         wanted = interfaces(pod, uid, self._installation, grants)
         seen, slow = await self._talk(namespace, partial(_look, wanted))
         parents = self._parents_below(wanted, seen)
+        wanted = borrowing(wanted, parents)
+        if self._wires.shims.note(uid, on_the_lan(wanted, parents)):
+            self._rewire()
         changes = compare(wanted, seen, mark(uid, self._installation), parents)
         contested = self._newcomers.contested(uid, wanted)
         cables = cabling(wanted)
@@ -232,6 +240,7 @@ class NetDriver:
             if all(isinstance(change, ADDITIONS) for change in changes):
                 plug_in(wanted, parents)
                 shape(wanted, links)
+                self._wires.shims.note(uid, on_the_lan(wanted, parents))
                 return
         raise Waiting(REASON, f"cannot settle the network: {'; '.join(each.words for each in changes)}")
 
@@ -240,15 +249,17 @@ class NetDriver:
         parents = dict(self._parents_below(wanted, seen))
         for interface in wanted:
             if find(interface, seen) is None:
-                is_bridge = interface.kind == "veth"
-                parents[interface.name] = (
-                    uplink.existing(interface.parent) if is_bridge else uplink.find(interface.parent, self._uplink)
-                )
+                parents[interface.name] = self._new_parent(interface)
         for interface in wanted:
             parent = parents.get(interface.name)
             if parent and (interface.mtu or 0) > parent.mtu:
                 raise Waiting(REASON, f"mtu {interface.mtu} is more than {parent.name} has ({parent.mtu})")
         return parents
+
+    def _new_parent(self, interface: Interface) -> Parent:
+        if interface.kind == "veth":
+            return uplink.existing(interface.parent)
+        return uplink.find(interface.parent, self._uplink, own_mac=interface.kind != "ipvlan")
 
     def _parents_below(self, wanted: Sequence[Interface], seen: Seen) -> Mapping[str, Parent]:
         """The parents of the interfaces that stand. `auto` keeps what it has, unless an uplink is set."""
@@ -270,10 +281,6 @@ class NetDriver:
 
 def _source(grant: Grant | None, address: str) -> str:
     return grant.pool if grant and address in grant.addresses else ""
-
-
-def _nobody() -> None:
-    """Hears of nothing yet."""
 
 
 def _converse(opened: socket.socket, work: Callable[[Links], T]) -> T:

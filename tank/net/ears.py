@@ -7,22 +7,30 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from tank.net.monitor import HostMonitor
+from tank.net.monitor import HostMonitor, Monitor, touches
 from tank.net.nftables import NETFILTER, RuleMonitor
 from tank.net.plugs import Cabling
 from tank.net.rtnetlink import NETLINK
-
-_FLAGS = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 
 
 class HostEars:
     """On the event loop, until closed."""
 
-    def __init__(self, pod: Callable[[str], None], rules: Callable[[], None], bridges: Callable[[], None]) -> None:
-        """What is called: `pod(uid)`, a cable of it may have changed; `rules()`; `bridges()`, or what is forwarded."""
-        self._pod, self._ruled, self._bridged = pod, rules, bridges
+    def __init__(
+        self,
+        pod: Callable[[str], None],
+        rules: Callable[[], None],
+        bridges: Callable[[], None],
+        shims: Callable[[], Collection[int]],
+    ) -> None:
+        """What is called: `pod(uid)`, a cable of it may have changed; `rules()`; `bridges()`, or what is forwarded.
+
+        `shims()`: the interfaces of the host that matter besides.
+        """
+        self._pod, self._ruled, self._bridged, self._shims = pod, rules, bridges, shims
+        self._beside: Monitor | None = None
         self._cables: dict[int, str] = {}
         self._bridges: set[int] = set()
         self._rules: RuleMonitor | None = None
@@ -33,8 +41,9 @@ class HostEars:
         with contextlib.suppress(OSError):
             self._rules = RuleMonitor(socket.socket(*NETFILTER), self._ruled)
         with contextlib.suppress(OSError):
-            family, kind, protocol = NETLINK
-            self._links = HostMonitor(socket.socket(family, kind | _FLAGS, protocol), self._heard, self._lost)
+            self._links = HostMonitor(_opened(), self._heard, self._lost)
+        with contextlib.suppress(OSError):
+            self._beside = Monitor(_opened(), self._bridged, lambda said: touches(said, self._shims()))
 
     def learn(self, uid: str, cabling: Cabling) -> None:
         """These are the links of a pod on the host, and the bridges that they are on."""
@@ -47,7 +56,7 @@ class HostEars:
 
     def close(self) -> None:
         """May be repeated."""
-        for each in (self._rules, self._links):
+        for each in (self._rules, self._links, self._beside):
             if each is not None:
                 each.close()
 
@@ -61,3 +70,8 @@ class HostEars:
         for uid in set(self._cables.values()):
             self._pod(uid)
         self._bridged()
+
+
+def _opened() -> socket.socket:
+    family, kind, protocol = NETLINK
+    return socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)

@@ -30,6 +30,7 @@ class Grants:
         self._settings, self._installation = settings, installation
         self.leases = Leases(settings.data_dir / "net" / "leases.json", installation, _occupied)
         self.bridging = threading.Lock()  # two never make or remove bridges at once
+        self._has_ipvlan = False
         self.avoid: Collection[str] = ()  # addresses that pods have by their own spec
 
     def refusal(self, pod: Pod) -> str:
@@ -52,10 +53,18 @@ class Grants:
             known = ", ".join(sorted({DEFAULT, *(each.name for each in self._settings.pools)}))
             return f"no pool is called {nic.pool}; there are: {known}"
         if pool is None:
-            return f"no pool has a bridge called {nic.parent}" if nic.mode == "bridge" else ""
+            return f"no pool has a bridge called {nic.parent}" if nic.mode == "bridge" else self._unsupported(nic.mode)
         if nic.mode is not None and nic.mode != pool.mode:
             return f"pool {pool.name} is {pool.mode}, not {nic.mode}"
-        return ""
+        return self._unsupported(pool.mode)
+
+    def _unsupported(self, mode: str | None) -> str:
+        """Why this kernel cannot do it. A module that is installed later is found."""
+        if mode != "ipvlan" or self._has_ipvlan:
+            return ""
+        with host_links() as links:
+            self._has_ipvlan = links.supports("ipvlan")
+        return "" if self._has_ipvlan else "this kernel lacks the ipvlan driver (modprobe ipvlan)"
 
     def _pool(self, nic: Nic) -> Pool | None:
         """The pool that the interface takes its address from, or on whose bridge it is."""
@@ -72,6 +81,15 @@ class Grants:
         nics = pod.network.nics if isinstance(pod.network, Network) else ()
         found = {nic.name: self._pool(nic) for nic in nics}
         return {name: pool.name for name, pool in found.items() if pool and pool.mode == "bridge"}
+
+    def lan(self, pod: Pod) -> Mapping[str, str]:
+        """The parent, as it is stated, of each interface that is a macvlan."""
+        nics = pod.network.nics if isinstance(pod.network, Network) else ()
+        found = {nic.name: (nic, self._pool(nic)) for nic in nics}
+        modes = {name: (pool.mode if pool else nic.mode) or "macvlan" for name, (nic, pool) in found.items()}
+        return {
+            name: pool.parent if pool else nic.parent for name, (nic, pool) in found.items() if modes[name] == "macvlan"
+        }
 
     def of(self, pod: Pod, uid: str, *, ensure: bool) -> Mapping[str, Grant]:
         """What each interface gets, by its name. With `ensure` the bridges are made. Raises Waiting, Failed."""
@@ -111,7 +129,7 @@ def unbuilt(nic: Nic) -> str:
     for each in ("dhcp", "slaac"):
         if each in nic.ip:
             return f"ip: {each} is not supported yet"
-    return "ipvlan is not supported yet" if nic.mode == "ipvlan" else ""
+    return ""
 
 
 def check_ports(ports: Collection[Port]) -> None:

@@ -48,16 +48,20 @@ class Book:
 
 def choose(pool: Pool, subnet: str, taken: Collection[str], last: Iterable[str]) -> str | None:
     """A free address of one network of a pool: the one it had last, else the lowest. None: there is none left. Pure."""
+    never = {*pool.gateways, *pool.shims}
     for each in last:
-        if each not in taken and any(ipaddress.ip_address(each) in span for span in _spans(pool, subnet)):
+        if (
+            each not in taken
+            and each not in never
+            and any(ipaddress.ip_address(each) in span for span in _spans(pool, subnet))
+        ):
             return each
-    never = {*pool.gateways, pool.shim}
     return next((each for each in _candidates(pool, subnet) if each not in taken and each not in never), None)
 
 
 def room(pool: Pool, subnet: str) -> int:
     """How many addresses of one network of a pool can be handed out in all."""
-    never = {each for each in (*pool.gateways, pool.shim) if each}
+    never = {*pool.gateways, *pool.shims}
     spans = list(_spans(pool, subnet))
     return sum(each.high - each.low + 1 - sum(ipaddress.ip_address(one) in each for one in never) for each in spans)
 

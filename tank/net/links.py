@@ -12,6 +12,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from tank.errors import Waiting
 from tank.net import rtnetlink as wire
@@ -26,13 +27,13 @@ _ADDRESS, _NAME, _MTU, _LINK, _QUEUE, _LINKINFO, _ALIAS, _NET_NS_FD, _EXT_MASK =
 _INFO_KIND, _INFO_DATA, _MACVLAN_MODE, _BRIDGE = 1, 2, 1, 4
 _MASTER, _IPVLAN_MODE, _VETH_PEER, _NESTED, _FORWARD_DELAY, _SPANNING_TREE = 10, 1, 1, 0x8000, 1, 5
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _IFA_PROTO = 1, 2, 4, 8, 11
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_TABLE = 1, 4, 5, 6, 15
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 6, 7, 15
 _UP, _NO_STATISTICS = 1, 8
-_PERMANENT, _NODAD = 0x80, 0x02
+_PERMANENT, _NODAD, _PASSING = 0x80, 0x02, 0x01 | 0x20 | 0x40  # secondary or temporary, deprecated, tentative
 _MAIN_TABLE, _UNICAST, _EVERYWHERE, _ON_LINK = 254, 1, 0, 253
 
 _CURES = {
-    errno.EBUSY: "it belongs to a bridge or a bond: name that as the parent",
+    errno.EBUSY: "it belongs to a bridge or a bond: name that as the parent; or it carries another kind",
     errno.EINVAL: "it is no Ethernet interface that can carry others",
     errno.EOPNOTSUPP: "this kernel lacks the macvlan driver (modprobe macvlan)",
 }
@@ -55,7 +56,7 @@ class Links:
     def __init__(self, opened: socket.socket) -> None:
         self._talk = Conversation(opened)
 
-    def __enter__(self) -> Links:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -108,6 +109,18 @@ class Links:
         cures = _CURES | {errno.EOPNOTSUPP: "this kernel lacks the ipvlan driver (modprobe ipvlan)"}
         with refused(f"put an interface on {_name(parent)}", cures=cures):
             self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
+
+    def supports(self, kind: str) -> bool:
+        """Whether the kernel has this kind of interface on others, by now: what is asked for is too little to be made.
+
+        Its module is loaded, where there is one. What cannot be told is taken for yes.
+        """
+        body = _IFINFO.pack(0, 0, 0, 0, 0) + nested(_LINKINFO, attribute(_INFO_KIND, kind))
+        try:
+            self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
+        except OSError as error:
+            return error.errno != errno.EOPNOTSUPP
+        return True
 
     def make_veth(self, name: str, *, peer: str, mac: str, mtu: int | None, namespace: int) -> None:
         """A cable: its end here, down; the other end is born in that namespace, down."""
@@ -258,6 +271,7 @@ def _address(body: bytes) -> LinkAddress:
         address=f"{ipaddress.ip_address(told.get(_IFA_LOCAL) or told[_IFA_ADDRESS])}/{prefix}",
         static=bool(flags & _PERMANENT) and scope != _ON_LINK,
         protocol=number(told.get(_IFA_PROTO)),
+        lasting=not flags & _PASSING,
     )
 
 
@@ -268,13 +282,14 @@ def _route(body: bytes) -> LinkRoute | None:
     if (number(told.get(_RTA_TABLE)) or table) != _MAIN_TABLE or kind != _UNICAST:
         return None
     to = told.get(_RTA_DST) or bytes(16 if version == V6 else 4)
-    via = told.get(_RTA_GATEWAY)
+    via, source = told.get(_RTA_GATEWAY), told.get(_RTA_PREFSRC)
     return LinkRoute(
         index=number(told[_RTA_OIF]) if _RTA_OIF in told else None,
         to=f"{ipaddress.ip_address(to)}/{prefix}",
         via=str(ipaddress.ip_address(via)) if via else None,
         metric=number(told.get(_RTA_PRIORITY)),
         protocol=protocol,
+        source=str(ipaddress.ip_address(source)) if source else "",
     )
 
 

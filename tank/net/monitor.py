@@ -12,15 +12,18 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Collection, Iterator
+
+from tank.net.rtnetlink import attributes, number
 
 _GROUPS = 0x1 | 0x8 | 0x10 | 0x40 | 0x100 | 0x400  # RTMGRP_: LINK, TC, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, …ROUTE
 _HOST_GROUPS = 0x1 | 0x8 | 0x10 | 0x100 | 1 << 23 | 1 << 24  # LINK, TC, addresses, and settings of both families
 _NEWNETCONF, _OF_ALL = 80, struct.pack("=HHi", 8, 1, -1)  # settings of all links: NETCONFA_IFINDEX
-_INDEX = struct.Struct("=i")  # the link's index stands at one place in all other messages
-_NEWLINK, _DELLINK, _DELADDR, _NEWROUTE, _DELROUTE = 16, 17, 21, 24, 25
+_NEWLINK, _DELLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE = 16, 17, 20, 21, 24, 25
 _NEWQDISC, _DELQDISC, _NEWTFILTER, _DELTFILTER = 36, 37, 44, 45
 _MATTER = frozenset({_NEWLINK, _DELLINK, _DELADDR, _DELROUTE, _NEWQDISC, _DELQDISC, _NEWTFILTER, _DELTFILTER})
+_ROUTE, _OIF, _AT = 12, 4, 4  # bytes of a route's head, its attribute that says the interface; where others say it
 _REPLACED = 0x100  # NLM_F_REPLACE: the route that stood there is gone
 _SO_RCVBUFFORCE, _BUFFER = 33, 1 << 20
 _HEADER = struct.Struct("=IHHII")
@@ -37,12 +40,12 @@ class Monitor:
         self,
         opened: socket.socket,
         nudge: Callable[[], None],
+        matters: Callable[[bytes], bool] | None = None,
         *,
         groups: int = _GROUPS,
-        matters: Callable[[bytes], bool] | None = None,
     ) -> None:
-        """Subscribe `opened`, an rtnetlink socket of the namespace. Raises OSError."""
-        self._socket, self._nudge, self._matters = opened, nudge, matters or concerns
+        """Subscribe `opened`, an rtnetlink socket of the namespace. `matters`: which news count. Raises OSError."""
+        self._socket, self._nudge, self._concerns = opened, nudge, matters or concerns
         self.overrun = False
         with contextlib.suppress(OSError):
             opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
@@ -71,7 +74,7 @@ class Monitor:
             except OSError:  # ENOBUFS
                 matters = self.overrun = True
             else:
-                matters = self._matters(datagram) or matters
+                matters = self._concerns(datagram) or matters
         return matters
 
 
@@ -113,6 +116,31 @@ def concerned(datagram: bytes) -> Iterator[int]:
         length, kind, _, _, _ = _HEADER.unpack_from(datagram, offset)
         if kind == _NEWNETCONF:
             yield from (0,) if datagram[offset + _HEADER.size + 4 :].startswith(_OF_ALL) else ()
-        elif kind in _MATTER and offset + _HEADER.size + 8 <= len(datagram):
-            yield _INDEX.unpack_from(datagram, offset + _HEADER.size + 4)[0]
+        elif kind in _MATTER and kind != _DELROUTE and offset + _HEADER.size + 8 <= len(datagram):
+            yield int.from_bytes(datagram[offset + _HEADER.size + _AT :][:4], sys.byteorder)
         offset += max((length + 3) & ~3, _HEADER.size)
+
+
+def touches(datagram: bytes, indexes: Collection[int]) -> bool:
+    """Whether one of these interfaces may have changed, or an address or route of it. Pure.
+
+    New addresses count: the host has one where it had none.
+    """
+    offset = 0
+    while offset + _HEADER.size <= len(datagram):
+        length, kind, _, _, _ = _HEADER.unpack_from(datagram, offset)
+        if length < _HEADER.size:
+            return True
+        if _index(kind, datagram[offset + _HEADER.size : offset + length]) in indexes:
+            return True
+        offset += (length + 3) & ~3
+    return False
+
+
+def _index(kind: int, body: bytes) -> int | None:
+    """The interface that a message is about. Of routes only those that go count; None: nothing that counts."""
+    if kind in (_NEWLINK, _DELLINK, _NEWADDR, _DELADDR) and len(body) >= 8:
+        return int.from_bytes(body[_AT : _AT + 4], sys.byteorder)
+    if kind == _DELROUTE and len(body) > _ROUTE:
+        return number(attributes(body[_ROUTE:]).get(_OIF))
+    return None

@@ -31,7 +31,7 @@ def newcomers(wanted: Iterable[Interface], seen: Seen, known: frozenset[str]) ->
     for interface in wanted:
         held = _held(interface, seen) | known
         fresh = tuple(each for each in interface.addresses if each not in held)
-        if fresh and interface.kind == "macvlan":
+        if fresh and interface.kind in ("macvlan", "ipvlan"):
             found.append(replace(interface, addresses=fresh))
     return tuple(found)
 
@@ -105,7 +105,10 @@ class Newcomers:
         addresses = [_bare(each) for each in fresh.addresses]
         versions = {ipaddress.ip_address(each).version for each in addresses}
         with contextlib.suppress(TankError, OSError):
-            opened = await self._namespaces.inside(namespace, partial(open_prober, fresh.name, versions))
+            if fresh.kind == "ipvlan":  # answers to an address that it has not yet go to its parent
+                opened = await asyncio.to_thread(open_prober, fresh.parent, versions)
+            else:
+                opened = await self._namespaces.inside(namespace, partial(open_prober, fresh.name, versions))
             return [Inquiry(opened, fresh.mac, addresses, partial(self._nudge, uid))]
         return []
 

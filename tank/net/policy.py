@@ -16,7 +16,15 @@ from tank.model.record import Address
 from tank.net.ruleset import Bridge, Fence, HostRules, Opening, Plug, Publication
 
 
-def wired(uid: str, pod: Pod, addresses: tuple[Address, ...], *, pools: Mapping[str, str], ready: bool) -> Wired:
+def wired(
+    uid: str,
+    pod: Pod,
+    addresses: tuple[Address, ...],
+    *,
+    pools: Mapping[str, str],
+    ready: bool,
+    lan: Mapping[str, str] | None = None,
+) -> Wired:
     """A pod as the rest of the machine's network sees it. `pools`: of its interfaces on bridges."""
     network = pod.network if isinstance(pod.network, Network) else Network()
     return Wired(
@@ -26,6 +34,7 @@ def wired(uid: str, pod: Pod, addresses: tuple[Address, ...], *, pools: Mapping[
         links=tuple(nic.name for nic in network.nics),
         addresses=addresses,
         pools=pools,
+        lan=lan or {},
         ports=network.ports,
         allow=network.allow,
         ready=ready,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,11 +30,14 @@ class Question:
     wanted: bool | None = True
 
 
-def questions(pod: Pod, wired: Wired, pools: Mapping[str, Pool], servers: Iterable[str]) -> tuple[Question, ...]:
-    """Everything that is tried for one pod. `servers`: the name servers of its resolv.conf."""
+def questions(
+    pod: Pod, wired: Wired, pools: Mapping[str, Pool], servers: Iterable[str], led: Collection[str] = ()
+) -> tuple[Question, ...]:
+    """Everything that is tried for one pod. `servers`: the name servers of its resolv.conf. `led`: addresses on the
+    LAN that the host reaches by a shim."""
     return (
         *_outwards(pod, wired, pools, servers),
-        *_from_host(pod, wired),
+        *_from_host(pod, wired, led),
         *(each for port in wired.ports for each in _to_port(port, wired, pools)),
     )
 
@@ -51,11 +54,11 @@ def _outwards(pod: Pod, wired: Wired, pools: Mapping[str, Pool], servers: Iterab
         yield Question(source="pod", protocol="dns", address=server, port=53, what="name server")
 
 
-def _from_host(pod: Pod, wired: Wired) -> Iterator[Question]:
+def _from_host(pod: Pod, wired: Wired, led: Collection[str]) -> Iterator[Question]:
     """The host reaches pods on its bridges; those on the LAN only over a shim."""
     for address in wired.addresses:
         bare = str(ipaddress.ip_interface(address.ip).ip)
-        wanted = True if address.nic in wired.pools and wired.allow is None else None
+        wanted = True if wired.allow is None and (address.nic in wired.pools or bare in led) else None
         for port in dict.fromkeys(_inside(pod, wired)):
             yield Question(source="host", protocol="tcp", address=bare, port=port, what=address.nic, wanted=wanted)
 

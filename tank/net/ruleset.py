@@ -159,6 +159,25 @@ def _family(address: str) -> str:
     return "ip6" if _version(address) == 6 else "ip"
 
 
+def shim_rules(installation: str, links: Iterable[str], macs: Sequence[str]) -> str:
+    """A script that puts walls around the host's shims: the LAN must not take them for the host.
+
+    Pods speak to them freely. From all others comes no question who has an address, and nothing for everybody.
+    """
+    table = f"netdev tank_{installation}"
+    ours = f"ether saddr != {_set(macs)}"
+    rules = (
+        f"{ours} meta pkttype {{ broadcast, multicast }} drop",
+        f"{ours} ether type arp drop",
+        f"{ours} icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, nd-redirect }} drop",
+    )
+    chains = [
+        (link, (f'type filter hook ingress device "{link}" priority 0; policy accept;', *rules)) for link in links
+    ]
+    script = [f"table {table} {{}}", f"delete table {table}", *(_table(table, chains) if chains else ())]
+    return "\n".join(script) + "\n"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
     """Who may connect to what of a pod: `sources` CIDRs, empty: nobody, None: everybody; `ports` (protocol, number).

@@ -23,12 +23,16 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkAddress:
-    """An address/prefix on a link. `static`: no lifetime, and not made by the kernel for the link alone."""
+    """An address/prefix on a link. `static`: no lifetime, and not made by the kernel for the link alone.
+
+    `lasting`: neither a second one of its network nor one that is about to come or to go.
+    """
 
     index: int
     address: str
     static: bool
     protocol: int  # 0: not said, or a kernel before 5.18, which keeps none
+    lasting: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,17 @@ class LinkRoute:
     via: str | None
     metric: int
     protocol: int
+    source: str = ""  # the host's address that goes out by it, where it says one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """What MAC an address of somebody on a link has, and whether that was stated or learned."""
+
+    index: int
+    address: str
+    mac: str
+    stated: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,8 @@ from tank.net.links import host_links
 from tank.net.outside import outside
 from tank.net.questions import Question, questions
 from tank.net.seen import Seen
+from tank.net.shimming import Shims, is_shim
+from tank.net.shims import prefix
 
 AT_ONCE = 32  # tries under way
 COUNTED = 2**24  # addresses beyond which nobody counts what is free
@@ -33,8 +35,8 @@ COUNTED = 2**24  # addresses beyond which nobody counts what is free
 class Survey:
     """Looks at pools, and tries who reaches whom."""
 
-    def __init__(self, settings: Settings, installation: str, grants: Grants) -> None:
-        self._settings, self._installation, self._grants = settings, installation, grants
+    def __init__(self, settings: Settings, installation: str, grants: Grants, shims: Shims) -> None:
+        self._settings, self._installation, self._grants, self._shims = settings, installation, grants, shims
         self._trying = asyncio.Lock()
 
     async def networks(self) -> tuple[NetworkStatus, ...]:
@@ -62,10 +64,10 @@ class Survey:
             gateways=pool.gateways,
             used=used,
             free=total - used if pool.subnets and total < COUNTED else None,
-            pods=tuple(sorted({each.pod for each in mine})),
+            pods=tuple(sorted({each.pod for each in mine if not is_shim(each.uid)})),
             state=state,
             faults=tuple(faults),
-            shim=_shim(pool, seen),
+            shim=_shim(pool, seen, prefix(self._installation)),
             leases=tuple(_lease(each) for each in mine),
         )
 
@@ -98,7 +100,7 @@ class Survey:
     def _questions(self, pod: Pod, wired: Wired, pools: Mapping[str, Pool]) -> Iterator[Question]:
         file = self._settings.pod_run_dir(wired.uid) / "etc" / "resolv.conf"
         servers = parse_resolv_conf(file.read_text()).servers if file.is_file() else ()
-        yield from questions(pod, wired, pools, servers)
+        yield from questions(pod, wired, pools, servers, self._shims.led)
 
 
 class _Trying:
@@ -159,18 +161,14 @@ def _parent_state(pool: Pool, configured: str | None) -> tuple[str, list[str]]:
     return "up", []
 
 
-def _shim(pool: Pool, seen: Seen) -> str:
-    """The address by which the host is among the pods of a LAN, where it has one by now."""
-    if pool.mode == "bridge":
+def _shim(pool: Pool, seen: Seen, marked: str) -> str:
+    """The addresses by which the host is among the pods of a LAN, where it has any by now."""
+    if pool.mode != "macvlan":
         return ""
-    shims = {each.index for each in seen.links if "/shim" in each.alias}
+    shims = {each.index for each in seen.links if each.alias.startswith(marked)}
     held = [each.address.partition("/")[0] for each in seen.addresses if each.index in shims]
-    inside = [
-        each
-        for each in held
-        if any(ipaddress.ip_address(each) in ipaddress.ip_network(subnet) for subnet in pool.subnets)
-    ]
-    return pool.shim if pool.shim in inside else next(iter(inside), "")
+    subnets = [ipaddress.ip_network(each) for each in pool.subnets]
+    return ", ".join(each for each in held if any(ipaddress.ip_address(each) in subnet for subnet in subnets))
 
 
 def _lease(lease: Lease) -> LeaseStatus:

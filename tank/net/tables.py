@@ -24,7 +24,7 @@ from tank.net import nftables
 from tank.net.nftables import Listing
 from tank.net.ruleset import FENCE, rules_in
 
-HOST = ""  # the key of the host's tables; any other is a pod's uid
+HOST, SHIMS = "", "shims"  # keys of the host's tables; any other is a pod's uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Tables:
             self.astray[key] = f"{what} have been changed"
             return ()
         self._done.pop(key, None)
-        await nftables.apply(script, self._namespace(key) if key else None)
+        await nftables.apply(script, None if key in (HOST, SHIMS) else self._namespace(key))
         made = _Done(digest)
         self._note(key, made)
         if look is not None and not await self._stands(key, made, rules_in(script), look=True):
@@ -86,14 +86,18 @@ class Tables:
             self.astray.pop(key, None)
         return done.listing == listing
 
-    async def nothing_stands(self, script: str) -> None:
-        """If the host has no table of ours, a script that makes none need not be carried out."""
-        if HOST not in self._done and not (await self._listing(HOST)).digest:
-            self._done[HOST] = _Done(hashlib.sha256(script.encode()).hexdigest(), Listing())
+    async def nothing_stands(self, key: str, script: str) -> None:
+        """If there is no such table of ours, a script that makes none need not be carried out."""
+        if key not in self._done and not (await self._listing(key)).digest:
+            self._done[key] = _Done(hashlib.sha256(script.encode()).hexdigest(), Listing())
+
+    def doubt(self, key: str) -> None:
+        """Whatever was done is not there any more."""
+        self._done.pop(key, None)
 
     def forget(self, kept: Collection[str]) -> None:
         """Pods that are no more."""
-        for key in self._done.keys() - {HOST, *kept}:
+        for key in self._done.keys() - {HOST, SHIMS, *kept}:
             del self._done[key]
             self.astray.pop(key, None)
 
@@ -105,9 +109,11 @@ class Tables:
             files.write(self._book, json.dumps(told).encode())
 
     async def _listing(self, key: str) -> Listing:
-        if key:
-            return await nftables.listing(FENCE, self._namespace(key))
         name = f"tank_{self._installation}"
+        if key == SHIMS:
+            return await nftables.listing(f"netdev {name}")
+        if key != HOST:
+            return await nftables.listing(FENCE, self._namespace(key))
         return await nftables.listing(f"inet {name}") + await nftables.listing(f"bridge {name}")
 
 

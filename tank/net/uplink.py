@@ -19,21 +19,25 @@ _ROUTES, _ROUTES6 = Path("/proc/self/net/route"), Path("/proc/self/net/ipv6_rout
 _RTF_UP, _RTF_REJECT, _IFF_UP = 0x1, 0x200, 0x1
 
 
-def find(name: str, uplink: str | None) -> Parent:
-    """The parent that a spec calls `name`. Raises Waiting with the cure when it cannot carry interfaces now."""
+def find(name: str, uplink: str | None, *, own_mac: bool = True) -> Parent:
+    """The parent that a spec calls `name`. Raises Waiting with the cure when it cannot carry interfaces now.
+
+    `own_mac`: these have a MAC each.
+    """
     wanted = name if name != "auto" else uplink or _automatic()
     try:
         parent = existing(wanted)
     except OSError as error:
         there = ", ".join(sorted(name for _, name in socket.if_nameindex() if name != "lo")) or "none"
         raise Waiting(REASON, f"no interface called {wanted}; there are: {there}") from error
-    _check(parent.name)
+    _check(parent.name, own_mac=own_mac)
     return parent
 
 
 def existing(name: str) -> Parent:
     """The host's interface as it is. Raises OSError when there is none."""
-    return Parent(name=name, index=socket.if_nametoindex(name), mtu=int((_SYS / name / "mtu").read_text()))
+    mtu, mac = ((_SYS / name / each).read_text().strip() for each in ("mtu", "address"))
+    return Parent(name=name, index=socket.if_nametoindex(name), mtu=int(mtu), mac=mac)
 
 
 def below(lower: int | None, name: str | None) -> Parent | None:
@@ -72,12 +76,13 @@ def _automatic() -> str:
     return name
 
 
-def _check(name: str) -> None:
+def _check(name: str, *, own_mac: bool) -> None:
     """Refuse what the kernel would accept and never carry a frame for."""
     directory = _SYS / name
-    if (directory / "wireless").exists() or (directory / "phy80211").exists():
+    if own_mac and ((directory / "wireless").exists() or (directory / "phy80211").exists()):
         raise Waiting(
-            REASON, f"{name} is a Wi-Fi interface: access points drop frames of further MACs; use a wired one"
+            REASON,
+            f"{name} is a Wi-Fi interface: access points drop frames of further MACs; use a wired one, or ipvlan",
         )
     if not int(_text(directory / "flags") or "0", 16) & _IFF_UP:
         raise Waiting(REASON, f"{name} is down (ip link set {name} up)")

@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tank.config import Settings
@@ -24,8 +25,10 @@ from tank.net.grants import Grants, check_ports
 from tank.net.leases import Lease
 from tank.net.links import host_links
 from tank.net.names.keeper import Names
-from tank.net.ruleset import HostRules, fence_rules, host_rules
-from tank.net.tables import HOST, Tables
+from tank.net.ruleset import HostRules, fence_rules, host_rules, shim_rules
+from tank.net.shimming import Shims, is_shim
+from tank.net.shims import Plan
+from tank.net.tables import HOST, SHIMS, Tables
 from tank.net.wanted import mark, plug_name
 
 
@@ -40,15 +43,16 @@ class Wires:
         self._rules: HostRules | None = None  # what this daemon last set
         book = None if settings.repair else settings.run_dir / "rules.json"
         self._tables = Tables(installation, self._namespace, book)
+        self.shims = Shims(settings, installation, grants)
         self._suspects = set(self._tables.keys)
 
     def suspect(self, *, fences: bool = False) -> None:
         """What stands on the host, and with `fences` in the pods, may have been changed by others."""
-        self._suspects |= self._tables.keys if fences else {HOST}
+        self._suspects |= self._tables.keys if fences else {HOST, SHIMS}
 
     def suspect_pod(self, uid: str) -> None:
         """The same of one pod; of the host, where it is empty."""
-        self._suspects.add(uid)
+        self._suspects |= {uid} if uid else {HOST, SHIMS}
 
     async def wire(self, wiring: Wiring) -> tuple[str, ...]:
         """Everything as `wiring` says. Answers what others had changed, in words; without repair: what is so still.
@@ -68,6 +72,7 @@ class Wires:
                 self._host(wiring, pools, suspects),
                 *(self._fence(pod, wiring, pools, suspects) for pod in wiring.pods),
                 self._names.tell(wiring, pools, look=suspects),
+                self.shims.settle(wiring, pools, partial(self._walls, suspects)),
             ]
             for work in works:
                 try:
@@ -102,6 +107,7 @@ class Wires:
     def forget(self, uid: str) -> None:
         """The pod's network was taken away: the next `wire` need not keep anything for it."""
         self._coming.pop(uid, None)
+        self.shims.forget(uid)
 
     def close(self) -> None:
         """What stands, stands; only known flows are not held any more."""
@@ -113,6 +119,9 @@ class Wires:
 
     def _namespace(self, uid: str) -> Path:
         return self._settings.pod_run_dir(uid) / "ns" / "net"
+
+    def _where(self, key: str) -> Path | None:
+        return None if key in (HOST, SHIMS) else self._namespace(key)
 
     async def _host(
         self, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str] | None = None
@@ -127,7 +136,7 @@ class Wires:
         if rules.bridges:
             await asyncio.to_thread(self._anchor.hold)
         else:
-            await self._tables.nothing_stands(script)
+            await self._tables.nothing_stands(HOST, script)
         before = HOST in self._tables
         found = await self._tables.keep(HOST, script, "the host's rules", look=_among(HOST, suspects))
         last = self._rules or HostRules()
@@ -140,6 +149,15 @@ class Wires:
         if taken:
             raise Waiting("PortInUse", "; ".join(taken))
         return found
+
+    async def _walls(self, suspects: Set[str], plan: Plan, anew: bool) -> tuple[str, ...]:
+        """Those of the shims; a link that is new has none, whatever was done for one of its name."""
+        script = shim_rules(self._installation, [*(each.name for each in plan.shims), *plan.kept], plan.macs)
+        if anew:
+            self._tables.doubt(SHIMS)
+        elif not plan.shims:
+            await self._tables.nothing_stands(SHIMS, script)
+        return await self._tables.keep(SHIMS, script, "the rules of the shims", look=SHIMS in suspects)
 
     def _without_taken(self, wiring: Wiring) -> tuple[Wiring, list[str]]:
         """Without ports that came to a running pod and that a foreign process has, and these in words (R48).
@@ -168,7 +186,7 @@ class Wires:
     def _settle_leases(self, wiring: Wiring) -> None:
         """After a loss of the book the records say who has what; who is neither wanted nor on record, has nothing."""
         self._grants.leases.adopt(_held(wiring))
-        self._grants.leases.keep(lambda uid: uid in wiring.uids)
+        self._grants.leases.keep(lambda uid: uid in wiring.uids or is_shim(uid))
         self._grants.avoid = frozenset(
             each.ip.partition("/")[0] for pod in wiring.pods for each in pod.addresses if not each.source
         )

@@ -201,19 +201,6 @@ def test_a_fault_of_the_file(text: str | bytes, fault: str) -> None:
     assert told(text) == [f"tank.toml:{fault}"]
 
 
-@pytest.mark.parametrize(
-    ("text", "path"),
-    [
-        ("[[net.pools]]\nname = 'lan'\nmode = 'ipvlan'\nsubnet = '10.1.0.0/16'", "net.pools[0].mode"),
-    ],
-)
-def test_what_is_understood_and_not_built_yet_starts_no_daemon(text: str, path: str, tmp_path: Path) -> None:
-    (tmp_path / "tank.toml").write_text(text)
-    with pytest.raises(InvalidSpec) as error:
-        load(tmp_path / "tank.toml", {})
-    assert [(each.path, each.message) for each in error.value.problems] == [(path, "not supported yet")]
-
-
 def test_whether_networks_are_repaired() -> None:
     assert read_settings("[net]\nrepair = false")["repair"] is False
     assert Settings().repair is True

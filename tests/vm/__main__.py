@@ -14,7 +14,7 @@ import time
 import traceback
 from pathlib import Path
 
-from tests.vm import boots, limits, quotas, story
+from tests.vm import boots, lan, limits, quotas, story
 from tests.vm.guest import Guest
 from tests.vm.machine import Machine
 from tests.vm.root import base, run
@@ -41,6 +41,12 @@ STEPS = (
     limits.it_is_told_whose_memory_was_used_up,
     story.a_run_once_pod_finishes,
     a_pod_has_ids_of_its_own,
+    lan.there_is_a_neighbour,
+    lan.an_ipvlan_pod_has_the_mac_of_its_parent,
+    lan.an_address_that_a_neighbour_has_is_waited_for,
+    lan.two_ipvlan_pods_reach_each_other_and_come_back,
+    lan.one_parent_carries_one_kind,
+    lan.the_host_and_a_macvlan_pod_reach_each_other,
     boots.the_daemon_is_restarted,
     boots.the_daemon_is_killed,
     boots.the_manager_reads_its_units_again,

@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-PROTOCOL = 1
+PROTOCOL = 2
+OTHERS = "others"  # no pod's uid looks like that: those who ask at an address of the host
 _HEADER = struct.Struct("!IB")
 LONGEST = 64 * 2**20  # bytes
 _MOST_FDS = 8

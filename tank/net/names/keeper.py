@@ -12,7 +12,6 @@ addresses there.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
@@ -25,29 +24,16 @@ from tank.errors import Failed, TankError
 from tank.host import resolver
 from tank.host.netns import Namespaces, pinned
 from tank.model.etcfiles import NAMESERVER, parse_resolv_conf
-from tank.model.pools import Pool, Wired, Wiring
-from tank.net import nftables
-from tank.net.names import frames, zone
+from tank.model.pools import Pool, Wiring
+from tank.net.names import doors, frames, zone
+from tank.net.names.doors import Pair
+from tank.net.names.leads import PORT, Leads
 from tank.net.names.line import Line
-from tank.net.names.told import told
+from tank.net.names.told import told, told_outside
 
-PORT = 61_053  # beyond what kernels take for connections, and nobody's
-TABLE = "ip tank_names"
-RULES = f"""\
-table {TABLE} {{
-}}
-flush table {TABLE}
-table {TABLE} {{
-    chain asked {{
-        type nat hook output priority -100; policy accept;
-        ip daddr {NAMESERVER} meta l4proto {{ tcp, udp }} th dport 53 dnat to {NAMESERVER}:{PORT}
-    }}
-}}
-"""
 _AGAIN = 0.5  # seconds after which a server that could not be started is tried again
 
 log = logging.getLogger("tank.net")
-Pair = tuple[socket.socket, socket.socket]
 
 
 @dataclass(slots=True)
@@ -69,12 +55,13 @@ class Names:
     def __init__(self, settings: Settings, installation: str, namespaces: Namespaces, version: str) -> None:
         self._settings, self._namespaces = settings, namespaces
         self._line = Line(settings.run_dir / "names", installation, f"{version}/{frames.PROTOCOL}")
-        self._zone = zone.Zone(domain=settings.naming.domain)
+        self._zone, self._outside = zone.Zone(domain=settings.naming.domain), zone.Zone()
+        self._others = ""  # the key of the sockets at an address of the host, once it is known what is told there
+        self._fault: TankError | None = None  # why there are none
         self._ways = _Ways()
         self._fresh: dict[str, Pair] = {}  # opened, and not handed over yet
-        self._astray: dict[str, str] = {}  # by uid: what others had changed there when it was looked at
-        self._right: nftables.Listing | None = None  # what leads to the sockets, as it is listed
-        self._fed: tuple[zone.Zone, frozenset[str]] | None = None
+        self._leads = Leads(namespaces, repair=settings.repair)
+        self._fed: tuple[zone.Zone, zone.Zone, frozenset[str]] | None = None
         self._lock, self._opening, self._hint = asyncio.Lock(), asyncio.Lock(), asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
 
@@ -102,34 +89,17 @@ class Names:
         for pod in wiring.pods:
             ways.admitted.pop(pod.uid, None)
         self._zone = told(wiring, naming, pools, await asyncio.to_thread(self._servers))
-        found = [words for pod in wiring.pods if pod.uid in look and (words := await self._look(pod))]
+        if naming.enabled and naming.listen:
+            self._outside = told_outside(wiring, naming, naming.listen[0])
+            self._others = f"{frames.OTHERS}:{naming.listen[0]}:{naming.listen[1]}"
+        asking_now = {pod.uid: (pod.name, ways.wired[pod.uid]) for pod in wiring.pods if pod.uid in ways.wired}
+        found = await self._leads.look(asking_now, look)
         self._keep()
         self._fed = None  # told again even when nothing is new: whoever hangs is found out by it
         await self._settle()
-        self._astray = {uid: words for uid, words in self._astray.items() if uid in ways.wired}
-        return tuple(found if self._settings.repair else self._astray.values())
-
-    async def _look(self, pod: Wired) -> str:
-        """What leads to the sockets of one pod is the same in all."""
-        namespace = self._namespace(pod.uid)
-        self._astray.pop(pod.uid, None)
-        if pod.uid not in self._ways.wired or not pinned(namespace):
-            return ""
-        if self._right is None:
-            self._right = await self._right_listing()
-        if await nftables.listing(TABLE, namespace) == self._right:
-            return ""
-        if self._settings.repair:
-            await nftables.apply(RULES, namespace)
-        self._astray[pod.uid] = f"what leads pod {pod.name} to the names of pods was changed"
-        return self._astray[pod.uid]
-
-    async def _right_listing(self) -> nftables.Listing:
-        """As it is listed where nobody changes it."""
-        with await self._namespaces.fresh() as kept:
-            path = Path(f"/proc/{os.getpid()}/fd/{kept.fileno()}")
-            await nftables.apply(RULES, path)
-            return await nftables.listing(TABLE, path)
+        if self._fault is not None:
+            raise self._fault
+        return found
 
     async def forget(self, uid: str) -> None:
         """Let go of a pod's sockets, and so of its namespace, for certain. Raises Failed."""
@@ -138,7 +108,7 @@ class Names:
         ways.wired.pop(uid, None)
         ways.leaving -= {uid}
         for key in [each for each in self._fresh if _uid(each) == uid]:
-            _close(self._fresh.pop(key))
+            doors.close(self._fresh.pop(key))
         try:
             await self._settle()
         except TankError as error:
@@ -154,7 +124,7 @@ class Names:
             await asyncio.gather(self._keeping, return_exceptions=True)
         self._line.hang_up()
         for pair in self._fresh.values():
-            _close(pair)
+            doors.close(pair)
         self._fresh.clear()
 
     def _keep(self) -> None:
@@ -190,7 +160,9 @@ class Names:
         async with self._lock:
             ways = {uid: path for uid, path in self._ways.all.items() if pinned(path)}
             here = self._line.open or self._line.left
-            if ways or (here and self._ways.leaving):
+            if not here:
+                self._open_to_others()  # a server that is there may have the port itself
+            if ways or self._others in self._fresh or (here and (self._ways.leaving or self._others)):
                 await self._serve(ways)
             elif here:
                 await self._end()
@@ -211,16 +183,37 @@ class Names:
     async def _served(self, ways: Mapping[str, Path]) -> None:
         keys = {uid: _key(uid, path) for uid, path in ways.items()}
         if self._fed is None and not self._line.held:  # it must know all before it can be asked
-            await self._line.feed(zone.dumped(self._zone), frozenset())
+            await self._feed(frozenset())
         for uid, key in keys.items():
             if key not in self._line.held:
                 await self._hand_over(key, ways[uid])
-        keep = frozenset(keys.values()) | {each for each in self._line.held if _uid(each) in self._ways.leaving}
+        self._open_to_others()
+        if pair := self._fresh.pop(self._others, None):
+            await self._give(self._others, pair)
+        keep = frozenset(keys.values()) | {each for each in self._line.held if self._stays(each)}
         if not keep:
             await self._end()
-        elif self._fed != (self._zone, keep):
-            await self._line.feed(zone.dumped(self._zone), keep)
-            self._fed = (self._zone, keep)
+        elif self._fed != (self._zone, self._outside, keep):
+            await self._feed(keep)
+            self._fed = (self._zone, self._outside, keep)
+
+    async def _feed(self, keep: frozenset[str]) -> None:
+        zones = {"zone": zone.dumped(self._zone), "outside": zone.dumped(self._outside)}
+        await self._line.feed(zones, keep)
+
+    def _stays(self, key: str) -> bool:
+        return key == self._others or _uid(key) in self._ways.leaving
+
+    def _open_to_others(self) -> None:
+        """Have sockets at the address of the host, or the reason why not. They wait until the server has them."""
+        listen = self._settings.naming.listen
+        if not self._others or listen is None or self._others in self._line.held or self._others in self._fresh:
+            self._fault = None
+            return
+        try:
+            self._fresh[self._others], self._fault = doors.others(*listen), None
+        except TankError as error:
+            self._fault = error
 
     async def _end(self) -> None:
         await self._line.end()
@@ -229,23 +222,28 @@ class Names:
     async def _hand_over(self, key: str, namespace: Path) -> None:
         async with self._opening:
             pair = self._fresh.pop(key, None) or await self._opened(namespace)
-            try:
-                await self._line.take(key, [each.fileno() for each in pair])
-            finally:
-                _close(pair)
+            await self._give(key, pair)
+
+    async def _give(self, key: str, pair: Pair) -> None:
+        try:
+            await self._line.take(key, [each.fileno() for each in pair])
+        finally:
+            doors.close(pair)
 
     async def _opened(self, namespace: Path) -> Pair:
         """Datagrams and streams, with what leads to them."""
-        datagrams = await self._namespaces.inside(namespace, lambda: _bound(socket.SOCK_DGRAM))
+        datagrams = await self._namespaces.inside(namespace, lambda: doors.bound(NAMESERVER, PORT, socket.SOCK_DGRAM))
         try:
-            streams = await self._namespaces.inside(namespace, lambda: _bound(socket.SOCK_STREAM))
+            streams = await self._namespaces.inside(
+                namespace, lambda: doors.bound(NAMESERVER, PORT, socket.SOCK_STREAM)
+            )
         except BaseException:
             datagrams.close()
             raise
         try:
-            await nftables.apply(RULES, namespace)
+            await self._leads.set(namespace)
         except BaseException:
-            _close((datagrams, streams))
+            doors.close((datagrams, streams))
             raise
         return datagrams, streams
 
@@ -269,22 +267,3 @@ def _key(uid: str, namespace: Path) -> str:
 
 def _uid(key: str) -> str:
     return key.partition(":")[0]
-
-
-def _bound(kind: socket.SocketKind) -> socket.socket:
-    opened = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind((NAMESERVER, PORT))
-        if kind is socket.SOCK_STREAM:
-            opened.listen(64)
-    except BaseException:
-        opened.close()
-        raise
-    return opened
-
-
-def _close(pair: Pair) -> None:
-    for each in pair:
-        with contextlib.suppress(OSError):
-            each.close()

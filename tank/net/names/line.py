@@ -93,9 +93,9 @@ class Line:
         await self._ask({"do": "take", "key": key}, fds)
         self.held |= {key}
 
-    async def feed(self, zone: Mapping[str, Any], keep: frozenset[str]) -> None:
-        """All names, and which sockets it is to keep."""
-        await self._ask({"do": "feed", "zone": zone, "keep": sorted(keep)})
+    async def feed(self, zones: Mapping[str, Any], keep: frozenset[str]) -> None:
+        """All names, as the `zone` of pods and that of those `outside`, and which sockets it is to keep."""
+        await self._ask({"do": "feed", **zones, "keep": sorted(keep)})
         self.held &= keep
 
     async def ended(self) -> None:

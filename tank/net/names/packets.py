@@ -103,6 +103,11 @@ def refusal(query: bytes, code: int) -> bytes:
     return query[:2] + struct.pack("!5H", kept, *counts) + query[HEADER : end or HEADER]
 
 
+def unrecursive(response: bytes) -> bytes:
+    """The response of one who asks nobody else."""
+    return response[:2] + (flags(response) & ~_RECURSION_AVAILABLE).to_bytes(2, "big") + response[4:]
+
+
 def lifetimes(response: bytes) -> Lifetimes:
     """How long a response may be kept (RFC 2308 for what is not there)."""
     offset = question_end(response)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tank.host import confine
-from tank.net.names import answers, frames, zone
+from tank.net.names import answers, frames, packets, zone
 from tank.net.names.counter import Counter
 from tank.net.names.forward import Forwarder
 
@@ -44,7 +44,7 @@ class Server:
 
     def __init__(self, forwarder: Forwarder, version: str) -> None:
         self._forwarder, self._version = forwarder, version
-        self._directory = zone.Directory(zone.Zone())
+        self._directory, self._outside = zone.Directory(zone.Zone()), zone.Directory(zone.Zone())
         self._said: dict[tuple[str, bool, bytes], bytes] = {}  # answers, good until something else is told
         self._counters: dict[str, Counter] = {}
         self._daemons: dict[socket.socket, frames.Inbox] = {}
@@ -124,11 +124,14 @@ class Server:
 
     def _feed(self, body: Mapping[str, Any]) -> None:
         self._directory = zone.Directory(zone.loaded(body["zone"]))
+        self._outside = zone.Directory(zone.loaded(body["outside"]))
         self._said.clear()
         for key in self._counters.keys() - set(body["keep"]):
             self._counters.pop(key).close()
 
     def _answer(self, uid: str, query: bytes, tcp: bool) -> bytes | Coroutine[Any, Any, bytes]:
+        if uid == frames.OTHERS:
+            return self._to_others(query, tcp)
         key = (uid, tcp, query[2:])
         if known := self._said.get(key):
             return query[:2] + known[2:]
@@ -137,6 +140,15 @@ class Server:
             self._remember(key, found)
             return found
         return self._forwarder.ask(query, self._directory.upstreams(uid), uid, tcp=tcp)
+
+    def _to_others(self, query: bytes, tcp: bool) -> bytes:
+        """Nobody is asked for those who are no pods: who does that for everybody is used against others. And nothing
+        is remembered for them: they could make it forget what pods ask.
+        """
+        found = answers.answered(query, self._outside, frames.OTHERS, tcp=tcp)
+        if found is None:
+            found = packets.refusal(query, answers.REFUSED)
+        return packets.unrecursive(found) if found else b""
 
     def _remember(self, key: tuple[str, bool, bytes], answer: bytes) -> None:
         """Programs ask the same again and again. What is filled with nonsense is emptied."""

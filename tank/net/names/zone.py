@@ -30,7 +30,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """One pod. `addresses` with their prefix; `local`: those networks that nobody but Tank gives addresses of."""
+    """One pod. `addresses` with their prefix; `local`: those networks that nobody but Tank gives addresses of.
+
+    `shared`: addresses of the host's own by which the pod is reached; nothing leads back from them.
+    """
 
     name: str
     uid: str
@@ -39,15 +42,17 @@ class Host:
     services: tuple[Service, ...] = ()
     local: tuple[str, ...] = ()
     upstreams: tuple[str, ...] = ()  # of its own, else those of the zone
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
-    """Every pod, whole. `upstreams` answer what is no pod's name."""
+    """Every pod, whole. `upstreams` answer what is no pod's name. `short`: a pod's name alone is one, too."""
 
     domain: str = "tank.internal"
     hosts: tuple[Host, ...] = ()
     upstreams: tuple[str, ...] = ()
+    short: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ class Directory:
             return Found()
         if name.endswith(f".{domain}"):
             return self._inside(name, name.removesuffix(f".{domain}"), kind, uid)
-        if name in self._known or name in self._services:
+        if self.zone.short and (name in self._known or name in self._services):
             return self._inside(name, name, kind, uid)
         address = reversed_address(name)
         return self._reverse(name, address, kind) if address is not None else None
@@ -142,6 +147,10 @@ class Directory:
             record = A if ip.version == 4 else AAAA
             if kind in (record, ANY):
                 yield Record(name, record, str(ip))
+        for each in host.shared:
+            record = AAAA if ":" in each else A
+            if kind in (record, ANY):
+                yield Record(name, record, each)
 
     def _reverse(self, name: str, address: Address, kind: int) -> Found | None:
         label = self._addresses.get(address)
@@ -177,6 +186,7 @@ def loaded(data: Mapping[str, Any]) -> Zone:
     hosts = []
     for each in data["hosts"]:
         services = tuple(Service(**service) for service in each["services"])
-        plain = {key: tuple(each[key]) for key in ("addresses", "local", "upstreams")}
+        plain = {key: tuple(each[key]) for key in ("addresses", "local", "upstreams", "shared")}
         hosts.append(Host(name=each["name"], uid=each["uid"], ready=each["ready"], services=services, **plain))
-    return Zone(domain=data["domain"], hosts=tuple(hosts), upstreams=tuple(data["upstreams"]))
+    upstreams = tuple(data["upstreams"])
+    return Zone(domain=data["domain"], hosts=tuple(hosts), upstreams=upstreams, short=data["short"])

@@ -48,6 +48,16 @@ SOUND: list[tuple[str, Pool]] = [
             domain="lan.internal",
         ),
     ),
+    (
+        "mode = 'macvlan'\nsubnet = ['10.1.0.0/16', 'fd01::/64']\nshim = ['10.1.0.9', 'fd01::9']",
+        Pool(
+            name="lan",
+            mode="macvlan",
+            parent="auto",
+            subnets=("10.1.0.0/16", "fd01::/64"),
+            shims=("10.1.0.9", "fd01::9"),
+        ),
+    ),
     ("parent = 'br9'\nsubnet = '10.1.0.0/16'", Pool(name="lan", parent="br9", subnets=("10.1.0.0/16",))),
     ("mode = 'ipvlan'\nsubnet = '10.1.0.0/16'", Pool(name="lan", mode="ipvlan", parent="auto", subnets=("10.1.0.0/16",))),
 ]  # fmt: skip
@@ -76,8 +86,26 @@ def test_names_have_settings() -> None:
     assert read_settings(text)["naming"] == Naming(enabled=False, domain="pods.lan", upstream=("10.0.0.1",))
 
 
+@pytest.mark.parametrize(
+    ("text", "listen"),
+    [
+        ("10.0.0.9", ("10.0.0.9", 53)),
+        ("10.0.0.9:5353", ("10.0.0.9", 5353)),
+        ("fd00::9", ("fd00::9", 53)),
+        ("[fd00::9]", ("fd00::9", 53)),
+        ("[FD00::9]:5353", ("fd00::9", 5353)),
+    ],
+)
+def test_names_may_be_asked_for_at_an_address_of_the_host(text: str, listen: tuple[str, int]) -> None:
+    assert read_settings(f"[net.dns]\nlisten = '{text}'")["naming"] == Naming(listen=listen)
+
+
+def test_the_host_may_be_kept_from_pods_on_the_lan() -> None:
+    assert read_settings("[net]\nshim = false")["shim"] is False
+
+
 def test_what_is_not_stated_is_not_set() -> None:
-    assert {"pools", "naming"}.isdisjoint(read_settings("[net]"))
+    assert {"pools", "naming", "shim"}.isdisjoint(read_settings("[net]"))
 
 
 _HERE = "net.pools[0]"
@@ -95,7 +123,15 @@ FAULTS: list[tuple[str, str]] = [
     (lan("subnet = '10.1.0.0/16'\nrange = '10.1.0.9-10.1.0.8'"), f"{_HERE}.range: '10.1.0.9-10.1.0.8' does not lead from a lower address to a higher one"),
     (lan("subnet = '10.1.0.0/16'\nrange = '10.1.0.9-fd00::1'"), f"{_HERE}.range: '10.1.0.9-fd00::1' does not lead from a lower address to a higher one"),
     (lan("subnet = '10.1.0.0/16'\nrange = '10.1.0.9-10.2.0.9'"), f"{_HERE}.range: 10.1.0.9-10.2.0.9 is not in 10.1.0.0/16"),
-    (lan("subnet = '10.1.0.0/16'\nshim = '10.1.0.9'"), f"{_HERE}.shim: not supported yet"),
+    (lan("subnet = '10.1.0.0/16'\nshim = '10.1.0.9'"), f"{_HERE}.shim: only a macvlan pool has a shim"),
+    (lan("mode = 'macvlan'\nsubnet = '10.1.0.0/16'\nshim = '10.2.0.9'"), f"{_HERE}.shim: 10.2.0.9 is not in 10.1.0.0/16"),
+    (lan("mode = 'macvlan'\nsubnet = '10.1.0.0/16'\ngateway = '10.1.0.1'\nshim = '10.1.0.1'"), f"{_HERE}.shim: 10.1.0.1 is the gateway"),
+    (lan("mode = 'macvlan'\nsubnet = '10.1.0.0/16'\nshim = ['10.1.0.8', '10.1.0.9']"), f"{_HERE}.shim: has two addresses of one family"),
+    ("[net.dns]\nlisten = 'eth0'", "net.dns.listen: 'eth0' is not an IP address"),
+    ("[net.dns]\nlisten = '0.0.0.0'", "net.dns.listen: '0.0.0.0' is every address of the host (name one of them)"),
+    ("[net.dns]\nlisten = '10.0.0.9:0'", "net.dns.listen: '10.0.0.9:0' has no port between 1 and 65535"),
+    ("[net.dns]\nenabled = false\nlisten = '10.0.0.9'", "net.dns.listen: needs enabled = true"),
+    ("[net]\nshim = 'no'", "net.shim: expected true or false, found a string"),
     (lan("subnet = '10.1.0.0/16'\nbridge = 'br0'"), f"{_HERE}.bridge: unknown field of a pool (did you mean 'parent'?)"),
     ("[net]\npools = [{name = 'a', subnet = '10.1.0.0/16'}, {name = 'a', subnet = '10.2.0.0/16'}]", "net.pools[1].name: another pool is called 'a' already"),
     ("[net]\npools = [{name = 'a', subnet = '10.1.0.0/16'}, {name = 'b', subnet = '10.1.2.0/24'}]", "net.pools[1].subnet: 10.1.2.0/24 overlaps 10.1.0.0/16 of pool a"),

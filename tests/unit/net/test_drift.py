@@ -17,7 +17,9 @@ from tank.net.drift import (
     Parent,
     SetLink,
     bears,
+    borrowing,
     compare,
+    on_the_lan,
 )
 from tank.net.seen import Link, LinkAddress, LinkRoute, Seen
 from tank.net.wanted import PROTOCOL, Interface, WantedRoute
@@ -55,6 +57,24 @@ def found(seen: Seen, *wanted: Interface, parent: Parent | None = PARENT) -> tup
 
 def kinds(changes: tuple[Change, ...]) -> list[type[Change]]:
     return [type(change) for change in changes]
+
+
+def test_an_ipvlan_has_the_mac_of_its_parent_whichever_that_is() -> None:
+    parent = replace(PARENT, mac="52:54:00:00:00:09")
+    wanted = replace(ETH0, kind="ipvlan", parent="auto")
+
+    assert borrowing((wanted, replace(ETH0, name="eth1")), {"eth0": parent, "eth1": parent}) == (
+        replace(wanted, mac=parent.mac, parent="eth9"),
+        replace(ETH0, name="eth1"),
+    )
+    assert borrowing((wanted,), {}) == (wanted,)
+    assert found(replace(WHOLE, links=(LO, replace(LINK, kind="ipvlan", mac=parent.mac))), wanted) == ()
+
+
+def test_on_the_lan_are_those_with_a_mac_of_their_own() -> None:
+    assert on_the_lan((ETH0, replace(ETH0, name="eth1", kind="veth")), {"eth0": PARENT, "eth1": PARENT}) == {
+        "eth0": PARENT
+    }
 
 
 def test_at_rest_there_is_nothing_to_do() -> None:

@@ -29,7 +29,6 @@ def refusal(directory: Path, nic: dict[str, Any], **network: Any) -> str:
         ({"ip": "10.0.0.5/24", "mode": "bridge", "parent": "br7"}, "no pool has a bridge called br7"),
         ({"ip": "dhcp"}, "ip: dhcp is not supported yet"),
         ({"ip": "slaac"}, "ip: slaac is not supported yet"),
-        ({"ip": "10.0.0.5/24", "mode": "ipvlan"}, "ipvlan is not supported yet"),
     ],
 )
 def test_an_interface_that_cannot_be(tmp_path: Path, nic: dict[str, Any], why: str) -> None:

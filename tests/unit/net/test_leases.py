@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tank.errors import Waiting
 from tank.model.pools import Pool
-from tank.net.leases import Lease, Leases, choose, unique_local, with_gateways
+from tank.net.leases import Lease, Leases, choose, room, unique_local, with_gateways
 
 POOL = Pool(name="lan", mode="macvlan", subnets=("10.0.0.0/28",), gateways=("10.0.0.1",))
 
@@ -27,6 +27,13 @@ def test_the_lowest_free_one_is_taken_and_never_the_gateway() -> None:
 def test_the_one_it_had_last_comes_first_while_it_is_free() -> None:
     assert choose(POOL, "10.0.0.0/28", set(), ("10.0.0.9",)) == "10.0.0.9"
     assert choose(POOL, "10.0.0.0/28", {"10.0.0.9"}, ("10.0.0.9",)) == "10.0.0.2"
+
+
+def test_the_hosts_own_address_among_the_pods_is_never_handed_out() -> None:
+    pool = Pool(name="lan", mode="macvlan", subnets=("10.0.0.0/28",), shims=("10.0.0.1",))
+
+    assert choose(pool, "10.0.0.0/28", set(), ("10.0.0.1",)) == "10.0.0.2"
+    assert room(pool, "10.0.0.0/28") == 13
 
 
 def test_only_the_stated_range_is_handed_out() -> None:

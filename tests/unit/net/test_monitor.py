@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from tank.net.monitor import concerned, concerns
+from tank.net.monitor import concerned, concerns, touches
 
 
 def message(kind: int, flags: int = 0, body: bytes = b"\0" * 5) -> bytes:
@@ -38,8 +38,10 @@ def test_what_may_have_taken_something_from_us_matters(datagram: bytes, expected
 
 
 def about(kind: int, index: int) -> bytes:
-    """A message about a link: its index stands after four bytes of whatever kind."""
-    return message(kind, body=struct.pack("=4xi8x", index))
+    """News of an interface, of an address, or of a route by it."""
+    if kind in (24, 25):
+        return message(kind, body=bytes(12) + struct.pack("=HHI", 8, 4, index))
+    return message(kind, body=bytes(4) + struct.pack("=i", index) + bytes(8))
 
 
 def setting(index: int) -> bytes:
@@ -63,3 +65,23 @@ def setting(index: int) -> bytes:
 )
 def test_which_links_of_the_host_are_worth_a_look(datagram: bytes, expected: list[int]) -> None:
     assert list(concerned(datagram)) == expected
+
+
+@pytest.mark.parametrize(
+    ("datagram", "expected"),
+    [
+        (about(16, 7), True),
+        (about(16, 8), False),
+        (about(17, 7), True),
+        (about(20, 7), True),  # an address came: the host has one where it had none
+        (about(21, 7), True),
+        (about(24, 7), False),
+        (about(25, 7), True),
+        (about(25, 8), False),
+        (about(16, 8) + about(21, 7), True),
+        (message(16, body=b""), False),
+        (struct.pack("=IHHII", 3, 20, 0, 0, 0), True),  # garbled
+    ],
+)
+def test_of_the_host_only_some_interfaces_matter(datagram: bytes, expected: bool) -> None:
+    assert touches(datagram, {7}) is expected

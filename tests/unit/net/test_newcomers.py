@@ -34,6 +34,10 @@ def test_an_address_is_new_where_it_is_neither_held_nor_known() -> None:
     assert [each.addresses for each in newcomers((interface(),), Seen(), frozenset())] == [("10.0.0.5/24",)]
 
 
+def test_of_an_ipvlan_the_lan_is_asked_too() -> None:
+    assert [each.kind for each in newcomers((interface(kind="ipvlan"),), Seen(), frozenset())] == ["ipvlan"]
+
+
 def test_on_a_bridge_of_ours_nobody_is_asked() -> None:
     assert newcomers((interface(kind="veth"),), Seen(), frozenset()) == ()
 

@@ -17,7 +17,9 @@ POOLS = {
 }
 
 
-def asked(*addresses: str, pool: str = "default", servers: tuple[str, ...] = (), **network: Any) -> list[Question]:
+def asked(
+    *addresses: str, pool: str = "default", servers: tuple[str, ...] = (), led: tuple[str, ...] = (), **network: Any
+) -> list[Question]:
     """What is tried for a pod with this network; `pool` empty: on the LAN."""
     nic: dict[str, Any] = {"pool": pool} if pool else {}
     own = {"name": "eth0", "ip": nic or list(addresses), **({} if pool else {"gateway": "10.0.0.1"})}
@@ -31,7 +33,7 @@ def asked(*addresses: str, pool: str = "default", servers: tuple[str, ...] = (),
     )
     found = tuple(Address(nic="eth0", ip=each, mac="02:00:00:00:00:01") for each in addresses)
     held: Wired = wired("0" * 12, spec, found, pools={"eth0": pool} if pool else {}, ready=True)
-    return list(questions(spec, held, POOLS, servers))
+    return list(questions(spec, held, POOLS, servers, led))
 
 
 def told(found: list[Question]) -> list[tuple[object, ...]]:
@@ -45,6 +47,12 @@ def test_a_pod_on_the_lan_asks_its_gateway_and_its_name_servers() -> None:
         ("pod", "dns", "10.0.0.1", 53, True),
         ("host", "tcp", "10.0.0.5", 9000, None),  # only a shim leads there
     ]
+
+
+def test_a_pod_on_the_lan_is_reached_by_the_host_where_a_shim_leads_there() -> None:
+    found = asked("10.0.0.5/24", pool="", led=("10.0.0.5",))
+
+    assert told(found)[-1] == ("host", "tcp", "10.0.0.5", 9000, True)
 
 
 def test_a_pod_on_a_bridge_is_reached_by_the_host_in_both_families() -> None:

@@ -46,7 +46,7 @@ class Rig:
 
     async def feed(self, *hosts: zone.Host, keep: tuple[str, ...] = (), upstreams: tuple[str, ...] = ()) -> None:
         told = zone.dumped(zone.Zone(hosts=hosts, upstreams=upstreams))
-        assert await self.ask({"do": "feed", "zone": told, "keep": list(keep)}) == {}
+        assert await self.ask({"do": "feed", "zone": told, "outside": told, "keep": list(keep)}) == {}
 
     async def take(self, key: str) -> int:
         """Hand over a pair of sockets; their port."""
@@ -123,6 +123,38 @@ async def test_all_names_change_at_once(tmp_path: Path) -> None:
         await rig.feed(WEB, keep=("aaaa:1",))
         await rig.feed(zone.Host(name="db", uid="b", ready=True, addresses=("10.0.0.6/24",)), WEB, keep=("aaaa:1",))
         assert [values(await asked(port, question(each))) for each in ("db", "web")] == [["10.0.0.6"], ["10.0.0.5"]]
+
+
+async def test_others_are_told_of_pods_and_nothing_else(tmp_path: Path) -> None:
+    async with served(tmp_path) as rig:
+        port = await rig.take("others:192.0.2.9:53")
+        outside = zone.dumped(zone.Zone(hosts=(WEB,), short=False))
+        inside = zone.dumped(zone.Zone(upstreams=("127.0.0.1",)))
+        await rig.ask({"do": "feed", "zone": inside, "outside": outside, "keep": ["others:192.0.2.9:53"]})
+
+        names = [
+            "web.tank.internal",
+            "5.0.0.10.in-addr.arpa",
+            "no.tank.internal",
+            "web",
+            "example.org",
+            "6.0.0.10.in-addr.arpa",
+        ]
+        told = [dnslib.DNSRecord.parse(await asked(port, question(each))) for each in names]
+        assert [each.header.rcode for each in told] == [0, 0, 3, 5, 5, 5]
+        assert values(await asked(port, question("web.tank.internal"))) == ["10.0.0.5"]
+        assert {each.header.ra for each in told} == {0}
+        assert [each.header.aa for each in told][:3] == [1, 1, 1]
+
+
+async def test_an_address_that_is_shared_leads_to_a_pod_and_not_back(tmp_path: Path) -> None:
+    shared = zone.Host(name="box", uid="c", ready=True, shared=("192.0.2.9", "2001:db8::9"))
+    async with served(tmp_path) as rig:
+        port = await rig.take("aaaa:1")
+        await rig.feed(shared, keep=("aaaa:1",))
+        assert values(await asked(port, question("box"))) == ["192.0.2.9"]
+        back = dnslib.DNSRecord.parse(await asked(port, question("9.2.0.192.in-addr.arpa")))
+        assert (back.rr, back.header.rcode) == ([], 2)  # asked of others, and there are none
 
 
 async def test_what_is_not_to_be_kept_is_closed(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tank.model.network import Port
 from tank.model.pools import Naming, Pool, Wired, Wiring
 from tank.model.record import Address
-from tank.net.names.told import told
+from tank.net.names.told import told, told_outside
 from tank.net.names.zone import Host, Service, Zone
 
 PORTS = (Port(host=8080, container=80, name="http"), Port(host=8081, container=81))
@@ -45,3 +47,32 @@ def test_what_the_settings_name_goes_before_pools_and_host() -> None:
 
 def test_a_pod_without_an_address_has_no_name() -> None:
     assert told(Wiring(pods=(Wired(name="quiet", uid="b"),)), Naming(), {}, ()).hosts == ()
+
+
+LAN_ONLY = replace(WEB, name="lan", uid="b", addresses=WEB.addresses[1:], pools={})
+BRIDGED = replace(WEB, name="box", uid="c", addresses=WEB.addresses[:1])
+INWARD = replace(BRIDGED, name="db", uid="d", ports=(Port(host=5432, container=5432, host_ip="127.0.0.1"),))
+
+
+def outside(*pods: Wired, address: str = "192.0.2.9") -> list[tuple[str, tuple[str, ...], tuple[str, ...], list[int]]]:
+    found = told_outside(Wiring(pods=pods), Naming(), address)
+    assert not found.short
+    return [(each.name, each.addresses, each.shared, [one.port for one in each.services]) for each in found.hosts]
+
+
+def test_the_lan_is_told_the_addresses_that_it_reaches() -> None:
+    assert outside(WEB, LAN_ONLY) == [
+        ("web", ("192.0.2.5/24",), (), [80]),
+        ("lan", ("192.0.2.5/24",), (), [80]),
+    ]
+
+
+def test_of_a_pod_on_a_bridge_the_lan_is_told_the_host_and_its_published_ports() -> None:
+    assert outside(BRIDGED, INWARD) == [("box", (), ("192.0.2.9",), [8080])]
+
+
+def test_the_host_itself_reaches_every_pod() -> None:
+    assert outside(BRIDGED, INWARD, address="127.0.0.1") == [
+        ("box", ("10.61.0.2/16",), (), [80]),
+        ("db", ("10.61.0.2/16",), (), []),
+    ]
