@@ -147,6 +147,8 @@ class Wires:
             self._done[HOST] = _Done(host_rules(self._installation, rules), Listing())
         before = self._done.get(HOST)
         found = await self._apply(HOST, host_rules(self._installation, rules), "the host's rules", suspects)
+        if suspects is None:
+            return found  # what flows go elsewhere now, is for the next `wire`: there may be many to look at
         moved = rules.publications != self._rules.publications
         if moved or found or (before is None and rules.bridges):  # set anew: some may have come by in between
             await asyncio.to_thread(_forget_flows, self._rules, rules)
