@@ -16,6 +16,7 @@ from benchmarks.table import milliseconds, ratio, show
 from benchmarks.world import Podman, World, isolated, podman, program, timed, world
 from tests.conftest import note_installation
 from tests.neighbour import neighbour
+from tests.waiting import wait_for
 
 ROUNDS = 30
 PEER_ROUNDS = 10
@@ -25,10 +26,14 @@ def main() -> None:
     """Print median times and ratios."""
     with world() as made, neighbour(made.directory) as network, podman(made.directory / "podman") as peer:
         bottom = floor(made)
-        nic = {"name": "eth0", "parent": network.parent, "ip": f"{network.prefix}.5/24"}
+        nic: dict[str, object] = {"name": "eth0", "parent": network.parent, "ip": f"{network.prefix}.5/24"}
+        beside = nic | {"ip": f"{network.prefix}.6/24"}
+        pooled: dict[str, object] = {"name": "eth0", "ip": {"pool": "default"}}
         ours = {
             "tank, network none": api(made),
-            "tank, macvlan": api(made, network={"nics": [nic]}),
+            "tank, macvlan, the first on the machine": api(made, network={"nics": [nic]}),
+            "tank, macvlan": api(made, beside, network={"nics": [nic]}),
+            "tank, bridge": api(made, pooled, network={"nics": [pooled]}),
             "tank apply --wait, network none": command_line(made),
         }
         others = peers(made, peer) if peer else {}
@@ -41,18 +46,27 @@ def main() -> None:
     show(f"{ROUNDS} starts each, Podman {PEER_ROUNDS}", table)
 
 
-def api(made: World, **fields: object) -> list[float]:
-    """Through the socket, from Python; the pod is deleted between two measurements."""
+def api(made: World, *beside: dict[str, object], **fields: object) -> list[float]:
+    """Through the socket, from Python; the pod is deleted between two measurements.
+
+    `beside`: the interface of a pod that stays, so that what all pods share is there.
+    """
     client = made.daemon.client
+    for nic in beside:
+        client.apply(made.pod("resident", network={"nics": [nic]}))
+        client.wait("resident", "running", timeout=30)
 
     def once(number: int) -> float:
         pod = made.pod(f"p{number}", **fields)
         seconds = timed(lambda: (client.apply(pod), client.wait(f"p{number}", "running", timeout=30)))
-        made.daemon.delete_all()
+        client.delete(f"p{number}", grace=0)
+        wait_for(lambda: all(each.name != f"p{number}" for each in client.list()), what="the end of the pod")
         return seconds
 
     once(ROUNDS)  # pulls the image
-    return [once(number) for number in range(ROUNDS)]
+    found = [once(number) for number in range(ROUNDS)]
+    made.daemon.delete_all()
+    return found
 
 
 def command_line(made: World) -> list[float]:

@@ -21,12 +21,16 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(slots=True)
 class Daemon:
-    """`directory` holds data, run, the configuration and the daemon's own log. `extra` adds to its environment."""
+    """`directory` holds data, run, the configuration and the daemon's own log. `extra` adds to its environment.
+
+    `within`: what a command begins with to be run where this daemon lives, on another machine made of namespaces.
+    """
 
     directory: Path
     installation: str
     config: str = ""
     extra: dict[str, str] = field(default_factory=dict)
+    within: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -66,7 +70,7 @@ class Daemon:
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self.data / "installation").write_text(self.installation)
         (self.directory / "tank.toml").write_text(self.config)
-        command = [sys.executable, "-m", "tank", "serve"]
+        command = [*self.within, sys.executable, "-m", "tank", "serve"]
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -96,7 +100,7 @@ class Daemon:
 
     def tank(self, *argv: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run the command line against it."""
-        command = [sys.executable, "-m", "tank", *argv]
+        command = [*self.within, sys.executable, "-m", "tank", *argv]
         return subprocess.run(
             command, cwd=ROOT, env=self.environment, input=stdin, capture_output=True, check=False, timeout=100
         )

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from tank.net.announce import checksum
 
-PROBES = (0.0, 0.008, 0.016, 0.3)  # seconds
-WAIT, LISTEN = 0.025, 1.0  # until the address is used; until nobody listens any more
+PROBES = (0.0, 0.005, 0.010, 0.3)  # seconds
+WAIT, LISTEN = 0.015, 1.0  # until the address is used; until nobody listens any more
 
 ETH_ARP, ETH_IPV6 = 0x0806, 0x86DD
 _ICMPV6, _SOLICITATION, _ADVERTISEMENT = 58, 135, 136

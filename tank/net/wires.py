@@ -139,6 +139,8 @@ class Wires:
             await self._tables.nothing_stands(HOST, script)
         before = HOST in self._tables
         found = await self._tables.keep(HOST, script, "the host's rules", look=_among(HOST, suspects))
+        if suspects is None and not taken:
+            return found  # what flows go elsewhere now, is for the next `wire`: there may be many to look at
         last = self._rules or HostRules()
         moved = rules.publications != last.publications
         if moved or found or (rules.bridges and not before):  # set anew: some may have come by in between
