@@ -64,6 +64,8 @@ class Shims:
         if not pods and self._plan == Plan():
             return ()
         plan, look = await asyncio.to_thread(self._planned, wiring if pods else Wiring(), pools)
+        if plan == self._plan and not self._settings.repair:
+            return (*_said(plan, look, self._installation), *await walls(plan, False))
         words = await asyncio.to_thread(self._between_links, plan, look)
         words += await walls(plan, bool(words))
         faults = list[TankError]()
@@ -164,6 +166,13 @@ def _indexes(plan: Plan) -> Iterator[int]:
         yield shim.parent.index
         with contextlib.suppress(OSError):
             yield uplink.existing(shim.name).index
+
+
+def _said(plan: Plan, look: Look, installation: str) -> Iterator[str]:
+    """Everything that differs, in words."""
+    kinds = shims.links_between(plan, look, installation), shims.settings_between(plan, look)
+    for each in (*kinds, shims.places_between(plan, look)):
+        yield from (one.words for one in each)
 
 
 def _parent(name: str, configured: str | None) -> Parent | None:
