@@ -65,8 +65,7 @@ class Shims:
             return ()
         plan, look = await asyncio.to_thread(self._planned, wiring if pods else Wiring(), pools)
         if plan == self._plan and not self._settings.repair:
-            await walls(plan, False)
-            return tuple(each.words for each in self._between(plan, look))
+            return (*_said(plan, look, self._installation), *await walls(plan, False))
         words = await asyncio.to_thread(self._between_links, plan, look)
         words += await walls(plan, bool(words))
         faults = list[TankError]()
@@ -116,12 +115,6 @@ class Shims:
             mine = {each.address for each in self._grants.leases.all() if each.uid == uid}
             if not plan.undecided and not mine & held:
                 self._grants.leases.release(uid)
-
-    def _between(self, plan: Plan, look: Look) -> Iterator[Difference]:
-        """All that differs, where nothing is to be repaired."""
-        yield from shims.links_between(plan, look, self._installation)
-        yield from shims.settings_between(plan, look)
-        yield from shims.places_between(plan, look)
 
     def _between_links(self, plan: Plan, look: Look) -> tuple[str, ...]:
         found = list(shims.links_between(plan, look, self._installation))
@@ -173,6 +166,13 @@ def _indexes(plan: Plan) -> Iterator[int]:
         yield shim.parent.index
         with contextlib.suppress(OSError):
             yield uplink.existing(shim.name).index
+
+
+def _said(plan: Plan, look: Look, installation: str) -> Iterator[str]:
+    """Everything that differs, in words."""
+    kinds = shims.links_between(plan, look, installation), shims.settings_between(plan, look)
+    for each in (*kinds, shims.places_between(plan, look)):
+        yield from (one.words for one in each)
 
 
 def _parent(name: str, configured: str | None) -> Parent | None:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 
 import dnslib
@@ -13,6 +14,7 @@ import pytest
 
 from tests.daemon import Daemon
 from tests.naming import DOMAIN, NIC, address, restart_with, servers, spec, start
+from tests.neighbour import Neighbour
 from tests.segment import ip
 from tests.waiting import wait_for
 
@@ -93,3 +95,26 @@ def test_a_port_that_somebody_has_is_waited_for(daemon: Daemon, busybox: str, wh
         wait_for(lambda: address(daemon, "web") in daemon.client.exec("web", asked).stdout.decode(), 5, "names inside")
     wait_for(lambda: said(where, f"web.{DOMAIN}") == [address(daemon, "web")], 40, "its turn")
     wait_for(lambda: words not in str(daemon.client.info()), 5, "the end of the condition")
+
+
+ASK = """
+import dnslib, sys
+for name in sys.argv[3:]:
+    told = dnslib.DNSRecord.parse(dnslib.DNSRecord.question(name).send(sys.argv[1], int(sys.argv[2]), timeout=3))
+    print(told.header.rcode, *(each.rdata for each in told.rr))
+"""
+
+
+def test_the_lan_is_told_what_it_reaches(daemon: Daemon, neighbour: Neighbour, busybox: str) -> None:
+    ip(f"address add 203.0.113.9/24 dev {neighbour.parent}")
+    neighbour.run("ip", "address", "add", "203.0.113.1/24", "dev", "lan0")
+    restart_with(daemon, f'[net.dns]\nlisten = "203.0.113.9:{PORT}"\n')
+    beside = {"nics": [{"name": "eth0", "parent": neighbour.parent, "ip": "203.0.113.5/24"}]}
+    published = {"nics": [NIC], "ports": ["18084:80"]}
+    pods = spec("near", busybox, network=beside), spec("box", busybox, network=published), spec("inner", busybox)
+    start(daemon, *pods)
+
+    names = [*(f"{each}.{DOMAIN}" for each in ("near", "box", "inner")), "example.org"]
+    asked = [sys.executable, "-I", "-c", ASK, "203.0.113.9", str(PORT), *names]
+    wanted = ["0 203.0.113.5", "0 203.0.113.9", "3", "5"]
+    wait_for(lambda: neighbour.run(*asked).stdout.splitlines() == wanted, 10, "what the LAN is told")
