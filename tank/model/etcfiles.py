@@ -91,11 +91,15 @@ def hostname_file(pod: Pod) -> str:
     return f"{pod_hostname(pod)}\n"
 
 
-def pod_hosts(pod: Pod, host: str = "") -> str:
-    """The pod's /etc/hosts. `host` is the text of the host's own, kept for a pod on the host's network."""
+def pod_hosts(pod: Pod, host: str = "", addresses: Iterable[str] = ()) -> str:
+    """The pod's /etc/hosts. `host` is the text of the host's own, kept for a pod on the host's network.
+
+    `addresses` with their prefix are those that it has; until then those that it states count.
+    """
     if pod.network == "host":
         return host + ("\n" if host and not host.endswith("\n") else "") + _lines(_by_address(pod.hosts))
-    own = [(address, pod_hostname(pod)) for address in pod_addresses(pod) or ("127.0.0.1",)]
+    held = tuple(str(ipaddress.ip_interface(each).ip) for each in addresses) or pod_addresses(pod)
+    own = [(address, pod_hostname(pod)) for address in held or ("127.0.0.1",)]
     return _lines([*_LOCAL, *own, *_by_address(pod.hosts)])
 
 

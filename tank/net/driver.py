@@ -103,8 +103,9 @@ class NetDriver:
 
     def _granted(self, pod: Pod, uid: str) -> Mapping[str, Grant]:
         """What the pools give, with ports of the host that are free: nothing is made for a pod that has to wait."""
-        if isinstance(pod.network, Network) and not self._wires.publishes(uid):
-            check_ports(pod.network.ports)
+        if isinstance(pod.network, Network):
+            known = self._wires.published(uid)
+            check_ports([each for each in pod.network.ports if each not in known])
         return self._grants.of(pod, uid, ensure=True)
 
     def survey(self) -> Survey:
@@ -146,9 +147,12 @@ class NetDriver:
         """What differs from the spec, in words; empty when all is as it should be."""
         if not isinstance(pod.network, Network):
             return ()
-        grants = await asyncio.get_running_loop().run_in_executor(
-            self._pool, partial(self._grants.of, pod, uid, ensure=False)
-        )
+        try:
+            grants = await asyncio.get_running_loop().run_in_executor(
+                self._pool, partial(self._grants.of, pod, uid, ensure=False)
+            )
+        except Waiting as error:  # a pool that is gone, or gives nothing: no reason not to see the pod, nor to keep it
+            return (error.message,)
         wanted = interfaces(pod, uid, self._installation, grants)
         seen = await self._talk(namespace, Links.look)
         parents = self._parents_below(wanted, seen)
@@ -157,12 +161,14 @@ class NetDriver:
             self._nudge()
         changes = compare(wanted, seen, mark(uid, self._installation), parents)
         contested = self._newcomers.contested(uid, wanted)
-        return (*contested, *(each.words for each in changes), *unplugged(wanted))
+        unpublished = self._wires.unpublished(uid, pod.network.ports)
+        return (*contested, *(each.words for each in changes), *unplugged(wanted), *unpublished)
 
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
         self.unwatch(uid)
-        self._wires.forget(uid)
+        with contextlib.suppress(TankError):  # the next `wire` tells of it; a pod can go all the same
+            await self._wires.retire(uid)
         if not isinstance(pod.network, Network):
             return
         if pinned(namespace):

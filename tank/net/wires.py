@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 from tank.config import Settings
 from tank.errors import TankError, Waiting
 from tank.host.netns import pinned
+from tank.model.network import Port
 from tank.model.pools import Pool, Wired, Wiring
 from tank.net import bridges, conntrack, nftables, policy
 from tank.net.anchor import Anchor
@@ -50,6 +51,8 @@ class Wires:
         self._lock, self._anchor = asyncio.Lock(), Anchor(installation)
         self._wiring: Wiring | None = None
         self._coming: dict[str, Wired] = {}  # by uid: pods whose records do not tell of their network yet
+        self._gone: set[str] = set()  # whose records still tell of it
+        self._admitted: dict[str, frozenset[Port]] = {}  # ports of the host that were free when they were asked for
         self._rules = HostRules()
         self._done: dict[str, _Done] = {}
         self.shims = Shims(settings, installation, grants)
@@ -65,9 +68,12 @@ class Wires:
         Raises Waiting, Failed; then the rest was done all the same.
         """
         async with self._lock:
+            self._admit(wiring)
             for pod in wiring.pods:
                 self._coming.pop(pod.uid, None)
-            wiring = replace(wiring, pods=(*wiring.pods, *self._coming.values()))
+            self._gone &= wiring.uids
+            standing = (pod for pod in wiring.pods if pod.uid not in self._gone)
+            wiring = replace(wiring, pods=(*standing, *self._coming.values()))
             self._wiring, found = wiring, list[str]()
             suspects, self._suspects = self._suspects, set()  # what is suspected meanwhile is for the next time
             await asyncio.to_thread(self._settle_leases, wiring)
@@ -99,10 +105,12 @@ class Wires:
     async def fence(self, pod: Wired) -> None:
         """One pod's fence and its part of the host's rules, before its first instruction (S32).
 
-        They stay until `forget`, though a `wire` that knows nothing of the pod yet comes in between.
+        They stay until `retire`, though a `wire` that knows nothing of the pod yet comes in between.
         """
         async with self._lock:
+            self._gone.discard(pod.uid)
             self._coming[pod.uid] = pod
+            self._admitted[pod.uid] = frozenset(pod.ports)
             known = self._wiring or Wiring()
             wiring = replace(known, pods=(*(each for each in known.pods if each.uid != pod.uid), pod))
             pools = await asyncio.to_thread(self._grants.resolved)
@@ -114,18 +122,37 @@ class Wires:
                 if isinstance(fault, BaseException):
                     raise fault
 
-    def forget(self, uid: str) -> None:
-        """The pod's network was taken away: the next `wire` need not keep anything for it."""
-        self._coming.pop(uid, None)
-        self.shims.forget(uid)
+    async def retire(self, uid: str) -> None:
+        """Nothing leads to the pod any more, before its addresses are another's. Raises Waiting, Failed."""
+        async with self._lock:
+            self._gone.add(uid)
+            self._coming.pop(uid, None)
+            self.shims.forget(uid)
+            if self._wiring is not None and any(each.uid == uid for each in self._wiring.pods):
+                left = tuple(each for each in self._wiring.pods if each.uid != uid)
+                self._wiring = replace(self._wiring, pods=left)
+                await self._host(self._wiring, await asyncio.to_thread(self._grants.resolved))
 
     def close(self) -> None:
         """What stands, stands; only known flows are not held any more."""
         self._anchor.let_go()
 
-    def publishes(self, uid: str) -> bool:
-        """Whether the host's rules lead to the pod by now."""
-        return any(pod.uid == uid and pod.ports for pod in (self._wiring or Wiring()).pods)
+    def published(self, uid: str) -> frozenset[Port]:
+        """The ports by which the host's rules lead to the pod by now."""
+        known = self._wiring.pods if self._wiring else ()
+        ports = frozenset(port for pod in known if pod.uid == uid for port in pod.ports)
+        return ports & self._admitted.get(uid, frozenset())
+
+    def unpublished(self, uid: str, ports: Iterable[Port]) -> tuple[str, ...]:
+        """Which of the ports wait for their leave, in words: those that came to a pod that runs."""
+        new = [each for each in ports if each not in self._admitted.get(uid, ports)]
+        return tuple(f"port {each.host}/{each.protocol} of the host does not lead to it" for each in new)
+
+    def _admit(self, wiring: Wiring) -> None:
+        """What led to pods when the daemon was started goes on; what is asked for later is looked at first (R48)."""
+        fresh = {uid: self._admitted[uid] for uid in self._coming}  # what is told may be older than they are
+        old = {each.uid: self._admitted.get(each.uid, frozenset(each.ports)) & {*each.ports} for each in wiring.pods}
+        self._admitted = old | fresh
 
     def _namespace(self, uid: str) -> Path:
         return self._settings.pod_run_dir(uid) / "ns" / "net"
@@ -140,6 +167,7 @@ class Wires:
         marks = {
             f"{pod.uid}/{nic}": f"{mark(pod.uid, self._installation)}/{nic}" for pod in wiring.pods for nic in pod.pools
         }
+        wiring = replace(wiring, pods=tuple(self._with_admitted(each) for each in wiring.pods))
         rules = policy.host_side(wiring, pools, names, {key: plug_name(each) for key, each in marks.items()})
         if rules.bridges:
             await asyncio.to_thread(self._anchor.hold)
@@ -165,6 +193,10 @@ class Wires:
         elif SHIMS not in self._done and not plan.shims and not (await self._listing(SHIMS)).digest:
             self._done[SHIMS] = _Done(script, Listing())
         return await self._apply(SHIMS, script, "the rules of the shims", suspects)
+
+    def _with_admitted(self, pod: Wired) -> Wired:
+        admitted = self._admitted.get(pod.uid, frozenset())
+        return replace(pod, ports=tuple(each for each in pod.ports if each in admitted))
 
     async def _apply(self, key: str, script: str, what: str, suspects: Set[str] | None) -> tuple[str, ...]:
         """Where another script is wanted, or something else stands than it made.
@@ -204,6 +236,8 @@ class Wires:
     async def _fence(
         self, pod: Wired, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str] | None = None
     ) -> tuple[str, ...]:
+        if pod.pools.values() - pools.keys():
+            return ()  # a pool that is not stated any more: what stands goes on
         fence = policy.fence(pod, wiring, pools)
         if (fence is None and pod.uid not in self._done) or not pinned(self._namespace(pod.uid)):
             return ()

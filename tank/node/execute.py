@@ -123,13 +123,16 @@ class Executor:
         await self._machine.runtime.make_sandbox(work.uid, work.desired.spec)
 
     async def _repin(self, work: Work, step: Step) -> None:
-        await self._machine.runtime.repin_sandbox(work.uid, self._record(work).spec, step.pid)
+        record = self._record(work)
+        await self._machine.runtime.repin_sandbox(work.uid, record.spec, step.pid)
+        if any(each.source for each in record.addresses):
+            await self._machine.runtime.refresh_sandbox(work.uid, record.spec, record.addresses)
         await self._machine.records.save_pod(replace(self._record(work), trouble=None))
         self._report.warning(work.name, work.uid, "SandboxRepaired", step.why)
 
     async def _refresh(self, work: Work, step: Step) -> None:
         assert work.desired is not None
-        await self._machine.runtime.refresh_sandbox(work.uid, work.desired.spec)
+        await self._machine.runtime.refresh_sandbox(work.uid, work.desired.spec, self._record(work).addresses)
 
     async def _refill(self, work: Work, step: Step) -> None:
         assert work.desired is not None
@@ -143,6 +146,8 @@ class Executor:
         namespace = self._machine.namespace(work.uid)
         record = self._record(work)
         addresses = await self._machine.net.configure(work.uid, spec, namespace)
+        if any(each.source for each in addresses):  # its /etc/hosts could not name them before
+            await self._machine.runtime.refresh_sandbox(work.uid, spec, addresses)
         self._machine.net.watch(work.uid, namespace, lambda: self._nudge(work.name))
         if record.network_ready:
             self._report.warning(work.name, work.uid, "NetworkRepaired", step.why)

@@ -8,7 +8,7 @@ that mounts it, as the volumes on disk are.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -137,11 +137,11 @@ class Sandboxes:
             if isinstance(volume.source, Tmpfs) and volume.name in wanted:
                 volumes.make_tmpfs(self.settings, uid, volume)
 
-    def refresh(self, uid: str, pod: Pod) -> None:
+    def refresh(self, uid: str, pod: Pod, addresses: Iterable[str] = ()) -> None:
         """Write the /etc files, in place: they are mounted in containers that run. Raises OSError."""
         files.make_directory(self.etc(uid), 0o755)
         texts = {
-            "hosts": etcfiles.pod_hosts(pod, resolver.hosts_text()),
+            "hosts": etcfiles.pod_hosts(pod, resolver.hosts_text(), addresses),
             "hostname": etcfiles.hostname_file(pod),
             "resolv.conf": self._resolv_conf(pod),
         }
