@@ -34,6 +34,8 @@ from tank.net.wanted import mark, plug_name
 
 HOST, SHIMS = "", "shims"  # what scripts of the host are about; others are about a pod, by its uid
 
+TRIES = 3  # of rules that others change while they are set
+
 
 @dataclass(frozen=True, slots=True)
 class _Done:
@@ -207,13 +209,14 @@ class Wires:
         same = done is not None and done.script == script
         if done and same and (suspects is None or await self._stands(key, done, look=key in suspects)):
             return ()
-        self._done.pop(key, None)
-        await nftables.apply(script, self._where(key))
-        self._done[key] = made = _Done(script)
-        if suspects is not None and not await self._stands(key, made, look=True):
-            del self._done[key]
-            raise Waiting(nftables.REASON, f"{what} were changed by others while they were set")
-        return (f"{what} had been changed",) if same else ()
+        for _ in range(TRIES):
+            self._done.pop(key, None)
+            await nftables.apply(script, self._where(key))
+            self._done[key] = made = _Done(script)
+            if suspects is None or await self._stands(key, made, look=True):
+                return (f"{what} had been changed",) if same else ()
+        del self._done[key]
+        raise Waiting(nftables.REASON, f"{what} were changed by others while they were set")
 
     async def _stands(self, key: str, done: _Done, *, look: bool) -> bool:
         """Whether what was made is what is listed; the first time, whether it can be."""
