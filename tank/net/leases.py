@@ -12,6 +12,7 @@ import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ class Leases:
                     raise Waiting(IN_USE, f"cannot use {each}: pod {others[each]} has it of pool {pool.name}")
             last = book.remembered.get(key, ())
             held = sorted({each.address for each in mine} - set(stated), key=lambda each: (each not in last, each))
-            choosing = _Choosing(pool, others.keys() | {*stated, *avoid}, last, held, _resting(book, key))
+            choosing = _Choosing(pool, others.keys() | {*stated, *avoid}, last, held, partial(_resting, book, key))
             given = tuple(choosing.of(subnet) for subnet in pool.subnets) if gives else ()
             bare = tuple(each.partition("/")[0] for each in given)
             if {*stated, *bare} != {each.address for each in mine}:
@@ -234,13 +235,14 @@ class _Choosing:
     taken: Collection[str]
     last: Sequence[str]
     held: Sequence[str]
-    resting: Sequence[str]
+    resting: Callable[[], Sequence[str]]
 
     def of(self, subnet: str) -> str:
         """The address with prefix. Raises Waiting."""
         network = ipaddress.ip_network(subnet)
         address = next((each for each in self.held if ipaddress.ip_address(each) in network), None)
-        address = address or choose(self.pool, subnet, self.taken, self.last, self.resting)
+        if address is None:
+            address = choose(self.pool, subnet, self.taken, self.last, self.resting())
         if address is None:
             raise Waiting(REASON, f"no address is left in pool {self.pool.name} ({subnet})")
         return f"{address}/{network.prefixlen}"
