@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tank.errors import PullFailed
+from tank.host import openat
 from tank.image.blobs import Blobs
 from tank.image.flights import uninterrupted
 from tank.image.refusal import PRESSURE
@@ -106,6 +107,7 @@ class Part:
                 if os.write(self._file, piece) != len(piece):
                     raise OSError
                 self.ready += len(piece)
+            openat.start_writing(self._file)  # little is left to wait for when the layer is kept
         except OSError:
             self._broken = True
             with suppress(OSError):

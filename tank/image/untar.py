@@ -10,6 +10,7 @@ hashed the compressed bytes itself. It imports little, so that it starts in some
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -24,6 +25,7 @@ from tank.image.extract import Bounds, Extractor
 from tank.image.growing import Growing
 
 _READ = 2**18
+_SELDOM = 100_000  # objects between two searches for cycles, which a layer leaves none of
 _MEMORY = 2**30  # of address space: a zstd window of 128 MiB, queues and tables fit well
 _CAPABILITIES = (
     confine.CAP_CHOWN,
@@ -46,6 +48,7 @@ def main(arguments: list[str], kind: type[Extractor] = Extractor) -> int:
         resource.RLIMIT_CPU: 4 * 3600,
         resource.RLIMIT_NOFILE: 1024,
     }
+    gc.set_threshold(_SELDOM)
     try:
         confine.confine(Path(directory), capabilities=_CAPABILITIES, limits=limits)
         report = unpacked(read, bounds, kind, alone=alone == "alone")
