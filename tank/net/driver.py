@@ -26,6 +26,7 @@ from tank.model.pools import Wired, Wiring
 from tank.model.record import Address
 from tank.net import uplink
 from tank.net.announce import Announcement, frame, open_sender
+from tank.net.asking import Asking
 from tank.net.deeds import Scene, carry_out
 from tank.net.drift import ADDITIONS, Change, Parent, bears, borrowing, compare, find, on_the_lan
 from tank.net.grants import Grants, check_ports
@@ -39,6 +40,7 @@ from tank.net.policy import wired
 from tank.net.rtnetlink import NETLINK
 from tank.net.seen import Seen
 from tank.net.survey import Survey
+from tank.net.together import together
 from tank.net.wanted import Grant, Interface, interfaces, mark
 from tank.net.watches import Watches
 from tank.net.wires import Wires
@@ -66,6 +68,7 @@ class NetDriver:
         self._watches = Watches(self._namespaces)
         self._announcements: dict[str, list[Announcement]] = {}
         self._newcomers = Newcomers(self._namespaces, self._watches.nudge)
+        self._asking = Asking(settings, installation, self._namespaces, self._watches.nudge)
 
     async def configure(self, uid: str, pod: Pod, namespace: Path) -> tuple[Address, ...]:
         """Make every interface, address and route as the pod says, and remove ours that it does not.
@@ -86,18 +89,20 @@ class NetDriver:
             for address in each.addresses
         )
         wired = self.wired(uid, pod, addresses)
-        deeds = [self._connect(uid, wanted, namespace), self._wires.fence(wired)]
+        deeds = [self._connect(uid, pod, wanted, namespace), self._wires.fence(wired)]
         deeds += [self._names.admit(uid, namespace)] if wired.asks else []
-        for fault in await asyncio.gather(*deeds, return_exceptions=True):
-            if fault is not None:
-                raise fault
-        return addresses
+        await together(*deeds)
+        return addresses + self._asking.addresses(uid, wanted)
 
-    async def _connect(self, uid: str, wanted: Sequence[Interface], namespace: Path) -> None:
-        scene, fresh = await self._talk(namespace, lambda links: self._begin(uid, wanted, links, namespace))
-        await self._newcomers.ask(uid, namespace, fresh)
-        if fresh:
-            await self._talk(namespace, lambda links: self._settle(uid, wanted, links, scene))
+    async def _connect(self, uid: str, pod: Pod, wanted: Sequence[Interface], namespace: Path) -> None:
+        await self._asking.settle(uid, wanted, namespace)
+        known, look = self._asking.filled(uid, wanted), partial(self._talk, namespace, Links.look)
+        scene, fresh = await self._talk(namespace, lambda links: self._begin(uid, known, links, namespace))
+        asking = self._asking.obtain(uid, pod, wanted, namespace, look)
+        await together(self._newcomers.ask(uid, namespace, fresh), asking)
+        if fresh or any(each.asks for each in wanted):
+            known = self._asking.filled(uid, wanted)
+            await self._talk(namespace, lambda links: self._settle(uid, known, links, scene))
         self._newcomers.settled(uid, wanted)
         await self._announce(uid, scene)
 
@@ -118,7 +123,8 @@ class NetDriver:
 
     def wired(self, uid: str, pod: Pod, addresses: tuple[Address, ...], *, ready: bool = False) -> Wired:
         """The pod as the rest of the machine's network sees it."""
-        return wired(uid, pod, addresses, pools=self._grants.bridged(pod), ready=ready, lan=self._grants.lan(pod))
+        lan, dns = self._grants.lan(pod), self._asking.servers(uid, addresses)
+        return wired(uid, pod, addresses, pools=self._grants.bridged(pod), ready=ready, lan=lan, dns=dns)
 
     async def wire(self, wiring: Wiring) -> tuple[str, ...]:
         """Host tables, fences and bridges as `wiring` says. Answers what others had changed, in words."""
@@ -157,12 +163,14 @@ class NetDriver:
         seen = await self._talk(namespace, Links.look)
         parents = self._parents_below(wanted, seen)
         wanted = borrowing(wanted, parents)
-        if self._wires.shims.note(uid, on_the_lan(wanted, parents)):
+        filled = self._asking.filled(uid, wanted)
+        if self._wires.shims.note(uid, on_the_lan(filled, parents)):
             self._nudge()
-        changes = compare(wanted, seen, mark(uid, self._installation), parents)
+        changes = compare(filled, seen, mark(uid, self._installation), parents)
         contested = self._newcomers.contested(uid, wanted)
         unpublished = self._wires.unpublished(uid, pod.network.ports)
-        return (*contested, *(each.words for each in changes), *unplugged(wanted), *unpublished)
+        asked = self._asking.differences(uid, wanted, seen, namespace)
+        return (*contested, *(each.words for each in changes), *asked, *unplugged(wanted), *unpublished)
 
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
@@ -171,6 +179,7 @@ class NetDriver:
             await self._wires.retire(uid)
         if not isinstance(pod.network, Network):
             return
+        await self._asking.release(uid)
         if pinned(namespace):
             prefix = mark(uid, self._installation)
             await self._talk(namespace, lambda links: _drop(links, prefix))
@@ -188,6 +197,7 @@ class NetDriver:
     def unwatch(self, uid: str) -> None:
         """Let go of the namespace: no socket of ours keeps it alive."""
         self._newcomers.forget(uid)
+        self._asking.forget(uid)
         for announcement in self._announcements.pop(uid, ()):
             announcement.close()
         self._watches.forget(uid)
@@ -197,6 +207,7 @@ class NetDriver:
         for uid in tuple(self._announcements):
             self.unwatch(uid)
         self._newcomers.close()
+        self._asking.close()
         for each in (self._rules, self._links, self._wires):
             if each is not None:
                 each.close()

@@ -14,6 +14,7 @@ from tank.model.network import Network, Nic, Port, Rate
 from tank.model.pod import Pod
 from tank.model.pools import DEFAULT, Pool
 from tank.net import bridges
+from tank.net.dhcp.clients import program
 from tank.net.leases import Leases, pool_named, with_gateways
 from tank.net.links import REASON, host_links
 from tank.net.seen import Seen
@@ -145,9 +146,8 @@ def _strangers(nic: Nic, pool: Pool) -> Iterator[str]:
 
 def unbuilt(nic: Nic) -> str:
     """What of an interface is not built; empty when all is."""
-    for each in ("dhcp", "slaac"):
-        if each in nic.ip:
-            return f"ip: {each} is not supported yet"
+    if nic.asks("dhcp") and program() is None:
+        return "ip: dhcp needs udhcpc, which is not installed on this machine"
     return "rate is not supported yet" if nic.rate != Rate() else ""
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from tank.errors import TankError
 from tank.model.pod import Pod
-from tank.model.record import ContainerRecord, PodRecord
+from tank.model.record import Address, ContainerRecord, PodRecord
 from tank.node.deeds import ContainerDeeds
 from tank.node.flights import Flights
 from tank.node.observe import Machine
@@ -149,8 +149,12 @@ class Executor:
         if any(each.source for each in addresses):  # its /etc/hosts could not name them before
             await self._machine.runtime.refresh_sandbox(work.uid, spec, addresses)
         self._machine.net.watch(work.uid, namespace, lambda: self._nudge(work.name))
+        if any(each.source == "dhcp" for each in addresses):  # a server there may name resolvers too
+            await self._machine.runtime.refresh_sandbox(work.uid, spec)
         if record.network_ready:
             self._report.warning(work.name, work.uid, "NetworkRepaired", step.why)
+            if moved := ", ".join(_moved(record.addresses, addresses)):
+                self._report.normal(work.name, work.uid, "AddressChanged", moved)
         await self._machine.records.save_pod(replace(record, addresses=addresses, network_ready=True, trouble=None))
 
     async def _release(self, work: Work, step: Step) -> None:
@@ -170,3 +174,12 @@ class Executor:
         await self._machine.records.forget(work.uid)
         await self._store.bury(work.uid)
         self._report.normal(work.name, work.uid, "Deleted", "the pod is gone")
+
+
+def _moved(before: Iterable[Address], after: Iterable[Address]) -> Iterator[str]:
+    """The addresses that a network gave in the place of others, in words."""
+    had = {(each.nic, each.source): each.ip for each in before}
+    for each in after:
+        last = had.get((each.nic, each.source))
+        if each.source in ("dhcp", "slaac") and last not in (None, each.ip):
+            yield f"{each.nic} has {each.ip} now, and had {last}"

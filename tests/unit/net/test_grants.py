@@ -36,8 +36,6 @@ def refusal(directory: Path, nic: dict[str, Any], **network: Any) -> str:
         (ON_BACK | {"ip": ["10.9.0.5/16", "fd00:9::1/64"]}, "ip: fd00:9::1 is the gateway of pool back"),
         ({"ip": {"pool": "lan"}, "mode": "bridge"}, "pool lan is macvlan, not bridge"),
         ({"ip": "10.0.0.5/24", "mode": "bridge", "parent": "br7"}, "no pool has a bridge called br7"),
-        ({"ip": "dhcp"}, "ip: dhcp is not supported yet"),
-        ({"ip": "slaac"}, "ip: slaac is not supported yet"),
         ({"ip": "10.0.0.5/24", "rate": {"in": "1M"}}, "rate is not supported yet"),
     ],
 )
