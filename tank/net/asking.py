@@ -33,6 +33,8 @@ from tank.net.together import together
 from tank.net.wanted import Interface
 
 WAIT = 4.0  # seconds in one attempt; the client asks on meanwhile
+AGAIN = 1.0  # seconds until routers are asked again
+HASTE = 0.05  # seconds in which a neighbour says that it has an address
 PAUSE = 0.02  # seconds between two looks at what the kernel makes of a router's words
 _TOLD = "asked"  # a file of the pod's run directory: the addresses that it was last said to have
 
@@ -70,6 +72,8 @@ class Asking:
                 await self._clients.release(uid, nic)
         if deaf := {nic for nic, address in self._told(uid) if ":" in address} - asking["slaac"]:
             await self._namespaces.inside(namespace, partial(routers.ignore, sorted(deaf)))
+        if asking["slaac"] - {nic for nic, _ in self._told(uid)}:
+            await self._namespaces.inside(namespace, routers.prepare)
 
     async def obtain(self, uid: str, pod: Pod, wanted: Sequence[Interface], namespace: Path, look: Look) -> None:
         """Have an address for every interface that asks. Raises Waiting, Failed."""
@@ -95,15 +99,25 @@ class Asking:
         index = _index(interface, seen)
         await self._namespaces.inside(namespace, partial(routers.heed, interface.name))
         asks = await self._namespaces.socket(namespace, socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
-        with asks, contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(WAIT):
-                for turn in range(int(WAIT / PAUSE)):
-                    if asked.made_by_kernel(interface, await look()):
-                        return
-                    if turn % 10 == 0:
-                        routers.solicit(asks, index)
-                    await asyncio.sleep(PAUSE)
+        await self._namespaces.inside(namespace, partial(routers.hasten, interface.name, HASTE))
+        try:
+            with asks, contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WAIT):
+                    return await self._made(interface, index, asks, look)
+        finally:
+            await self._namespaces.inside(namespace, partial(routers.hasten, interface.name))
         raise Waiting(REASON, f"no IPv6 router gives an address {_place(interface, seen)}")
+
+    async def _made(self, interface: Interface, index: int, asks: socket.socket, look: Look) -> None:
+        """Routers are asked as soon as there is an address to ask from, and each second again."""
+        later = 0.0
+        while not asked.made_by_kernel(interface, seen := await look()):
+            if boot() >= later and any(
+                each.index == index and each.ready and ":" in each.address for each in seen.addresses
+            ):
+                routers.solicit(asks, index)
+                later = boot() + AGAIN
+            await asyncio.sleep(PAUSE)
 
     def addresses(self, uid: str, wanted: Sequence[Interface]) -> tuple[Address, ...]:
         """What the pod has from its networks."""

@@ -15,9 +15,22 @@ from tank.errors import Waiting
 from tank.net.links import REASON
 
 _SETTINGS = {"use_tempaddr": "0", "autoconf": "1", "addr_gen_mode": "0", "router_solicitation_delay": "0"}
+USUAL = 1.0  # seconds
 _ALWAYS = "2"  # of accept_ra: also where the pod forwards packets
 _SOLICITATION = bytes((133, 0, 0, 0, 0, 0, 0, 0))
 _EVERY_ROUTER = "ff02::2"
+
+
+def prepare() -> None:
+    """Interfaces to be made here ask at once whether their first address is somebody's, not within a second."""
+    with contextlib.suppress(FileNotFoundError):  # no IPv6: `heed` says so
+        _set("default", "router_solicitation_delay", "0")
+
+
+def hasten(interface: str, seconds: float = USUAL) -> None:
+    """How long the kernel waits for the answer (RFC 4862). It asks all neighbours by this clock."""
+    with contextlib.suppress(FileNotFoundError):  # the interface is gone
+        Path("/proc/sys/net/ipv6/neigh", interface, "retrans_time_ms").write_text(str(round(seconds * 1000)))
 
 
 def heed(interface: str) -> None:
