@@ -41,7 +41,9 @@ def render(pod: dict[str, Any], color: bool = False) -> str:
     if pod.get("created_at"):
         lines.append(_field("created", f"{age(pod['created_at'])} ago"))
     for each in pod["addresses"]:
-        lines.append(_field("address", " ".join(line(each[key]) for key in ("nic", "ip", "mac") if each.get(key))))
+        told = [line(each[key]) for key in ("nic", "ip", "mac") if each.get(key)]
+        told += [f"({line(each['source'])})"] if each.get("source") else []
+        lines.append(_field("address", " ".join(told)))
     for each in pod["init"]:
         lines += _container(each, "sidecar" if each.get("sidecar") else "init", color)
     for each in pod["containers"]:

@@ -41,7 +41,7 @@ _PR_SET_KEEPCAPS = 8
 _PR_CAPBSET_READ = 23
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
-_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217, "armv7l": 218}
@@ -60,18 +60,25 @@ def confine(
     `limits` maps RLIMIT_* to a hard bound. `makes`: it makes files, which are root's. Raises OSError.
     """
     _check(_libc.unshare(_NEW_MOUNTS | _NEW_IPC | (0 if network else _NEW_NETWORK)), "unshare")
-    _pivot(os.fsencode(root))
+    _mount(None, b"/", _MS_REC_PRIVATE)
+    _mount(os.fsencode(root), os.fsencode(root), _MS_BIND)
+    _mount(None, os.fsencode(root), _MS_BIND | _MS_REMOUNT | _MS_NOSUID_NODEV_NOEXEC)
+    pivot(os.fsencode(root))
     for which, bound in limits.items():
         resource.setrlimit(which, (bound, bound))
     os.umask(0)
-    _keep_only(frozenset(capabilities), makes=makes)
+    keep_only(frozenset(capabilities), makes=makes)
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
-def _pivot(root: bytes) -> None:
+def leave_mounts() -> None:
+    """Go into namespaces of one's own for mounts and IPC, from which nothing spreads. Raises OSError."""
+    _check(_libc.unshare(_NEW_MOUNTS | _NEW_IPC), "unshare")
     _mount(None, b"/", _MS_REC_PRIVATE)
-    _mount(root, root, _MS_BIND)
-    _mount(None, root, _MS_BIND | _MS_REMOUNT | _MS_NOSUID_NODEV_NOEXEC)
+
+
+def pivot(root: bytes) -> None:
+    """Make the mount at `root` the root, and let go of all others. Raises OSError."""
     os.chdir(root)
     number = _PIVOT_ROOT.get(os.uname().machine)
     if number is None or _libc.syscall(number, b".", b".") != 0:
@@ -81,13 +88,12 @@ def _pivot(root: bytes) -> None:
     os.chdir("/")
 
 
-def _keep_only(kept: frozenset[int], *, makes: bool) -> None:
-    """Bounding set first, while CAP_SETPCAP is still held; nothing can be won back by executing a program."""
-    for each in range(_highest_capability() + 1):
-        if each not in kept:
-            _prctl(_PR_CAPBSET_DROP, each)
-    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+def keep_only(kept: frozenset[int], *, makes: bool) -> None:
+    """Be nobody, with no more power than `kept`. Raises OSError.
+
+    Bounding set first, while CAP_SETPCAP is still held; nothing can be won back by executing a program.
+    """
+    surrender(kept)
     _prctl(_PR_SET_KEEPCAPS, 1)
     os.setgroups(())
     os.setresgid(_NOBODY, _NOBODY, _NOBODY)
@@ -98,6 +104,28 @@ def _keep_only(kept: frozenset[int], *, makes: bool) -> None:
     _set_capabilities(kept)
 
 
+def surrender(kept: frozenset[int]) -> None:
+    """No program that is executed from now on has more power than `kept`. Raises OSError."""
+    for each in range(_highest_capability() + 1):
+        if each not in kept:
+            _prctl(_PR_CAPBSET_DROP, each)
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def keep_as_root(kept: frozenset[int]) -> None:
+    """Have no more power than `kept`, now and after whatever is executed, yet own what root owns. Raises OSError."""
+    surrender(kept)
+    _set_capabilities(kept)
+
+
+def bequeath(kept: frozenset[int]) -> None:
+    """Let the program that is executed next have what this process, which is nobody, has kept. Raises OSError."""
+    _set_capabilities(kept, inheritable=kept)
+    for each in kept:
+        _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, each)
+
+
 def _make_for_root() -> None:
     """Give new files to root. These calls report no errors: each answers what was before."""
     for call in (_libc.setfsgid, _libc.setfsuid):
@@ -106,11 +134,12 @@ def _make_for_root() -> None:
             raise PermissionError(errno.EPERM, f"{call.__name__}: {os.strerror(errno.EPERM)}")
 
 
-def _set_capabilities(kept: frozenset[int]) -> None:
-    mask = sum(1 << each for each in kept)
+def _set_capabilities(kept: frozenset[int], inheritable: frozenset[int] = frozenset()) -> None:
+    mask, heirs = (sum(1 << each for each in every) for every in (kept, inheritable))
     low, high = mask & 0xFFFFFFFF, mask >> 32
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    sets = (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)  # effective, permitted, inheritable; low, then high
+    # Effective, permitted, inheritable: of each the low half, then of each the high half.
+    sets = (ctypes.c_uint32 * 6)(low, low, heirs & 0xFFFFFFFF, high, high, heirs >> 32)
     _check(_libc.capset(header, sets), "capset")
 
 

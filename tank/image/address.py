@@ -8,6 +8,7 @@ HTTP goes to this machine only.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
@@ -17,6 +18,8 @@ from tank.image.refusal import refused
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+# Nothing that two readers of URLs could read in two ways.
+_HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
 _SHARED = ipaddress.ip_network("100.64.0.0/10")  # carrier-grade NAT, also overlay networks
 _UNIQUE_LOCAL = ipaddress.ip_network("fc00::/7")
 _PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
@@ -55,7 +58,7 @@ def origin_of(url: str, what: str) -> Origin:
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise refused(f"cannot pull image: {what} is not a URL") from error
-    if parts.scheme not in ("https", "http") or not host or parts.username is not None:
+    if parts.scheme not in ("https", "http") or parts.username is not None or _HOST.fullmatch(host.lower()) is None:
         raise refused(f"cannot pull image: {what} is not a URL that is followed")
     return Origin(parts.scheme, host.lower().rstrip("."), port or {"https": 443, "http": 80}[parts.scheme])
 

@@ -88,7 +88,7 @@ class Dialer:
         """Whether there is TLS at `url`. Raises PullFailed on no answer, and on a certificate not trusted."""
         session = await self._session(Kind.HOME)
         try:
-            async with session.get(URL(url, encoded=True), allow_redirects=False):
+            async with asyncio.timeout(self._patience.document), session.get(_target(url), allow_redirects=False):
                 return True
         except FOREIGN as error:
             if is_not_tls(error):
@@ -99,9 +99,10 @@ class Dialer:
         self, kind: Kind, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
     ) -> aiohttp.ClientResponse:
         session = await self._session(kind)
-        target = URL(url, encoded=True)
+        target = _target(url)
         try:
-            return await session.request(method, target, headers=headers, data=form, allow_redirects=False)
+            async with asyncio.timeout(self._patience.document):  # a head may drip, too
+                return await session.request(method, target, headers=headers, data=form, allow_redirects=False)
         except FOREIGN as error:
             raise explained(error, target.host or "") from error
 
@@ -152,6 +153,14 @@ class Dialer:
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             await session.close()
+
+
+def _target(url: str) -> URL:
+    """The URL as it is, nothing quoted anew: object stores sign it. Raises PullFailed."""
+    try:
+        return URL(url, encoded=True)
+    except ValueError as error:
+        raise refused("cannot pull image: the registry leads to a URL that cannot be asked for") from error
 
 
 def _context(identity: Identity) -> ssl.SSLContext:

@@ -17,7 +17,8 @@ from tank.image.refusal import refused, shown
 LARGEST = 4 * 2**20  # bytes (S28)
 _DEEPEST = 64
 
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# A text that has no end is taken whole: were it no match, the search would begin anew at each quote in it.
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 Object = Mapping[str, Any]
 

@@ -14,7 +14,7 @@ from tank.image.dial import Patience
 from tank.image.manifest import Descriptor
 from tank.image.network_faults import FOREIGN, explained
 from tank.image.parts import Part
-from tank.image.refusal import FAILED, refused
+from tank.image.refusal import FAILED, Unranged, refused
 from tank.image.source import ignored
 
 _MOST_RESUMES = 3
@@ -33,7 +33,7 @@ class Blob:
         """`ask` sends a request with additional headers and gives its successful answer."""
         self.complete = False
         self._ask, self._wanted, self._host, self._patience = ask, wanted, host, patience
-        self._hash, self._offset = hashlib.sha256(), 0
+        self._hash, self._offset, self._ranges = hashlib.sha256(), 0, True
 
     async def pieces(
         self, count: Callable[[int], None] = ignored, part: Part | None = None
@@ -73,6 +73,11 @@ class Blob:
                 async with aclosing(self._attempt()) as attempt:
                     async for piece in attempt:
                         yield piece
+            except Unranged:
+                if not self._ranges:
+                    raise
+                self._ranges = False  # all of it, and what is here is passed over
+                continue
             except FOREIGN as error:
                 if not left or self._offset == before:
                     raise explained(error, self._host) from error
@@ -90,7 +95,7 @@ class Blob:
     async def _attempt(self) -> AsyncGenerator[bytes, None]:
         """What one request brings of the bytes from `_offset` on. Raises PullFailed, and the errors in FOREIGN."""
         start, size = self._offset, self._wanted.size
-        headers = {"Range": f"bytes={start}-"} if start else {}
+        headers = {"Range": f"bytes={start}-"} if start and self._ranges else {}
         async with self._ask(headers) as response:
             skip = self._skip(response, start)
             left = size - start + skip
@@ -108,7 +113,8 @@ class Blob:
         if response.status != 206:
             return start
         if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-            raise refused(f"cannot pull image: {self._host} sends another part of a blob than was asked for")
+            what = "another part of a blob than was asked for"
+            raise Unranged(FAILED, f"cannot pull image: {self._host} sends {what}")
         return 0
 
     async def _paced(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -23,7 +23,7 @@ from tank.image.manifest import digest_of
 from tank.image.referrers import Search
 from tank.image.refusal import refused
 from tank.image.signature import Key, unsigned
-from tank.image.source import Source
+from tank.image.source import Source, Witness
 from tank.image.trust import Receipt
 from tank.model.image import Verdict
 from tank.model.reference import DIGEST, Reference
@@ -68,15 +68,14 @@ class Gate:
 
     async def _verify(self, client: Source, reference: Reference, key: Key, path: Path, chain: Sequence[str]) -> None:
         faults: list[str] = []
-        for digest in chain:
-            search = Search(client=client, reference=reference, digest=digest, damaged=faults)
-            async for claim in search.claims():
-                try:
-                    await asyncio.to_thread(key.check, claim, digest)
-                except PullFailed as error:
-                    faults.append(error.message)
-                else:
+        witnesses = client.witnesses(reference)
+        for place, witness in enumerate(witnesses, 1):
+            try:
+                if await _vouches(witness, key, chain, faults):
                     return
+            except PullFailed:
+                if place == len(witnesses):
+                    raise
         why = f"of {len(faults)} signature(s) none is valid: {faults[0]}" if faults else "it has no signature"
         raise unsigned(f"cannot use image: {reference} is not signed with {path}: {why}")
 
@@ -105,6 +104,21 @@ class Gate:
     def _path(self, reference: Reference, digest: str) -> Path:
         name = digest_of(f"{reference.name}@{digest}".encode()).removeprefix("sha256:")
         return self._blobs.trust / name
+
+
+async def _vouches(witness: Witness, key: Key, chain: Sequence[str], faults: list[str]) -> bool:
+    """Whether there is a signature of one of `chain` with the key; `faults` are those that are none."""
+    client, there = witness
+    for digest in chain:
+        search = Search(client=client, reference=there, digest=digest, damaged=faults)
+        async for claim in search.claims():
+            try:
+                await asyncio.to_thread(key.check, claim, digest)
+            except PullFailed as error:
+                faults.append(error.message)
+            else:
+                return True
+    return False
 
 
 def _key(path: Path) -> Key:

@@ -23,7 +23,7 @@ from tank.image.flights import Flights, together, uninterrupted
 from tank.image.inherit import inherit
 from tank.image.manifest import Descriptor
 from tank.image.packed import Packed
-from tank.image.parts import Part, Parts
+from tank.image.parts import Part, Parts, Unkept
 from tank.image.progress import LayerProgress
 from tank.image.refusal import refused
 from tank.image.room import Room
@@ -145,16 +145,24 @@ class Layers:
                 return
 
     async def _try(self, way: Download, layer: Layer) -> None:
-        """A part that turns out to be wrong is no fault of who had only the rest to give: once more, without it."""
+        """A part that turns out to be wrong is no fault of who had only the rest to give: once more, without it.
+
+        Nor is a disk that takes no copy beside what is unpacked.
+        """
         async with AsyncExitStack() as turn:
             await turn.enter_async_context(way.slots)
+            keeps = way.keeps
             for again in (True, False):
                 if self._blobs.layer(layer.name) is not None:
                     return
                 digest, size = layer.descriptor.digest, layer.descriptor.size
-                part = self._parts.take(digest, size) if way.keeps else None
+                part = self._parts.take(digest, size) if keeps else None
                 try:
                     await self._attempt(way.stream(), layer, part, turn)
+                except Unkept:
+                    if not again:
+                        raise
+                    keeps = False
                 except Wrong:
                     if not again or part is None or not part.resumed:
                         raise
@@ -204,7 +212,7 @@ class Layers:
 
         async with aclosing(stream.pieces(count, part)) as pieces:
             bounds = bounds_for(layer.descriptor.size, self._room)
-            made = await unpack(pieces, stage, bounds, alone=len(self._flights) < 2)
+            made = await unpack(pieces, stage, bounds, alone=len(self._flights) < 2, part=part)
         if not stream.complete:
             raise refused(f"cannot unpack layer: {layer.descriptor.digest} was not read to its end")
         if made.diff_id != layer.diff_id:

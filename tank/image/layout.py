@@ -23,7 +23,7 @@ from tank.image import document, manifest
 from tank.image.manifest import OCI_INDEX, OCI_MANIFEST, Descriptor
 from tank.image.packed import Packed
 from tank.image.refusal import refused, shown
-from tank.image.source import LAYERS_AT_ONCE, Download, Served
+from tank.image.source import LAYERS_AT_ONCE, Download, Served, Witness
 from tank.model.reference import Reference
 
 MOST_IMAGES = 100
@@ -77,9 +77,9 @@ class Layout:
             raise refused(f"cannot load image: its manifest {target} is not in the files, or damaged")
         return Served(data=data, media_type=_kind(data), digest=target)
 
-    async def referrers(self, reference: Reference, digest: str) -> bytes | None:
+    def witnesses(self, reference: Reference) -> Sequence[Witness]:
         """Files say nothing of signatures."""
-        return None
+        return ()
 
     async def document(self, reference: Reference, wanted: Descriptor) -> bytes:
         """A small blob, whole and checked. Raises PullFailed."""

@@ -11,26 +11,37 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tank.errors import PullFailed
+from tank.host import openat
 from tank.image.blobs import Blobs
 from tank.image.flights import uninterrupted
+from tank.image.refusal import PRESSURE
 
 OLDEST = 86_400.0  # seconds after which nobody will come back for a part
 _PIECE = 2**20
+_STEP = 2**20  # bytes that are written together
+
+
+class Unkept(PullFailed):
+    """The disk takes no more of a part; the blob may be had all the same."""
 
 
 class Part:
-    """One part, while its blob is on its way. `resumed`: bytes that an earlier try had brought."""
+    """One part, while its blob is on its way.
+
+    `resumed`: bytes that an earlier try had brought. `ready`: those that lie in the file and were handed on.
+    """
 
     def __init__(self, blobs: Blobs, digest: str, size: int) -> None:
         """`size`: of the whole blob; a part that is longer is none. Raises OSError."""
         path = blobs.part(digest)
         self.digest, self._path, self._whole = digest, path, blobs.packed_layer(digest)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        self.resumed = os.fstat(self._file).st_size
+        self.resumed, self.ready = os.fstat(self._file).st_size, 0
         if self.resumed > size:
             self._shorten()
         self.spoiled = False
@@ -51,16 +62,37 @@ class Part:
             if not piece:
                 return
             offset += len(piece)
+            self.ready = offset
             yield piece
 
     async def add(self, piece: bytes) -> None:
         """The next bytes. They are written in a thread, while others come."""
         self._held.append(piece)
         self._length += len(piece)
-        if self._length >= _PIECE:
-            await self._flush()
+        if self._length >= _STEP:
+            await self._write_behind()
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
+        """Have all of them in the file."""
+        await self._write_behind()
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
+
+    def check(self) -> None:
+        """Raises Unkept when what was added could not be written."""
+        if self._broken:
+            raise Unkept(PRESSURE, "cannot keep a layer as it came: the disk takes no more")
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """A descriptor with which the file can be read, and not written. Raises OSError."""
+        file = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            yield file
+        finally:
+            os.close(file)
+
+    async def _write_behind(self) -> None:
         if self._writing is not None:
             await asyncio.shield(self._writing)  # a thread goes on when its waiter is cancelled
         held, self._held, self._length = self._held, [], 0
@@ -74,6 +106,8 @@ class Part:
             for piece in pieces:
                 if os.write(self._file, piece) != len(piece):
                     raise OSError
+                self.ready += len(piece)
+            openat.start_writing(self._file)  # little is left to wait for when the layer is kept
         except OSError:
             self._broken = True
             with suppress(OSError):
@@ -81,7 +115,7 @@ class Part:
 
     def _shorten(self) -> None:
         os.ftruncate(self._file, 0)
-        self.resumed = 0
+        self.resumed = self.ready = 0
 
     def spoil(self) -> None:
         """What has come is not the blob: nobody shall take it up."""
@@ -94,7 +128,7 @@ class Part:
             await uninterrupted(self._close())
 
     async def _close(self) -> None:
-        await self._flush()
+        await self._write_behind()
         if self._writing is not None:
             await self._writing
         os.close(self._file)

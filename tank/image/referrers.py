@@ -20,7 +20,7 @@ from tank.image.document import Object
 from tank.image.manifest import Descriptor
 from tank.image.refusal import Missing
 from tank.image.signature import Claim
-from tank.image.source import Source
+from tank.image.source import Vouching
 from tank.model.reference import Reference
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ _ARTIFACT = "application/vnd.dev.cosign.artifact.sig.v1+json"
 class Search:
     """The search for signatures of one manifest. `damaged`: why candidates could not be read."""
 
-    client: Source
+    client: Vouching
     reference: Reference
     digest: str
     damaged: list[str]

@@ -24,6 +24,14 @@ class Missing(PullFailed):
     """The registry answers, and does not have it."""
 
 
+class Forbidden(PullFailed):
+    """The registry answers, and does not let us read it."""
+
+
+class Unranged(PullFailed):
+    """The rest of a blob is not to be had; all of it may be."""
+
+
 def refused(message: str, *, retry_after: float | None = None) -> PullFailed:
     """The error to raise when an image cannot be had; `retry_after` in seconds, where the registry named one."""
     return PullFailed(FAILED, message, retry_after=retry_after)

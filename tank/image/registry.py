@@ -9,7 +9,7 @@ else (S25). Every failure is a `PullFailed` whose words hold no secret.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,13 +27,14 @@ from tank.image.download import Blob
 from tank.image.login import Login, unexpected
 from tank.image.manifest import Descriptor
 from tank.image.network_faults import FOREIGN, explained
-from tank.image.refusal import FAILED, Missing, refused, shown
-from tank.image.source import LAYERS_AT_ONCE, Download, Served
+from tank.image.refusal import FAILED, Forbidden, Missing, Unranged, refused, shown
+from tank.image.source import LAYERS_AT_ONCE, Download, Served, Witness
 from tank.model.reference import DEFAULT_REGISTRY, Reference
 
 _HUB = "registry-1.docker.io"
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
+_WITHOUT_REFERRERS = (400, 404, 405, 406)  # what registries that do not know of them say
 
 
 @dataclass(slots=True)
@@ -104,7 +105,7 @@ class RegistryClient:
         """The index of what refers to a manifest; None when the registry cannot say. Raises PullFailed."""
         accept = {"Accept": manifest.OCI_INDEX}
         try:
-            async with self._answer(reference, f"referrers/{digest}", accept) as response:
+            async with self._answer(reference, f"referrers/{digest}", accept, absent=_WITHOUT_REFERRERS) as response:
                 kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
                 return await self._small(response, document.LARGEST) if kind == manifest.OCI_INDEX else None
         except Missing:
@@ -124,6 +125,10 @@ class RegistryClient:
         path = f"blobs/{wanted.digest}"
         return Blob(lambda headers: self._answer(reference, path, headers), wanted, self._host, self._patience)
 
+    def witnesses(self, reference: Reference) -> Sequence[Witness]:
+        """The registry itself."""
+        return ((self, reference),)
+
     def downloads(self, reference: Reference, wanted: Descriptor) -> Sequence[Download]:
         """The one way to have a blob here, with as many others as its host may be asked for at once."""
         return (Download(self.slots, lambda: self.blob(reference, wanted)),)
@@ -142,18 +147,35 @@ class RegistryClient:
 
     @asynccontextmanager
     async def _answer(
-        self, reference: Reference, path: str, headers: Mapping[str, str]
+        self, reference: Reference, path: str, headers: Mapping[str, str], *, absent: Collection[int] = (404,)
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The successful answer for a path of the repository, let go of at the end. Raises PullFailed."""
+        """The successful answer for a path of the repository, let go of at the end. Raises PullFailed.
+
+        `absent`: the statuses that mean that there is no such thing.
+        """
         origin = await self._found()
         url = f"{origin}/v2/{reference.repository}/{path}"
-        response = await self._let_in(reference, origin, url, headers)
         try:
-            if response.status not in (200, 206):
-                raise await self._denial(reference, path, response)
-            yield response
-        finally:
-            response.close()
+            response = await self._let_in(reference, origin, url, headers)
+            try:
+                if response.status in absent:
+                    what = shown(path.partition("/")[2])
+                    raise Missing(FAILED, f"cannot pull image: {self._host} has no {what} in {reference.repository}")
+                if response.status not in (200, 206):
+                    raise await self._denial(reference, response)
+                yield response
+            finally:
+                response.close()
+        except Missing:
+            raise
+        except PullFailed:
+            self._doubt(origin)
+            raise
+
+    def _doubt(self, origin: Origin) -> None:
+        """What listens on this machine may have been starting, or be another by now: TLS is tried again."""
+        if origin.scheme == "http" and self._origin == origin:
+            self._origin = None
 
     async def _found(self) -> Origin:
         """Where the registry is. On this machine TLS is tried first, then plain HTTP; elsewhere it is TLS."""
@@ -237,14 +259,14 @@ class RegistryClient:
             kind = kind if at_home else _kind_away(origin, target)
         raise refused(f"cannot pull image: {origin} redirects without end")
 
-    async def _denial(self, reference: Reference, path: str, response: aiohttp.ClientResponse) -> PullFailed:
+    async def _denial(self, reference: Reference, response: aiohttp.ClientResponse) -> PullFailed:
         """Why there is no answer, in words that help and tell nothing."""
         who = response.url.host or self._host
         if response.status in (401, 403):
-            return refused(f"cannot pull image: {who} does not let us read {await self._why_not(reference)}")
-        if response.status == 404:
-            what = path.partition("/")[2]
-            return Missing(FAILED, f"cannot pull image: {self._host} has no {shown(what)} in {reference.repository}")
+            why = await self._why_not(reference)
+            return Forbidden(FAILED, f"cannot pull image: {who} does not let us read {why}")
+        if response.status == 416:
+            return Unranged(FAILED, f"cannot pull image: {who} does not have the rest of a blob (HTTP 416)")
         return unexpected(response, who)
 
     async def _why_not(self, reference: Reference) -> str:

@@ -47,8 +47,8 @@ class Download:
     keeps: bool = True  # what comes is kept on the disk
 
 
-class Source(Protocol):
-    """Manifests, small documents, and blobs of one repository or another."""
+class Vouching(Protocol):
+    """Where signatures may lie: they stand for themselves, whoever hands them on."""
 
     async def manifest(self, reference: Reference, target: str) -> Served:
         """The manifest or index for a tag or digest. Raises PullFailed."""
@@ -58,6 +58,22 @@ class Source(Protocol):
 
     async def document(self, reference: Reference, wanted: Descriptor) -> bytes:
         """A small blob, whole and checked. Raises PullFailed."""
+
+
+Witness = tuple[Vouching, Reference]  # and what the image is called there
+
+
+class Source(Protocol):
+    """Manifests, small documents, and blobs of one repository or another."""
+
+    async def manifest(self, reference: Reference, target: str) -> Served:
+        """The manifest or index for a tag or digest. Raises PullFailed."""
+
+    async def document(self, reference: Reference, wanted: Descriptor) -> bytes:
+        """A small blob, whole and checked. Raises PullFailed."""
+
+    def witnesses(self, reference: Reference) -> Sequence[Witness]:
+        """Where its signatures may lie, to be asked in this order; only the last must answer."""
 
     def downloads(self, reference: Reference, wanted: Descriptor) -> Sequence[Download]:
         """The ways to have a blob, to be tried in this order; at least one."""

@@ -1,8 +1,8 @@
 """The daemon's end of unpacking: start the confined unpacker, feed it, believe its report no more than needed.
 
-What is fed was hashed by the feeder. The unpacker's word counts for what it made in its own directory, and is
-checked in form. It ends with the feeding: killed when the feeder fails or is cancelled, and by the end of its input
-when the daemon dies.
+It is fed through a pipe; or it reads what is kept on the disk anyway, and is told how far that has come. What is fed
+was hashed by the feeder. The unpacker's word counts for what it made in its own directory, and is checked in form. It
+ends with the feeding: killed when the feeder fails or is cancelled, and by the end of its input when the daemon dies.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tank.host import process
 from tank.image.extract import MOST_ENTRIES, Bounds
+from tank.image.growing import said
+from tank.image.parts import Part
 from tank.image.refusal import PRESSURE, no_room, refused
 from tank.image.room import Room
 from tank.model.reference import DIGEST
@@ -27,6 +29,7 @@ _RATIO = 100  # and times its compressed size on top: text compresses 10 times, 
 LAYERS, VOLUMES = "tank.image.untar", "tank.image.fill"  # the unpackers
 _LONGEST_REPORT = 128 * 2**20
 _IN_FLIGHT = 2**20  # bytes on the way to the unpacker
+_STEP = 2**18  # bytes to have come before it is told of them
 # glibc would give the memory of each piece back to the kernel, and take it again for the next: a tenth of the time.
 _ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**26)}
 
@@ -50,24 +53,59 @@ def bounds_for(compressed: int, room: Room) -> Bounds:
 
 
 async def unpack(
-    pieces: AsyncIterator[bytes], stage: Path, bounds: Bounds, *, alone: bool = True, module: str = LAYERS
+    pieces: AsyncIterator[bytes],
+    stage: Path,
+    bounds: Bounds,
+    *,
+    alone: bool = True,
+    module: str = LAYERS,
+    part: Part | None = None,
 ) -> Unpacked:
     """Fill the directory `stage`, which is empty or holds a skeleton, from compressed `pieces`.
 
-    `alone`: no other layer is unpacked meanwhile. `module`: which unpacker. Raises PullFailed, and whatever `pieces`
-    raises.
+    `alone`: no other layer is unpacked meanwhile. `module`: which unpacker. `part`: where the pieces are kept. Raises
+    PullFailed, Unkept, and whatever `pieces` raises.
     """
     program = [sys.executable, "-X", "utf8", "-I", "-m", module]
     how = [str(stage), "alone" if alone else "beside", *map(str, bounds)]
-    child = await process.spawn([*program, *how], stdin=PIPE, stdout=PIPE, env={**process.ENVIRONMENT, **_ALLOCATION})
+    child = await _started([*program, *how], part)
     reporting = asyncio.ensure_future(_report(child))
     try:
-        await _feed(child, pieces)
+        if part is None:
+            await _feed(child, pieces)
+        else:
+            await _tell(child, pieces, part)
         return _checked(await reporting, await child.wait())
     finally:
         await process.end(child)
         await asyncio.gather(reporting, return_exceptions=True)  # its pipe has ended
         await _closed(child)
+
+
+async def _started(argv: Sequence[str], part: Part | None) -> Process:
+    environment = {**process.ENVIRONMENT, **_ALLOCATION}
+    if part is None:
+        return await process.spawn(argv, stdin=PIPE, stdout=PIPE, env=environment)
+    with part.opened() as file:
+        return await process.spawn([*argv, str(file)], stdin=PIPE, stdout=PIPE, env=environment, pass_fds=(file,))
+
+
+async def _tell(child: Process, pieces: AsyncIterator[bytes], part: Part) -> None:
+    """Say how much of what is kept may be read, as it comes."""
+    assert child.stdin is not None
+    told = 0
+    with suppress(BrokenPipeError, ConnectionResetError):
+        async for _ in pieces:
+            part.check()
+            if part.ready - told >= _STEP:
+                told = part.ready
+                child.stdin.write(said(told))
+                await child.stdin.drain()
+        await part.flush()
+        part.check()
+        child.stdin.write(said(part.ready))
+        await child.stdin.drain()
+    await _closed(child)
 
 
 async def _feed(child: Process, pieces: AsyncIterator[bytes]) -> None:

@@ -1,14 +1,16 @@
 """The unpacker: a program that reads one compressed layer from its input and fills one directory, and can do no more.
 
-    python -I -m tank.image.untar DIRECTORY alone|beside STREAM-BYTES DISK-BYTES ENTRIES
+    python -I -m tank.image.untar DIRECTORY alone|beside STREAM-BYTES DISK-BYTES ENTRIES [DESCRIPTOR]
 
-It confines itself first (`tank.host.confine`), then decodes, hashes and extracts in one pass. Its only output is
-one JSON object: what it made, or why it refused. It believes nothing, and what it says is believed only by a daemon
-that has hashed the compressed bytes itself. It imports little, so that it starts in some 30 ms.
+It confines itself first (`tank.host.confine`), then decodes, hashes and extracts in one pass. With a DESCRIPTOR the
+layer lies in that file, which grows, and the input says how far (`tank.image.growing`). Its only output is one JSON
+object: what it made, or why it refused. It believes nothing, and what it says is believed only by a daemon that has
+hashed the compressed bytes itself. It imports little, so that it starts in some 30 ms.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -20,8 +22,10 @@ from tank.errors import PullFailed
 from tank.host import confine
 from tank.image import stream, tarball
 from tank.image.extract import Bounds, Extractor
+from tank.image.growing import Growing
 
 _READ = 2**18
+_SELDOM = 100_000  # objects between two searches for cycles, which a layer leaves none of
 _MEMORY = 2**30  # of address space: a zstd window of 128 MiB, queues and tables fit well
 _CAPABILITIES = (
     confine.CAP_CHOWN,
@@ -35,17 +39,19 @@ _CAPABILITIES = (
 
 def main(arguments: list[str], kind: type[Extractor] = Extractor) -> int:
     """Unpack and report; 0 when the report says all there is to say."""
-    directory, alone, *numbers = arguments
-    bounds = Bounds(*map(int, numbers))
+    directory, alone, *rest = arguments
+    bounds, files = Bounds(*map(int, rest[:3])), [*map(int, rest[3:])]
+    read = Growing(files[0], 0) if files else _piped
     limits = {
         resource.RLIMIT_AS: _MEMORY,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_CPU: 4 * 3600,
         resource.RLIMIT_NOFILE: 1024,
     }
+    gc.set_threshold(_SELDOM)
     try:
         confine.confine(Path(directory), capabilities=_CAPABILITIES, limits=limits)
-        report = unpacked(bounds, kind, alone=alone == "alone")
+        report = unpacked(read, bounds, kind, alone=alone == "alone")
     except PullFailed as error:
         report = {"refused": error.message, "reason": error.reason}
     except MemoryError:
@@ -56,10 +62,16 @@ def main(arguments: list[str], kind: type[Extractor] = Extractor) -> int:
     return 0
 
 
-def unpacked(bounds: Bounds, kind: type[Extractor] = Extractor, *, alone: bool) -> Mapping[str, object]:
-    """Fill the root from standard input. Raises PullFailed, OSError, MemoryError."""
+def _piped() -> bytes:
+    return os.read(0, _READ)
+
+
+def unpacked(
+    read: stream.Read, bounds: Bounds, kind: type[Extractor] = Extractor, *, alone: bool
+) -> Mapping[str, object]:
+    """Fill the root from what `read` gives. Raises PullFailed, OSError, MemoryError."""
     root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    decoder = stream.Decoder(lambda: os.read(0, _READ), bounds.stream, alone=alone)
+    decoder = stream.Decoder(read, bounds.stream, alone=alone)
     reader = stream.Reader(decoder.more)
     extractor = kind(root, bounds)
     extractor.run(tarball.entries(reader), reader)

@@ -78,9 +78,10 @@ def sandbox_digest(pod: Pod) -> str:
 
 
 def nics_digest(pod: Pod) -> str:
-    """Of all that is configured on the pod's interfaces; ports, names and rules lie elsewhere."""
-    nics = pod.network.nics if isinstance(pod.network, Network) else ()
-    return digest([dump(nic, sparse=True) for nic in nics])
+    """Of all that is configured for the pod's interfaces; names and rules lie elsewhere."""
+    if not isinstance(pod.network, Network):
+        return digest([])
+    return digest([dump(each, sparse=True) for each in (*pod.network.nics, *pod.network.ports)])
 
 
 def _fixed(nic: Nic) -> dict[str, Any]:

@@ -56,15 +56,18 @@ def resolv_conf(servers: Iterable[str], search: Iterable[str], options: Iterable
     return "".join(f"{line}\n" for line in lines)
 
 
-def resolver_of(pod: Pod, host: Resolver, naming: Naming, pools: Iterable[Pool]) -> Resolver:
-    """Where a pod looks up names while its spec is silent: Tank's server, else its pools' servers, else the host's.
+def resolver_of(
+    pod: Pod, host: Resolver, naming: Naming, pools: Iterable[Pool], leased: Resolver = Resolver()
+) -> Resolver:
+    """Where a pod looks up names while its spec is silent: Tank's server, else its own networks', else the host's.
 
-    Names of pods come first in the search; then its pools' domains, else the host's.
+    Of its networks tell its pools, and `leased`: DHCP. Names of pods come first in the search; then the domains of its
+    networks, else the host's.
     """
     network = pod.network if isinstance(pod.network, Network) else Network()
     mine = pools_of(network, pools)
-    search = tuple(dict.fromkeys(each.domain for each in mine if each.domain)) or host.search
-    servers = tuple(dict.fromkeys(server for each in mine for server in each.dns))
+    search = tuple(dict.fromkeys([*(each.domain for each in mine if each.domain), *leased.search])) or host.search
+    servers = tuple(dict.fromkeys([*(server for each in mine for server in each.dns), *leased.servers]))
     if naming.enabled and network.nics and network.dns is None:
         return Resolver(servers=(NAMESERVER,), search=tuple(dict.fromkeys((naming.domain, *search))))
     if servers:
@@ -91,11 +94,15 @@ def hostname_file(pod: Pod) -> str:
     return f"{pod_hostname(pod)}\n"
 
 
-def pod_hosts(pod: Pod, host: str = "") -> str:
-    """The pod's /etc/hosts. `host` is the text of the host's own, kept for a pod on the host's network."""
+def pod_hosts(pod: Pod, host: str = "", addresses: Iterable[str] = ()) -> str:
+    """The pod's /etc/hosts. `host` is the text of the host's own, kept for a pod on the host's network.
+
+    `addresses` with their prefix are those that it has; until then those that it states count.
+    """
     if pod.network == "host":
         return host + ("\n" if host and not host.endswith("\n") else "") + _lines(_by_address(pod.hosts))
-    own = [(address, pod_hostname(pod)) for address in pod_addresses(pod) or ("127.0.0.1",)]
+    held = tuple(str(ipaddress.ip_interface(each).ip) for each in addresses) or pod_addresses(pod)
+    own = [(address, pod_hostname(pod)) for address in held or ("127.0.0.1",)]
     return _lines([*_LOCAL, *own, *_by_address(pod.hosts)])
 
 

@@ -133,12 +133,14 @@ def _pool(draft: Mapping[str, Any], spot: Spot) -> Pool:
     for each in subnets:
         if each.num_addresses < 4:
             spot.at("subnet").fault(f"{each} is too small for a pool")
+        if each.is_loopback or each.is_multicast or each.is_unspecified:
+            spot.at("subnet").fault(f"{each} holds no addresses of hosts")
     mode = draft.get("mode", "bridge")
     gateways = _within(draft, "gateway", subnets, spot)
     return Pool(
         name=draft.get("name", "") if draft.get("name") is not BAD else "",
         mode=mode if mode is not BAD else "bridge",
-        parent=draft.get("parent") or ("auto" if mode != "bridge" else ""),
+        parent=_parent(draft, mode),
         subnets=tuple(str(each) for each in subnets),
         ranges=_ranges(draft, subnets, spot),
         gateways=gateways,
@@ -158,6 +160,14 @@ def _shims(draft: Mapping[str, Any], subnets: list[Network], gateways: tuple[str
     if len({ipaddress.ip_address(each).version for each in found}) < len(found):
         spot.at("shim").fault("has two addresses of one family")
     return found
+
+
+def _parent(draft: Mapping[str, Any], mode: Any) -> str:
+    """`auto` is the uplink's; a bridge that is called so, or not at all, is called by its mark."""
+    stated = draft.get("parent", "auto")
+    if mode == "bridge":
+        return "" if stated in ("auto", BAD) else str(stated)
+    return str(stated) if stated is not BAD else "auto"
 
 
 def _within(draft: Mapping[str, Any], field: str, subnets: list[Network], spot: Spot) -> tuple[str, ...]:
@@ -182,6 +192,8 @@ def _check_beside(pool: Pool, others: list[Pool], spot: Spot) -> None:
     for other in others:
         if other.name == pool.name:
             spot.at("name").fault(f"another pool is called {quoted(pool.name)} already")
+        if pool.mode == other.mode == "bridge" and pool.parent and other.parent == pool.parent:
+            spot.at("parent").fault(f"pool {other.name} has a bridge called {quoted(pool.parent)} already")
         for mine in pool.subnets:
             for theirs in other.subnets:
                 if _overlap(mine, theirs):

@@ -66,6 +66,7 @@ class Wired:
     allow: tuple[Allow, ...] | None = None
     ready: bool = False
     asks: bool = False  # it has no name servers of its own choice: it may ask ours
+    dns: tuple[str, ...] = ()  # name servers that its LAN has told it
 
 
 def pools_of(network: Network, pools: Iterable[Pool]) -> tuple[Pool, ...]:

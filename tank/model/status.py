@@ -68,11 +68,12 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressStatus:
-    """One address that the pod holds."""
+    """One address that the pod holds. `source`: a pool's name, dhcp or slaac; empty: the spec states it."""
 
     nic: str
     ip: str
     mac: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,9 @@
 
 A rule fits by registry and repository, as `tank.model.reference` writes them whole: `docker.io/library/nginx`, or
 `docker.io/nginx` for short. `*` stands for anything, slashes included, and a rule fits all that lies below its
-match: `ghcr.io/acme` fits `ghcr.io/acme/team/api` and not `ghcr.io/acmeevil/api`. The first rule that fits decides; an
-image that none fits is accepted, unless a last rule `*` says otherwise.
+match: `ghcr.io/acme` fits `ghcr.io/acme/team/api` and not `ghcr.io/acmeevil/api`. It fits however the host is written:
+with its usual port, in capitals, by another name of Docker Hub. The first rule that fits decides; an image that none
+fits is accepted, unless a last rule `*` says otherwise.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import Any
 from tank.model.container_fields import PATH
 from tank.model.faults import BAD, Refused, Spot, quoted
 from tank.model.grammar import Field, Record, choice, text
-from tank.model.reference import Reference
+from tank.model.reference import DEFAULT_REGISTRY, Reference
 
 _HOST = re.compile(r"localhost|(?=.*[.:*])[A-Za-z0-9.:*\[\]-]+", re.ASCII)
 _REPOSITORY = re.compile(r"[a-z0-9._/*-]+", re.ASCII)
+_HUB = ("index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
 _LIBRARY = "docker.io/library/"
 
 
@@ -34,8 +36,15 @@ class Trust:
 
     def fits(self, reference: Reference) -> bool:
         """Whether this rule speaks of the image."""
-        names = {reference.name, reference.name.replace(_LIBRARY, "docker.io/", 1)}
-        return any(_pattern(self.match).fullmatch(name) for name in names)
+        name = f"{_plain(reference.registry)}/{reference.repository}"
+        names = {reference.name, name, name.replace(_LIBRARY, "docker.io/", 1)}
+        return any(_pattern(self.match).fullmatch(each) for each in names)
+
+
+def _plain(host: str) -> str:
+    """Other ways to write a host must not lead past its rule."""
+    plain = host.lower().removesuffix(":443")
+    return DEFAULT_REGISTRY if plain in _HUB else plain
 
 
 def _pattern(match: str) -> re.Pattern[str]:
@@ -52,7 +61,7 @@ def _match(value: str) -> str:
     """A pattern that begins with the registry, so that none is meant that it does not fit."""
     host, slash, rest = value.partition("/")
     if _HOST.fullmatch(host) and (not slash or _REPOSITORY.fullmatch(rest)):
-        return f"{host.lower()}{slash}{rest}"
+        return f"{host.lower() if '*' in host else _plain(host)}{slash}{rest}"
     hint = "such as 'ghcr.io/acme/*'; Docker Hub's begin with docker.io/"
     raise Refused(f"{quoted(value)} is not a registry and a repository", hint)
 

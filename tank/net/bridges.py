@@ -17,7 +17,7 @@ from tank.model.pools import Pool
 from tank.net.drift import Parent
 from tank.net.links import REASON, Links
 from tank.net.seen import Link, Seen
-from tank.net.wanted import stable_mac
+from tank.net.wanted import PROTOCOL, stable_mac
 
 _SYSCTL = Path("/proc/sys/net")
 
@@ -46,6 +46,8 @@ def ensure(links: Links, pool: Pool, installation: str, *, repair: bool = True) 
     if not link.up or link.name != name or link.alias != mark:
         links.set_link(link.index, name=name, alias=mark)
     seen = links.look()
+    for address in _strange(pool, link, seen):
+        links.drop_address(link.index, address)
     for address in _missing(pool, link, seen):
         links.add_address(link.index, address)
     for path, value in _settings(name):
@@ -64,18 +66,23 @@ def differences(seen: Seen, pool: Pool, installation: str) -> Iterator[str]:
         yield f"the bridge {name} is down"
     for address in _missing(pool, link, seen):
         yield f"the bridge {name} has lost its address {address}"
+    for address in _strange(pool, link, seen):
+        yield f"the bridge {name} has the address {address} of an earlier setting"
     for path, value in _settings(name):
         with contextlib.suppress(OSError):
             if (_SYSCTL / path).read_text().strip() != value:
                 yield f"net/{path} is not {value}"
 
 
-def remove_others(links: Links, installation: str, kept: set[str]) -> None:
-    """Take away every bridge of ours whose pool is not in use."""
+def remove_others(links: Links, installation: str, kept: set[str]) -> tuple[str, ...]:
+    """Take away every bridge of ours whose pool is not in use. Answers with their names."""
+    gone = []
     for link in links.links():
         pool = link.alias.removeprefix(bridge_mark(installation, ""))
         if link.kind == "bridge" and pool != link.alias and pool not in kept:
             links.drop_link(link.index)
+            gone.append(link.name)
+    return tuple(gone)
 
 
 def _ours(links: tuple[Link, ...], name: str, mark: str) -> Link | None:
@@ -98,11 +105,22 @@ def _made(links: Links, pool: Pool, installation: str) -> Link:
     return next(each for each in links.links() if each.name == name)
 
 
-def _missing(pool: Pool, link: Link, seen: Seen) -> Iterator[str]:
+def _missing(pool: Pool, link: Link, seen: Seen) -> list[str]:
     held = {each.address for each in seen.addresses if each.index == link.index}
+    return [each for each in _own(pool) if each not in held]
+
+
+def _strange(pool: Pool, link: Link, seen: Seen) -> list[str]:
+    """What we gave it, by an earlier setting of its pool."""
+    ours = (each.address for each in seen.addresses if each.index == link.index and each.protocol == PROTOCOL)
+    own = set(_own(pool))
+    return [each for each in ours if each not in own]
+
+
+def _own(pool: Pool) -> Iterator[str]:
     for gateway in pool.gateways:
         for subnet in map(ipaddress.ip_network, pool.subnets):
-            if ipaddress.ip_address(gateway) in subnet and f"{gateway}/{subnet.prefixlen}" not in held:
+            if ipaddress.ip_address(gateway) in subnet:
                 yield f"{gateway}/{subnet.prefixlen}"
 
 

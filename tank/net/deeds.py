@@ -51,7 +51,7 @@ def carry_out(change: Change, links: Links, scene: Scene, parents: Mapping[str, 
         case DropAddress(index=index, address=address):
             links.drop_address(index, address)
         case AddAddress(index=index, address=address, interface=interface):
-            links.add_address(index, address)
+            links.add_address(index, address, seconds=interface.leased.get(address))
             scene.arrive(interface, address)
         case DropRoute(route=gone):
             links.drop_route(gone)
@@ -64,7 +64,7 @@ def _make(interface: Interface, links: Links, scene: Scene, parent: Parent) -> N
     index = links.index(interface.temporary)
     links.set_link(index, name=interface.name, alias=interface.mark)
     for address in interface.addresses:
-        links.add_address(index, address)
+        links.add_address(index, address, seconds=interface.leased.get(address))
         scene.arrive(interface, address)
     for route in interface.routes:
         links.add_route(index, route)

@@ -183,7 +183,8 @@ def _settings(
         link, parent = have[interface.name], parents.get(interface.name)
         if link is None:
             continue
-        mtu = interface.mtu or (parent.mtu if parent else link.mtu)
+        most = parent.mtu if parent else link.mtu
+        mtu = interface.mtu or min(most, interface.offered_mtu or most)
         name, mac, alias = interface.name, interface.mac, interface.mark
         faults = [
             (link.name != name, f"interface {name} is called {link.name}"),
@@ -208,13 +209,15 @@ def _stray_addresses(wanted: Sequence[Interface], have: Mapping[str, Link | None
     named = {link.index: interface for interface in wanted if (link := have[interface.name])}
     for each in seen.addresses:
         interface = named.get(each.index)
-        if interface and each.address not in interface.addresses and _ours(each, seen):
+        if interface and each.address not in interface.addresses and _ours(each, seen, interface):
             words = f"address {each.address} on {interface.name} is not wanted"
             yield DropAddress(words=words, index=each.index, address=each.address)
 
 
-def _ours(address: LinkAddress, seen: Seen) -> bool:
-    return address.protocol == PROTOCOL if seen.keeps_protocols else address.static
+def _ours(address: LinkAddress, seen: Seen, interface: Interface) -> bool:
+    """Where nobody keeps who made it, an IPv6 address may be the kernel's, made of what a router says for ever."""
+    made = "slaac" in interface.asks and family(address.address) == V6
+    return address.protocol == PROTOCOL if seen.keeps_protocols else address.static and not made
 
 
 def _stray_routes(wanted: Sequence[Interface], have: Mapping[str, Link | None], seen: Seen) -> Iterator[Change]:

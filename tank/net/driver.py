@@ -25,11 +25,12 @@ from tank.model.pod import Network, Pod
 from tank.model.pools import Wired, Wiring
 from tank.model.record import Address
 from tank.model.stats import NicStats
-from tank.net import uplink
+from tank.net import parents as below_them
 from tank.net.announce import Announcement, frame, open_sender
+from tank.net.asking import Asking
 from tank.net.counters import counters
 from tank.net.deeds import Scene, carry_out
-from tank.net.drift import ADDITIONS, Change, Parent, bears, borrowing, compare, find, on_the_lan
+from tank.net.drift import ADDITIONS, Change, bears, borrowing, compare, on_the_lan
 from tank.net.ears import HostEars
 from tank.net.grants import Grants, check_ports
 from tank.net.links import REASON, Links
@@ -41,6 +42,7 @@ from tank.net.rtnetlink import NETLINK
 from tank.net.seen import Seen
 from tank.net.shaper import shape, unshaped
 from tank.net.survey import Survey
+from tank.net.together import together
 from tank.net.trial import Trial
 from tank.net.wanted import Grant, Interface, interfaces, mark
 from tank.net.watches import Watches
@@ -70,6 +72,7 @@ class NetDriver:
         )
         self._announcements: dict[str, list[Announcement]] = {}
         self._newcomers = Newcomers(self._namespaces, self._watches.nudge)
+        self._asking = Asking(settings, installation, self._namespaces, self._watches.nudge)
 
     async def configure(self, uid: str, pod: Pod, namespace: Path) -> tuple[Address, ...]:
         """Make every interface, address and route as the pod says, and remove ours that it does not.
@@ -82,7 +85,7 @@ class NetDriver:
         grants = await asyncio.get_running_loop().run_in_executor(self._pool, partial(self._granted, pod, uid))
         wanted = interfaces(pod, uid, self._installation, grants)
         if any(each.kind == "ipvlan" for each in wanted):
-            parents = await self._talk(namespace, lambda links: self._parents(wanted, links.look()))
+            parents = await self._talk(namespace, lambda links: below_them.found(wanted, links.look(), self._uplink))
             wanted = borrowing(wanted, parents)
         addresses = tuple(
             Address(nic=each.name, ip=address, mac=each.mac, source=_source(grants.get(each.name), address))
@@ -90,25 +93,28 @@ class NetDriver:
             for address in each.addresses
         )
         wired = self.wired(uid, pod, addresses)
-        deeds = [self._connect(uid, wanted, namespace), self._wires.fence(wired)]
+        deeds = [self._connect(uid, pod, wanted, namespace), self._wires.fence(wired)]
         deeds += [self._names.admit(uid, namespace)] if wired.asks else []
-        for fault in await asyncio.gather(*deeds, return_exceptions=True):
-            if fault is not None:
-                raise fault
-        return addresses
+        await together(*deeds)
+        return addresses + self._asking.addresses(uid, wanted)
 
-    async def _connect(self, uid: str, wanted: Sequence[Interface], namespace: Path) -> None:
-        scene, fresh = await self._talk(namespace, lambda links: self._begin(uid, wanted, links, namespace))
-        await self._newcomers.ask(uid, namespace, fresh)
-        if fresh:
-            await self._talk(namespace, lambda links: self._settle(uid, wanted, links, scene))
+    async def _connect(self, uid: str, pod: Pod, wanted: Sequence[Interface], namespace: Path) -> None:
+        await self._asking.settle(uid, wanted, namespace)
+        known, look = self._asking.filled(uid, wanted), partial(self._talk, namespace, Links.look)
+        scene, fresh = await self._talk(namespace, lambda links: self._begin(uid, known, links, namespace))
+        asking = self._asking.obtain(uid, pod, wanted, namespace, look)
+        await together(self._newcomers.ask(uid, namespace, fresh), asking)
+        if fresh or any(each.asks for each in wanted):
+            known = self._asking.filled(uid, wanted)
+            await self._talk(namespace, lambda links: self._settle(uid, known, links, scene))
         self._newcomers.settled(uid, wanted)
         await self._announce(uid, scene)
 
     def _granted(self, pod: Pod, uid: str) -> Mapping[str, Grant]:
         """What the pools give, with ports of the host that are free: nothing is made for a pod that has to wait."""
-        if isinstance(pod.network, Network) and not self._wires.publishes(uid):
-            check_ports(pod.network.ports)
+        if isinstance(pod.network, Network):
+            known = self._wires.published(uid)
+            check_ports([each for each in pod.network.ports if each not in known])
         return self._grants.of(pod, uid, ensure=True)
 
     def survey(self) -> Survey:
@@ -121,7 +127,8 @@ class NetDriver:
 
     def wired(self, uid: str, pod: Pod, addresses: tuple[Address, ...], *, ready: bool = False) -> Wired:
         """The pod as the rest of the machine's network sees it."""
-        return wired(uid, pod, addresses, pools=self._grants.bridged(pod), ready=ready, lan=self._grants.lan(pod))
+        lan, dns = self._grants.lan(pod), self._asking.servers(uid, addresses)
+        return wired(uid, pod, addresses, pools=self._grants.bridged(pod), ready=ready, lan=lan, dns=dns)
 
     async def wire(self, wiring: Wiring) -> tuple[str, ...]:
         """Host tables, fences and bridges as `wiring` says. Answers what others had changed, in words."""
@@ -144,20 +151,26 @@ class NetDriver:
         """What differs from the spec, in words; empty when all is as it should be."""
         if not isinstance(pod.network, Network):
             return ()
-        grants = await asyncio.get_running_loop().run_in_executor(
-            self._pool, partial(self._grants.of, pod, uid, ensure=False)
-        )
+        try:
+            grants = await asyncio.get_running_loop().run_in_executor(
+                self._pool, partial(self._grants.of, pod, uid, ensure=False)
+            )
+        except Waiting as error:  # a pool that is gone, or gives nothing: no reason not to see the pod, nor to keep it
+            return (error.message,)
         wanted = interfaces(pod, uid, self._installation, grants)
         seen, slow = await self._talk(namespace, partial(_look, wanted))
-        parents = self._parents_below(wanted, seen)
+        parents = below_them.standing(wanted, seen, self._uplink)
         wanted = borrowing(wanted, parents)
-        if self._wires.shims.note(uid, on_the_lan(wanted, parents)):
+        filled = self._asking.filled(uid, wanted)
+        if self._wires.shims.note(uid, on_the_lan(filled, parents)):
             self._rewire()
-        changes = compare(wanted, seen, mark(uid, self._installation), parents)
+        changes = compare(filled, seen, mark(uid, self._installation), parents)
         contested = self._newcomers.contested(uid, wanted)
+        unpublished = self._wires.unpublished(uid, pod.network.ports)
+        asked = self._asking.differences(uid, wanted, seen, namespace)
         cables = cabling(wanted)
         self._ears.learn(uid, cables)
-        return (*contested, *(each.words for each in changes), *slow, *cables.wrong)
+        return (*contested, *(each.words for each in changes), *asked, *slow, *cables.wrong, *unpublished)
 
     async def counters(self, uid: str, pod: Pod, namespace: Path) -> Sequence[NicStats]:
         """What each interface of the pod has carried, in the order of the spec; those that are not there left out."""
@@ -175,7 +188,9 @@ class NetDriver:
     async def vacate(self, uid: str, namespace: Path) -> None:
         """Let go of a namespace that is about to go, and of all in it; what pools gave stays the pod's."""
         self.unwatch(uid)
-        self._wires.forget(uid)
+        with contextlib.suppress(TankError):  # the next `wire` tells of it; a pod can go all the same
+            await self._wires.retire(uid)
+        await self._asking.release(uid)
         if pinned(namespace):
             prefix = mark(uid, self._installation)
             await self._talk(namespace, lambda links: _drop(links, prefix))
@@ -192,6 +207,7 @@ class NetDriver:
     def unwatch(self, uid: str) -> None:
         """Let go of the namespace: no socket of ours keeps it alive."""
         self._newcomers.forget(uid)
+        self._asking.forget(uid)
         for announcement in self._announcements.pop(uid, ()):
             announcement.close()
         self._watches.forget(uid)
@@ -202,8 +218,8 @@ class NetDriver:
         for uid in tuple(self._announcements):
             self.unwatch(uid)
         self._newcomers.close()
-        self._ears.close()
-        self._wires.close()
+        for each in (self._asking, self._ears, self._wires):
+            each.close()
         await self._watches.close()
         await self._names.close()
         await asyncio.to_thread(self._pool.shutdown)
@@ -233,7 +249,7 @@ class NetDriver:
         prefix, changes = mark(uid, self._installation), tuple[Change, ...]()
         for _ in range(ROUNDS):
             seen = links.look()
-            parents = self._parents(wanted, seen)
+            parents = below_them.found(wanted, seen, self._uplink)
             changes = compare(wanted, seen, prefix, parents)
             for change in changes:
                 carry_out(change, links, scene, parents)
@@ -243,32 +259,6 @@ class NetDriver:
                 self._wires.shims.note(uid, on_the_lan(wanted, parents))
                 return
         raise Waiting(REASON, f"cannot settle the network: {'; '.join(each.words for each in changes)}")
-
-    def _parents(self, wanted: Sequence[Interface], seen: Seen) -> Mapping[str, Parent]:
-        """The parent of each interface; one that is still to be made needs a parent that can carry it."""
-        parents = dict(self._parents_below(wanted, seen))
-        for interface in wanted:
-            if find(interface, seen) is None:
-                parents[interface.name] = self._new_parent(interface)
-        for interface in wanted:
-            parent = parents.get(interface.name)
-            if parent and (interface.mtu or 0) > parent.mtu:
-                raise Waiting(REASON, f"mtu {interface.mtu} is more than {parent.name} has ({parent.mtu})")
-        return parents
-
-    def _new_parent(self, interface: Interface) -> Parent:
-        if interface.kind == "veth":
-            return uplink.existing(interface.parent)
-        return uplink.find(interface.parent, self._uplink, own_mac=interface.kind != "ipvlan")
-
-    def _parents_below(self, wanted: Sequence[Interface], seen: Seen) -> Mapping[str, Parent]:
-        """The parents of the interfaces that stand. `auto` keeps what it has, unless an uplink is set."""
-        found = {}
-        for interface in wanted:
-            if link := find(interface, seen):
-                name = self._uplink if interface.parent == "auto" else interface.parent
-                found[interface.name] = uplink.below(0 if interface.kind == "veth" else link.lower, name)
-        return {name: parent for name, parent in found.items() if parent}
 
     async def _announce(self, uid: str, scene: Scene) -> None:
         """Tell the neighbours; that they cannot be told is no reason to fail."""

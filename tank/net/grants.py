@@ -14,7 +14,8 @@ from tank.model.network import Network, Nic, Port
 from tank.model.pod import Pod
 from tank.model.pools import DEFAULT, Pool
 from tank.net import bridges
-from tank.net.leases import Leases, pool_named
+from tank.net.dhcp.clients import program
+from tank.net.leases import Leases, pool_named, with_gateways
 from tank.net.links import REASON, host_links
 from tank.net.seen import Seen
 from tank.net.wanted import Grant
@@ -56,7 +57,7 @@ class Grants:
             return f"no pool has a bridge called {nic.parent}" if nic.mode == "bridge" else self._unsupported(nic.mode)
         if nic.mode is not None and nic.mode != pool.mode:
             return f"pool {pool.name} is {pool.mode}, not {nic.mode}"
-        return self._unsupported(pool.mode)
+        return next(_strangers(nic, pool), "") if pool.mode == "bridge" else self._unsupported(pool.mode)
 
     def _unsupported(self, mode: str | None) -> str:
         """Why this kernel cannot do it. A module that is installed later is found."""
@@ -77,10 +78,11 @@ class Grants:
         return next((each for each in known if bridges.bridge_name(self._installation, each) == name), None)
 
     def bridged(self, pod: Pod) -> Mapping[str, str]:
-        """The pool of each interface that is on a bridge."""
+        """The pool of each interface that is on a bridge, and of those whose pool is not stated any more."""
         nics = pod.network.nics if isinstance(pod.network, Network) else ()
         found = {nic.name: self._pool(nic) for nic in nics}
-        return {name: pool.name for name, pool in found.items() if pool and pool.mode == "bridge"}
+        known = {name: pool.name for name, pool in found.items() if pool and pool.mode == "bridge"}
+        return known | {nic.name: nic.pool for nic in nics if nic.pool and found[nic.name] is None}
 
     def lan(self, pod: Pod) -> Mapping[str, str]:
         """The parent, as it is stated, of each interface that is a macvlan."""
@@ -88,7 +90,9 @@ class Grants:
         found = {nic.name: (nic, self._pool(nic)) for nic in nics}
         modes = {name: (pool.mode if pool else nic.mode) or "macvlan" for name, (nic, pool) in found.items()}
         return {
-            name: pool.parent if pool else nic.parent for name, (nic, pool) in found.items() if modes[name] == "macvlan"
+            name: pool.parent if pool else nic.parent
+            for name, (nic, pool) in found.items()
+            if modes[name] == "macvlan" and (pool or not nic.pool)
         }
 
     def of(self, pod: Pod, uid: str, *, ensure: bool) -> Mapping[str, Grant]:
@@ -103,15 +107,21 @@ class Grants:
         if pool is None:
             return None
         pool = self.leases.resolved(pool)
-        given: tuple[str, ...] = ()
-        if nic.pool:  # first, for a bridge that has a lease is in use and stays
-            given = self.leases.take(pool, uid=uid, pod=pod.name, nic=nic.name, avoid=self.avoid)
+        given = self._taken(nic, pool, pod, uid)  # first, for a bridge that has a lease is in use and stays
         if pool.mode == "bridge" and ensure:
             with self.bridging, host_links() as links:
                 bridges.ensure(links, pool, self._installation, repair=self._settings.repair)
         parent = bridges.bridge_name(self._installation, pool) if pool.mode == "bridge" else pool.parent
-        gateways = pool.gateways if nic.pool else nic.gateway or pool.gateways
+        families = {":" in each for each in (*nic.static, *given)}
+        stated = () if nic.pool else nic.gateway
+        gateways = stated or tuple(each for each in pool.gateways if (":" in each) in families)
         return Grant(mode=pool.mode, parent=parent, addresses=given, gateways=gateways, pool=pool.name)
+
+    def _taken(self, nic: Nic, pool: Pool, pod: Pod, uid: str) -> tuple[str, ...]:
+        """What the pool gives. What is stated is in the book too on a bridge; on a LAN, the LAN is asked."""
+        stated = [each.partition("/")[0] for each in nic.static] if pool.mode == "bridge" else []
+        who = {"uid": uid, "pod": pod.name, "nic": nic.name}
+        return self.leases.take(pool, **who, stated=stated, avoid=self.avoid, gives=nic.pool is not None)
 
     def resolved(self) -> Mapping[str, Pool]:
         """Every pool whose networks are known by now, by name; `default` only once it was used."""
@@ -124,11 +134,20 @@ class Grants:
         return bridges.bridge_name(self._installation, pool)
 
 
+def _strangers(nic: Nic, pool: Pool) -> Iterator[str]:
+    """What is stated and cannot be on the pool's bridge, in words."""
+    known = with_gateways(pool)
+    for each in map(ipaddress.ip_interface, nic.static if pool.subnets else ()):
+        if str(each.ip) in known.gateways:
+            yield f"ip: {each.ip} is the gateway of pool {pool.name}"
+        if not any(each.ip in ipaddress.ip_network(subnet) for subnet in pool.subnets):
+            yield f"ip: {each.ip} is not in {' or '.join(pool.subnets)}, which pool {pool.name} is"
+
+
 def unbuilt(nic: Nic) -> str:
     """What of an interface is not built; empty when all is."""
-    for each in ("dhcp", "slaac"):
-        if each in nic.ip:
-            return f"ip: {each} is not supported yet"
+    if nic.asks("dhcp") and program() is None:
+        return "ip: dhcp needs udhcpc, which is not installed on this machine"
     return ""
 
 
@@ -148,10 +167,10 @@ def _check_port(port: Port, family: socket.AddressFamily, address: str) -> None:
     except OSError:
         return  # a kernel without that family or protocol: nobody has the port
     with opened:
-        if port.protocol != "udp":  # connections that linger after their server ended have no port
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if port.protocol != "udp":  # where it would let two have it; a connection that ended is nobody's
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             opened.bind((address, port.host))
         except OSError as error:

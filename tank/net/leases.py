@@ -10,8 +10,9 @@ import hashlib
 import ipaddress
 import json
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tank.errors import Failed, Waiting
 from tank.host import files
 from tank.model.pools import DEFAULT, Pool
 
-REASON = "NetworkNotReady"
+REASON, IN_USE = "NetworkNotReady", "AddressInUse"
 FIRST, LAST = 61, 79  # of 10.x.0.0/16, for the pool `default`; 10.88 and 10.89 are Podman's
 MOST_REMEMBERED = 5000
 
@@ -28,7 +29,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """One address, without prefix, that a pod's interface holds."""
+    """One address, without prefix, that a pod's interface holds, be it given or stated by its spec."""
 
     pool: str
     address: str
@@ -46,17 +47,24 @@ class Book:
     remembered: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def choose(pool: Pool, subnet: str, taken: Collection[str], last: Iterable[str]) -> str | None:
-    """A free address of one network of a pool: the one it had last, else the lowest. None: there is none left. Pure."""
-    never = {*pool.gateways, *pool.shims}
+def choose(
+    pool: Pool, subnet: str, taken: Collection[str], last: Iterable[str], resting: Sequence[str] = ()
+) -> str | None:
+    """A free address of one network of a pool; None: there is none left. Pure.
+
+    The one it had last; else the lowest that nobody had (`resting`: others had them, the longest ago first), so that
+    who had one finds it again, and nobody who knew the old owner takes the new one for it; else the one that has
+    rested longest.
+    """
+    never = {*pool.gateways, *pool.shims, *taken}
+    spans = list(_spans(pool, subnet))
     for each in last:
-        if (
-            each not in taken
-            and each not in never
-            and any(ipaddress.ip_address(each) in span for span in _spans(pool, subnet))
-        ):
+        if each not in never and any(ipaddress.ip_address(each) in span for span in spans):
             return each
-    return next((each for each in _candidates(pool, subnet) if each not in taken and each not in never), None)
+    waiting = set(resting)
+    fresh = next((each for each in _candidates(pool, subnet) if each not in never and each not in waiting), None)
+    free = (each for each in resting if each not in never)
+    return fresh or next((each for each in free if any(ipaddress.ip_address(each) in span for span in spans)), None)
 
 
 def room(pool: Pool, subnet: str) -> int:
@@ -123,27 +131,38 @@ class Leases:
                     self._write(replace(book, subnets=subnets))
         return with_gateways(replace(pool, subnets=subnets))
 
-    def take(self, pool: Pool, *, uid: str, pod: str, nic: str, avoid: Collection[str] = ()) -> tuple[str, ...]:
-        """An address with prefix of each family of a resolved pool; the same ones again. Raises Waiting, Failed."""
+    def take(
+        self,
+        pool: Pool,
+        *,
+        uid: str,
+        pod: str,
+        nic: str,
+        stated: Collection[str] = (),
+        avoid: Collection[str] = (),
+        gives: bool = True,
+    ) -> tuple[str, ...]:
+        """An address with prefix of each family of a resolved pool; the same ones again. None, where it gives none.
+
+        `stated`: those that the spec names itself, without prefix; nobody else gets them. Raises Waiting, Failed.
+        """
         with self._lock:
-            book = self._read()
-            found = {each.address for each in book.leases if (each.pool, each.uid, each.nic) == (pool.name, uid, nic)}
-            taken = {each.address for each in book.leases if each.pool == pool.name} | set(avoid)
-            key, fresh = f"{pool.name}/{pod}/{nic}", []
-            given = []
-            for subnet in pool.subnets:
-                network = ipaddress.ip_network(subnet)
-                address = next((each for each in sorted(found) if ipaddress.ip_address(each) in network), None)
-                if address is None:
-                    address = choose(pool, subnet, taken, book.remembered.get(key, ()))
-                    if address is None:
-                        raise Waiting(REASON, f"no address is left in pool {pool.name} ({subnet})")
-                    fresh.append(Lease(pool=pool.name, address=address, uid=uid, pod=pod, nic=nic))
-                given.append(f"{address}/{network.prefixlen}")
-            if fresh:
-                bare = tuple(each.partition("/")[0] for each in given)
-                self._write(_with(book, fresh, key, bare))
-            return tuple(given)
+            book, key = self._read(), f"{pool.name}/{pod}/{nic}"
+            mine = [each for each in book.leases if (each.pool, each.uid, each.nic) == (pool.name, uid, nic)]
+            others = {each.address: each.pod for each in book.leases if each.pool == pool.name and each not in mine}
+            for each in stated:
+                if each in others:
+                    raise Waiting(IN_USE, f"cannot use {each}: pod {others[each]} has it of pool {pool.name}")
+            last = book.remembered.get(key, ())
+            held = sorted({each.address for each in mine} - set(stated), key=lambda each: (each not in last, each))
+            choosing = _Choosing(pool, others.keys() | {*stated, *avoid}, last, held, partial(_resting, book, key))
+            given = tuple(choosing.of(subnet) for subnet in pool.subnets) if gives else ()
+            bare = tuple(each.partition("/")[0] for each in given)
+            if {*stated, *bare} != {each.address for each in mine}:
+                wanted = (Lease(pool=pool.name, address=each, uid=uid, pod=pod, nic=nic) for each in (*stated, *bare))
+                left = replace(book, leases=tuple(each for each in book.leases if each not in mine))
+                self._write(_with(left, wanted, key, bare or last))
+            return given
 
     def release(self, uid: str) -> None:
         """Its addresses are free; which they were is remembered by its name. Repeatable. Raises Failed."""
@@ -210,10 +229,35 @@ class Leases:
         self._book = book
 
 
+@dataclass(frozen=True, slots=True)
+class _Choosing:
+    pool: Pool
+    taken: Collection[str]
+    last: Sequence[str]
+    held: Sequence[str]
+    resting: Callable[[], Sequence[str]]
+
+    def of(self, subnet: str) -> str:
+        """The address with prefix. Raises Waiting."""
+        network = ipaddress.ip_network(subnet)
+        address = next((each for each in self.held if ipaddress.ip_address(each) in network), None)
+        if address is None:
+            address = choose(self.pool, subnet, self.taken, self.last, self.resting())
+        if address is None:
+            raise Waiting(REASON, f"no address is left in pool {self.pool.name} ({subnet})")
+        return f"{address}/{network.prefixlen}"
+
+
 def _with(book: Book, fresh: Iterable[Lease], key: str, addresses: tuple[str, ...]) -> Book:
-    kept = {name: each for name, each in book.remembered.items() if name != key}
-    recent = dict([*kept.items(), (key, addresses)][-MOST_REMEMBERED:])
+    kept = [(name, each) for name, each in book.remembered.items() if name != key]
+    recent = dict([*kept, *([(key, addresses)] if addresses else [])][-MOST_REMEMBERED:])
     return replace(book, leases=(*book.leases, *fresh), remembered=recent)
+
+
+def _resting(book: Book, key: str) -> list[str]:
+    """What others of the same pool had last, the longest ago first."""
+    pool = f"{key.partition('/')[0]}/"
+    return [one for name, each in book.remembered.items() if name.startswith(pool) and name != key for one in each]
 
 
 def _parsed(found: Any) -> Book:

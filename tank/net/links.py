@@ -16,6 +16,7 @@ from typing import Self
 
 from tank.errors import Waiting
 from tank.net import rtnetlink as wire
+from tank.net.dhcp.holding import lifetime
 from tank.net.rtnetlink import Conversation, attribute, attributes, nested, number, text
 from tank.net.seen import Link, LinkAddress, LinkRoute, Seen
 from tank.net.wanted import PROTOCOL, V4, V6, WantedRoute, family
@@ -29,7 +30,8 @@ _MASTER, _IPVLAN_MODE, _VETH_PEER, _NESTED, _FORWARD_DELAY, _SPANNING_TREE = 10,
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS, _IFA_PROTO = 1, 2, 4, 8, 11
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 6, 7, 15
 _UP, _NO_STATISTICS = 1, 8
-_PERMANENT, _NODAD, _PASSING = 0x80, 0x02, 0x01 | 0x20 | 0x40  # secondary or temporary, deprecated, tentative
+_PERMANENT, _NODAD, _UNREADY = 0x80, 0x02, 0x40 | 0x08  # the last: tentative, or found to be somebody else's
+_PASSING = 0x01 | 0x20 | 0x40  # secondary or temporary, deprecated, tentative
 _MAIN_TABLE, _UNICAST, _EVERYWHERE, _ON_LINK = 254, 1, 0, 253
 
 _CURES = {
@@ -176,10 +178,11 @@ class Links:
         with refused("remove an interface", done=(errno.ENODEV,)):
             self._talk.request(wire.DELLINK, _IFINFO.pack(0, 0, index, 0, 0))
 
-    def add_address(self, index: int, address: str) -> None:
-        """Add a static address, usable at once: no duplicate address detection keeps it tentative."""
+    def add_address(self, index: int, address: str, *, seconds: float | None = None) -> None:
+        """Add an address, usable at once (no duplicate address detection), for so many `seconds`; None: for ever."""
         found = ipaddress.ip_interface(address)
         body = _place(index, address) + attribute(_IFA_PROTO, bytes((PROTOCOL,)))
+        body += lifetime(seconds) if seconds is not None else b""
         if isinstance(found, ipaddress.IPv4Interface) and found.network.prefixlen < 31:
             body += attribute(_IFA_BROADCAST, found.network.broadcast_address.packed)
         if found.version == 6:
@@ -272,6 +275,7 @@ def _address(body: bytes) -> LinkAddress:
         static=bool(flags & _PERMANENT) and scope != _ON_LINK,
         protocol=number(told.get(_IFA_PROTO)),
         lasting=not flags & _PASSING,
+        ready=not flags & _UNREADY,
     )
 
 

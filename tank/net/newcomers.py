@@ -1,7 +1,8 @@
 """Addresses that are about to come to the LAN: held back until nobody there has claimed them.
 
 An address that a pod was seen to hold, or had by this daemon before, is not asked about again: healing it is not
-slowed down. On a bridge of ours nobody is asked, for there the book of leases decides.
+slowed down. On a bridge of ours nobody is asked, for there the book of leases decides; about what a DHCP server gave,
+its client has asked already, and told the server.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def newcomers(wanted: Iterable[Interface], seen: Seen, known: frozenset[str]) ->
     found = []
     for interface in wanted:
         held = _held(interface, seen) | known
-        fresh = tuple(each for each in interface.addresses if each not in held)
+        fresh = tuple(each for each in interface.addresses if each not in held and each not in interface.leased)
         if fresh and interface.kind in ("macvlan", "ipvlan"):
             found.append(replace(interface, addresses=fresh))
     return tuple(found)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import shutil
 import socket
 import struct
 from collections.abc import Callable
@@ -29,11 +30,16 @@ _HEADER = struct.Struct("=IHHII")
 
 
 async def apply(script: str, namespace: Path | None = None) -> None:
-    """Have a script carried out, whole or not at all. Raises Waiting with nft's first words, Failed without nft."""
+    """Have a script carried out, whole or not at all. Raises Waiting with nft's first words, or how to have an nft."""
     try:
         await process.run([*_entering(namespace), "nft", "-f", "-"], input=script.encode())
-    except ToolFailed as error:
-        raise Waiting(REASON, f"cannot set the rules of the network: {_first(error.stderr)}") from error
+    except Failed as error:
+        words = _first(error.stderr) if isinstance(error, ToolFailed) else error.message
+        raise Waiting(REASON, f"cannot set the rules of the network: {words}{_cure()}") from error
+
+
+def _cure() -> str:
+    return "" if shutil.which("nft", path=process.ENVIRONMENT["PATH"]) else "; install nftables"
 
 
 @dataclass(frozen=True, slots=True)

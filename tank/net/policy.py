@@ -24,8 +24,9 @@ def wired(
     pools: Mapping[str, str],
     ready: bool,
     lan: Mapping[str, str] | None = None,
+    dns: tuple[str, ...] = (),
 ) -> Wired:
-    """A pod as the rest of the machine's network sees it. `pools`: of its interfaces on bridges."""
+    """A pod as the rest of the machine's network sees it. `pools`: of its bridge interfaces; `dns`: told by a LAN."""
     network = pod.network if isinstance(pod.network, Network) else Network()
     return Wired(
         name=pod.name,
@@ -39,6 +40,7 @@ def wired(
         allow=network.allow,
         ready=ready,
         asks=bool(network.nics) and network.dns is None,
+        dns=dns,
     )
 
 

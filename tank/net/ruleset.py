@@ -81,12 +81,18 @@ def _table(name: str, chains: Iterable[tuple[str, Sequence[str]]]) -> Iterator[s
 
 def _inet_chains(rules: HostRules) -> Iterator[tuple[str, Sequence[str]]]:
     # IPv6 has no way from ::1 to another address, so a published port is closed there, at once.
-    yield "published", ["ip6 daddr ::1 return", *map(_lead_in, in_order(rules.publications))]
-    yield "guard", ["type filter hook prerouting priority raw; policy accept;", *map(_guard, rules.bridges)]
+    ports = in_order(rules.publications)
+    yield "published", ["ip6 daddr ::1 return", *(_lead_in(each) for each in ports if not _on_loopback(each))]
+    yield "published_here", [_lead_in(each) for each in ports if _on_loopback(each)]
+    guard = [line for bridge in rules.bridges for line in _guard(bridge)]
+    yield "guard", ["type filter hook prerouting priority raw; policy accept;", *guard]
     local = "fib daddr type local jump published"
     yield "prerouting", ["type nat hook prerouting priority dstnat; policy accept;", local]
-    yield "output", ["type nat hook output priority -100; policy accept;", local]
-    out = [line for bridge in rules.bridges for line in _lead_out(bridge)]
+    # What came by a cable never asks for a port on loopback, whatever the host lets in there (S33).
+    here = ["jump published_here", local]
+    yield "output", ["type nat hook output priority -100; policy accept;", *here]
+    yield "inward", ["type nat hook postrouting priority srcnat - 1; policy accept;", *_lead_inward(rules.bridges)]
+    out = [_lead_out(subnet, bridge) for bridge in rules.bridges for subnet in bridge.subnets]
     yield "postrouting", ["type nat hook postrouting priority srcnat; policy accept;", *out]
 
 
@@ -107,44 +113,81 @@ def _order(port: Publication) -> tuple[object, ...]:
     return port.protocol, port.host_port, port.host_ip is None, port.host_ip or "", port.target
 
 
-def _guard(bridge: Bridge) -> str:
-    """Bridges route 127.0.0.0/8, so that the host's own way to a published port works; pods have no business there."""
-    return f'iifname "{bridge.link}" ip daddr 127.0.0.0/8 drop'
+def _on_loopback(port: Publication) -> bool:
+    return port.host_ip is not None and ipaddress.ip_address(port.host_ip).is_loopback
 
 
-def _lead_out(bridge: Bridge) -> Iterator[str]:
-    """Out of the bridge with the host's address; and back by the host where a pod or the host came by a port of it."""
-    yield f'oifname "{bridge.link}" ip saddr 127.0.0.0/8 ct status dnat masquerade'
+def _guard(bridge: Bridge) -> Iterator[str]:
+    """What only the host itself can mean, and what only comes from the bridge: believed of nobody else.
+
+    Bridges route 127.0.0.0/8, so that the host's own way to a published port works; pods have no business there.
+    """
+    yield f'iifname "{bridge.link}" ip daddr 127.0.0.0/8 drop'
     for subnet in bridge.subnets:
-        family = _family(subnet)
-        yield f'{family} saddr {subnet} oifname "{bridge.link}" ct status dnat masquerade'
-        yield f'{family} saddr {subnet} oifname != "{bridge.link}" {family} daddr != {subnet} masquerade'
+        yield f'iifname != {{ "lo", "{bridge.link}" }} {_family(subnet)} saddr {subnet} drop'
+
+
+def _lead_inward(bridges: Sequence[Bridge]) -> Iterator[str]:
+    """To a bridge: back by the host where the host or a pod of that bridge comes by a port of the host.
+
+    Whoever else comes keeps its address, for pods judge by it: it is translated to itself, and so by nobody's rules
+    that come later, neither a neighbour's nor those by which pods of another bridge go out.
+    """
+    for bridge in bridges:
+        yield f'oifname "{bridge.link}" ip saddr 127.0.0.0/8 ct status dnat masquerade'
+        for subnet in bridge.subnets:
+            yield f'{_family(subnet)} saddr {subnet} oifname "{bridge.link}" ct status dnat masquerade'
+    links = _set([f'"{each.link}"' for each in bridges])
+    for version, family in ((4, "ip"), (6, "ip6")):
+        yield f"oifname {links} meta nfproto ipv{version} snat {family} to {family} saddr"
+
+
+def _lead_out(subnet: str, bridge: Bridge) -> str:
+    """Out of a bridge with the host's address."""
+    family = _family(subnet)
+    return f'{family} saddr {subnet} oifname != "{bridge.link}" {family} daddr != {subnet} masquerade'
 
 
 def _plug_chains(plugs: Sequence[Plug]) -> Iterator[tuple[str, Sequence[str]]]:
     ordered = sorted(plugs, key=lambda each: each.link)
     for plug in ordered:
-        yield f"from_{plug.link}", _plug(plug)
+        yield f"claims_{plug.link}", tuple(_claims(plug))
+        yield f"from_{plug.link}", tuple(_plug(plug))
     ways = ", ".join(f'"{plug.link}" : jump from_{plug.link}' for plug in ordered)
     yield "prerouting", ["type filter hook prerouting priority -300; policy accept;", f"iifname vmap {{ {ways} }}"]
 
 
-def _plug(plug: Plug) -> list[str]:
-    """Only with the pod's own MAC and addresses, and never as a router (CVE-2020-10749)."""
+def _plug(plug: Plug) -> Iterator[str]:
+    """Only with the pod's own MAC and addresses, untagged, and never as a router (CVE-2020-10749).
+
+    A frame with a tag, also with that of no network in particular, would pass as neither ARP nor IP and be read as
+    either by whoever gets it.
+    """
     own4 = [each for each in plug.addresses if _version(each) == 4]
     own6 = [each for each in plug.addresses if _version(each) == 6]
     # Nearly every packet is let through by one of the first two; the others look at what is left.
-    lines = [f"ether saddr {plug.mac} ether type ip ip saddr {_set(own4)} accept"] if own4 else []
-    plain = f"ip6 saddr {_set(own6)} ip6 nexthdr {{ tcp, udp, sctp }}"
-    lines += [f"ether saddr {plug.mac} ether type ip6 {plain} accept"] if own6 else []
-    # A tag hides the kind of a frame from these rules, and the kernel takes number 0 for no tag at all.
-    lines += ["ether type { 8021q, 8021ad } drop"]
-    lines += [f"ether saddr != {plug.mac} drop", f"arp saddr ether != {plug.mac} drop"]
-    lines += [f"ether type arp arp saddr ip != {_set([*own4, '0.0.0.0'])} drop"]  # noqa: S104 - a probe's (RFC 5227)
-    lines += [f"ether type ip ip saddr != {_set(own4)} drop" if own4 else "ether type ip drop"]
-    lines += ["icmpv6 type { nd-router-advert, nd-redirect } drop"]
-    lines += [f"ether type ip6 ip6 saddr != {_set([*own6, '::', 'fe80::/10'])} drop"]
-    return lines
+    if own4:
+        yield f"ether saddr {plug.mac} ether type ip ip saddr {_set(own4)} accept"
+    if own6:
+        plain = f"ip6 saddr {_set(own6)} ip6 nexthdr {{ tcp, udp, sctp }}"
+        yield f"ether saddr {plug.mac} ether type ip6 {plain} accept"
+    yield f"ether saddr != {plug.mac} drop"
+    yield "ether type != { arp, ip, ip6 } drop"
+    yield f"arp saddr ether != {plug.mac} drop"
+    yield f"ether type arp arp saddr ip != {_set([*own4, '0.0.0.0'])} drop"  # noqa: S104 - a probe's (RFC 5227)
+    yield f"ether type ip ip saddr != {_set(own4)} drop" if own4 else "ether type ip drop"
+    yield "icmpv6 type { nd-router-advert, nd-redirect } drop"
+    yield f"ether type ip6 ip6 saddr != {_set([*own6, '::', 'fe80::/10'])} drop"
+    yield f"icmpv6 type nd-neighbor-advert jump claims_{plug.link}"
+
+
+def _claims(plug: Plug) -> Iterator[str]:
+    """Whose an advertisement says that an address is: 128 bits behind the first 64 of it. nft has no word for it."""
+    for each in plug.addresses:
+        if _version(each) == 6:
+            yield f"@th,64,128 {int(ipaddress.IPv6Address(each)):#034x} return"
+    yield "@th,64,16 & 0xffc0 == 0xfe80 return"  # link-local
+    yield "drop"
 
 
 def _set(addresses: Sequence[str]) -> str:
@@ -214,6 +257,9 @@ _ALWAYS = (
     "ct state established,related accept",
     "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert, packet-too-big } accept",
     "icmp type { destination-unreachable, time-exceeded, parameter-problem } accept",
+    # Who never hears the question which groups it is in, is left out by switches, of neighbours' questions too.
+    "icmpv6 type mld-listener-query accept",
+    "ip protocol igmp accept",
     "udp sport 67 udp dport 68 accept",  # the answers of a DHCP server
 )
 

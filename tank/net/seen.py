@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PROTOCOL = 116  # of our addresses and routes; neither the kernel nor a routing daemon uses the number
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
@@ -33,6 +35,7 @@ class LinkAddress:
     static: bool
     protocol: int  # 0: not said, or a kernel before 5.18, which keeps none
     lasting: bool = True
+    ready: bool = True  # not tentative: nobody else has claimed it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

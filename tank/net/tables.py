@@ -24,6 +24,7 @@ from tank.net import nftables
 from tank.net.nftables import Listing
 from tank.net.ruleset import FENCE, rules_in
 
+TRIES = 3  # of rules that others change while they are set
 HOST, SHIMS = "", "shims"  # keys of the host's tables; any other is a pod's uid
 
 
@@ -65,14 +66,15 @@ class Tables:
         if same and self._book:
             self.astray[key] = f"{what} have been changed"
             return ()
-        self._done.pop(key, None)
-        await nftables.apply(script, None if key in (HOST, SHIMS) else self._namespace(key))
-        made = _Done(digest)
-        self._note(key, made)
-        if look is not None and not await self._stands(key, made, rules_in(script), look=True):
-            del self._done[key]
-            raise Waiting(nftables.REASON, f"{what} were changed by others while they were set")
-        return (f"{what} had been changed",) if same else ()
+        for _ in range(TRIES):
+            self._done.pop(key, None)
+            await nftables.apply(script, None if key in (HOST, SHIMS) else self._namespace(key))
+            made = _Done(digest)
+            self._note(key, made)
+            if look is None or await self._stands(key, made, rules_in(script), look=True):
+                return (f"{what} had been changed",) if same else ()
+        del self._done[key]
+        raise Waiting(nftables.REASON, f"{what} were changed by others while they were set")
 
     async def _stands(self, key: str, done: _Done, rules: int, *, look: bool) -> bool:
         """Whether what was made is what is listed; the first time, whether it can be."""

@@ -11,12 +11,12 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tank.model.network import Rate
 from tank.model.pod import Network, Nic, Pod
+from tank.net.seen import PROTOCOL as PROTOCOL
 
-PROTOCOL = 116  # of our addresses and routes; neither the kernel nor a routing daemon uses the number
 TEMPORARY = re.compile("tk[0-9a-f]{12}")
 V4, V6 = 2, 10  # AF_INET, AF_INET6
 UNLIMITED = Rate()
@@ -48,6 +48,8 @@ class Interface:
     mark: str
     asks: frozenset[str] = frozenset()  # dhcp, slaac: addresses that come from the network
     rate: Rate = UNLIMITED
+    leased: Mapping[str, float | None] = field(default_factory=dict)  # of `addresses`: for so many seconds; None: ever
+    offered_mtu: int | None = None  # the most that a DHCP server says the LAN carries
 
     @property
     def plug(self) -> str:

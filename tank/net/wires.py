@@ -1,27 +1,28 @@
 """What lies on the host, or crosses pods: the host's tables, fences inside the pods, bridges that nobody needs.
 
 It is told all of it at once, compares that with what it last did, and does only what differs. What may have been
-changed by others is suspect, and looked at too; whether it is put right, `[net] repair` says.
+changed by others is suspect, and looked at too. A daemon that was just started does everything once: each table is
+replaced by its equal, and no packet notices.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from tank.config import Settings
-from tank.errors import TankError, Waiting
+from tank.errors import TankError
 from tank.host.netns import pinned
 from tank.model.network import Port
 from tank.model.pools import Pool, Wired, Wiring
 from tank.net import bridges, conntrack, policy
 from tank.net.anchor import Anchor
 from tank.net.flows import stale
-from tank.net.grants import Grants, check_ports
+from tank.net.grants import Grants
 from tank.net.leases import Lease
 from tank.net.links import host_links
 from tank.net.names.keeper import Names
@@ -40,7 +41,9 @@ class Wires:
         self._lock, self._anchor = asyncio.Lock(), Anchor(installation)
         self._wiring: Wiring | None = None
         self._coming: dict[str, Wired] = {}  # by uid: pods whose records do not tell of their network yet
-        self._rules: HostRules | None = None  # what this daemon last set
+        self._gone: set[str] = set()  # whose records still tell of it
+        self._admitted: dict[str, frozenset[Port]] = {}  # ports of the host that were free when they were asked for
+        self._rules = HostRules()
         book = None if settings.repair else settings.run_dir / "rules.json"
         self._tables = Tables(installation, self._namespace, book)
         self.shims = Shims(settings, installation, grants)
@@ -60,9 +63,12 @@ class Wires:
         Raises Waiting, Failed; then the rest was done all the same.
         """
         async with self._lock:
+            self._admit(wiring)
             for pod in wiring.pods:
                 self._coming.pop(pod.uid, None)
-            wiring = replace(wiring, pods=(*wiring.pods, *self._coming.values()))
+            self._gone &= wiring.uids
+            standing = (pod for pod in wiring.pods if pod.uid not in self._gone)
+            wiring = replace(wiring, pods=(*standing, *self._coming.values()))
             self._wiring, found = wiring, list[str]()
             suspects, self._suspects = self._suspects, set()  # what is suspected meanwhile is for the next time
             await asyncio.to_thread(self._settle_leases, wiring)
@@ -89,10 +95,12 @@ class Wires:
     async def fence(self, pod: Wired) -> None:
         """One pod's fence and its part of the host's rules, before its first instruction (S32).
 
-        They stay until `forget`, though a `wire` that knows nothing of the pod yet comes in between.
+        They stay until `retire`, though a `wire` that knows nothing of the pod yet comes in between.
         """
         async with self._lock:
+            self._gone.discard(pod.uid)
             self._coming[pod.uid] = pod
+            self._admitted[pod.uid] = frozenset(pod.ports)
             known = self._wiring or Wiring()
             wiring = replace(known, pods=(*(each for each in known.pods if each.uid != pod.uid), pod))
             pools = await asyncio.to_thread(self._grants.resolved)
@@ -104,24 +112,40 @@ class Wires:
                 if isinstance(fault, BaseException):
                     raise fault
 
-    def forget(self, uid: str) -> None:
-        """The pod's network was taken away: the next `wire` need not keep anything for it."""
-        self._coming.pop(uid, None)
-        self.shims.forget(uid)
+    async def retire(self, uid: str) -> None:
+        """Nothing leads to the pod any more, before its addresses are another's. Raises Waiting, Failed."""
+        async with self._lock:
+            self._gone.add(uid)
+            self._coming.pop(uid, None)
+            self.shims.forget(uid)
+            if self._wiring is not None and any(each.uid == uid for each in self._wiring.pods):
+                left = tuple(each for each in self._wiring.pods if each.uid != uid)
+                self._wiring = replace(self._wiring, pods=left)
+                await self._host(self._wiring, await asyncio.to_thread(self._grants.resolved))
 
     def close(self) -> None:
         """What stands, stands; only known flows are not held any more."""
         self._anchor.let_go()
 
-    def publishes(self, uid: str) -> bool:
-        """Whether the host's rules lead to the pod by now."""
-        return any(pod.uid == uid and pod.ports for pod in (self._wiring or Wiring()).pods)
+    def published(self, uid: str) -> frozenset[Port]:
+        """The ports by which the host's rules lead to the pod by now."""
+        known = self._wiring.pods if self._wiring else ()
+        ports = frozenset(port for pod in known if pod.uid == uid for port in pod.ports)
+        return ports & self._admitted.get(uid, frozenset())
+
+    def unpublished(self, uid: str, ports: Iterable[Port]) -> tuple[str, ...]:
+        """Which of the ports wait for their leave, in words: those that came to a pod that runs."""
+        new = [each for each in ports if each not in self._admitted.get(uid, ports)]
+        return tuple(f"port {each.host}/{each.protocol} of the host does not lead to it" for each in new)
+
+    def _admit(self, wiring: Wiring) -> None:
+        """What led to pods when the daemon was started goes on; what is asked for later is looked at first (R48)."""
+        fresh = {uid: self._admitted[uid] for uid in self._coming}  # what is told may be older than they are
+        old = {each.uid: self._admitted.get(each.uid, frozenset(each.ports)) & {*each.ports} for each in wiring.pods}
+        self._admitted = old | fresh
 
     def _namespace(self, uid: str) -> Path:
         return self._settings.pod_run_dir(uid) / "ns" / "net"
-
-    def _where(self, key: str) -> Path | None:
-        return None if key in (HOST, SHIMS) else self._namespace(key)
 
     async def _host(
         self, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str] | None = None
@@ -130,7 +154,7 @@ class Wires:
         marks = {
             f"{pod.uid}/{nic}": f"{mark(pod.uid, self._installation)}/{nic}" for pod in wiring.pods for nic in pod.pools
         }
-        wiring, taken = await asyncio.to_thread(self._without_taken, wiring)
+        wiring = replace(wiring, pods=tuple(self._with_admitted(each) for each in wiring.pods))
         rules = policy.host_side(wiring, pools, names, {key: plug_name(each) for key, each in marks.items()})
         script = host_rules(self._installation, rules)
         if rules.bridges:
@@ -139,17 +163,14 @@ class Wires:
             await self._tables.nothing_stands(HOST, script)
         before = HOST in self._tables
         found = await self._tables.keep(HOST, script, "the host's rules", look=_among(HOST, suspects))
-        if suspects is None and not taken:
+        if suspects is None:
             return found  # what flows go elsewhere now, is for the next `wire`: there may be many to look at
-        last = self._rules or HostRules()
-        moved = rules.publications != last.publications
+        moved = rules.publications != self._rules.publications
         if moved or found or (rules.bridges and not before):  # set anew: some may have come by in between
-            await asyncio.to_thread(_forget_flows, last, rules)
+            await asyncio.to_thread(_forget_flows, self._rules, rules)
         if not rules.bridges:
             self._anchor.let_go()
         self._rules = rules
-        if taken:
-            raise Waiting("PortInUse", "; ".join(taken))
         return found
 
     async def _walls(self, suspects: Set[str], plan: Plan, anew: bool) -> tuple[str, ...]:
@@ -161,24 +182,15 @@ class Wires:
             await self._tables.nothing_stands(SHIMS, script)
         return await self._tables.keep(SHIMS, script, "the rules of the shims", look=SHIMS in suspects)
 
-    def _without_taken(self, wiring: Wiring) -> tuple[Wiring, list[str]]:
-        """Without ports that came to a running pod and that a foreign process has, and these in words (R48).
-
-        What leads to a pod already goes on doing so, whoever else wants the port by now.
-        """
-        if self._rules is None:
-            return wiring, []
-        led = {(each.protocol, each.host_port) for each in self._rules.publications}
-        pods, taken = [], list[str]()
-        for pod in wiring.pods:
-            busy = {port: why for port in pod.ports if (port.protocol, port.host) not in led and (why := _busy(port))}
-            taken += [f"pod {pod.name}: {why}" for why in busy.values()]
-            pods.append(replace(pod, ports=tuple(port for port in pod.ports if port not in busy)) if busy else pod)
-        return replace(wiring, pods=tuple(pods)), taken
+    def _with_admitted(self, pod: Wired) -> Wired:
+        admitted = self._admitted.get(pod.uid, frozenset())
+        return replace(pod, ports=tuple(each for each in pod.ports if each in admitted))
 
     async def _fence(
         self, pod: Wired, wiring: Wiring, pools: Mapping[str, Pool], suspects: Set[str] | None = None
     ) -> tuple[str, ...]:
+        if pod.pools.values() - pools.keys():
+            return ()  # a pool that is not stated any more: what stands goes on
         fence = policy.fence(pod, wiring, pools)
         if (fence is None and pod.uid not in self._tables) or not pinned(self._namespace(pod.uid)):
             return ()
@@ -209,6 +221,10 @@ class Wires:
         return [each for words in wrong.values() for each in words]
 
 
+def _among(key: str, suspects: Set[str] | None) -> bool | None:
+    return None if suspects is None else key in suspects
+
+
 def _held(wiring: Wiring) -> Iterator[tuple[Lease, int]]:
     for pod in wiring.pods:
         for each in pod.addresses:
@@ -216,18 +232,6 @@ def _held(wiring: Wiring) -> Iterator[tuple[Lease, int]]:
                 found = ipaddress.ip_interface(each.ip)
                 lease = Lease(pool=each.source, address=str(found.ip), uid=pod.uid, pod=pod.name, nic=each.nic)
                 yield lease, found.network.prefixlen
-
-
-def _among(key: str, suspects: Set[str] | None) -> bool | None:
-    return None if suspects is None else key in suspects
-
-
-def _busy(port: Port) -> str:
-    try:
-        check_ports([port])
-    except Waiting as error:
-        return str(error)
-    return ""
 
 
 def _forget_flows(before: HostRules, after: HostRules) -> None:

@@ -36,8 +36,8 @@ class Runtime(Protocol):
     async def make_sandbox(self, uid: str, pod: Pod) -> None:
         """Control group, pinned namespaces (net unless host, ipc, uts with the host name), shm, /etc files."""
 
-    async def refresh_sandbox(self, uid: str, pod: Pod) -> None:
-        """Rewrite hosts, hostname and resolv.conf in place, after a live change."""
+    async def refresh_sandbox(self, uid: str, pod: Pod, addresses: tuple[Address, ...] = ()) -> None:
+        """Rewrite hosts, hostname and resolv.conf in place. `addresses`: those that the pod has by now."""
 
     async def repin_sandbox(self, uid: str, pod: Pod, pid: int) -> None:
         """Every pin stands again: a lost namespace's from the living process `pid`, the others made anew."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from tank.errors import TankError
 from tank.model.digest import nics_digest
 from tank.model.pod import Pod
-from tank.model.record import ContainerRecord, PodRecord
+from tank.model.record import Address, ContainerRecord, PodRecord
 from tank.node.deeds import ContainerDeeds
 from tank.node.flights import Flights
 from tank.node.observe import Machine
@@ -124,13 +124,16 @@ class Executor:
         await self._machine.runtime.make_sandbox(work.uid, work.desired.spec)
 
     async def _repin(self, work: Work, step: Step) -> None:
-        await self._machine.runtime.repin_sandbox(work.uid, self._record(work).spec, step.pid)
+        record = self._record(work)
+        await self._machine.runtime.repin_sandbox(work.uid, record.spec, step.pid)
+        if any(each.source for each in record.addresses):
+            await self._machine.runtime.refresh_sandbox(work.uid, record.spec, record.addresses)
         await self._machine.records.save_pod(replace(self._record(work), trouble=None))
         self._report.warning(work.name, work.uid, "SandboxRepaired", step.why)
 
     async def _refresh(self, work: Work, step: Step) -> None:
         assert work.desired is not None
-        await self._machine.runtime.refresh_sandbox(work.uid, work.desired.spec)
+        await self._machine.runtime.refresh_sandbox(work.uid, work.desired.spec, self._record(work).addresses)
 
     async def _refill(self, work: Work, step: Step) -> None:
         assert work.desired is not None
@@ -144,14 +147,26 @@ class Executor:
         namespace = self._machine.namespace(work.uid)
         record = self._record(work)
         addresses = await self._machine.net.configure(work.uid, spec, namespace)
+        if any(each.source for each in addresses):  # its /etc/hosts could not name them before
+            await self._machine.runtime.refresh_sandbox(work.uid, spec, addresses)
         self._machine.net.watch(work.uid, namespace, lambda: self._nudge(work.name))
+        if any(each.source == "dhcp" for each in addresses):  # a server there may name resolvers too
+            await self._machine.runtime.refresh_sandbox(work.uid, spec)
+        self._tell_network(work, step, record, addresses)
         digest = nics_digest(spec)
-        if record.network_ready and digest == record.nics_digest:
-            self._report.warning(work.name, work.uid, "NetworkRepaired", step.why)
-        elif record.network_ready:
-            self._report.normal(work.name, work.uid, "NetworkChanged", step.why)
         ready = replace(record, addresses=addresses, network_ready=True, nics_digest=digest, trouble=None)
         await self._machine.records.save_pod(ready)
+
+    def _tell_network(self, work: Work, step: Step, record: PodRecord, addresses: tuple[Address, ...]) -> None:
+        """What was done to a network that stood: asked for by the spec, or put right."""
+        if not record.network_ready:
+            return
+        if nics_digest(record.spec) == record.nics_digest:
+            self._report.warning(work.name, work.uid, "NetworkRepaired", step.why)
+        else:
+            self._report.normal(work.name, work.uid, "NetworkChanged", step.why)
+        if moved := ", ".join(_moved(record.addresses, addresses)):
+            self._report.normal(work.name, work.uid, "AddressChanged", moved)
 
     async def _release(self, work: Work, step: Step) -> None:
         self._machine.net.unwatch(work.uid)
@@ -170,3 +185,12 @@ class Executor:
         await self._machine.records.forget(work.uid)
         await self._store.bury(work.uid)
         self._report.normal(work.name, work.uid, "Deleted", "the pod is gone")
+
+
+def _moved(before: Iterable[Address], after: Iterable[Address]) -> Iterator[str]:
+    """The addresses that a network gave in the place of others, in words."""
+    had = {(each.nic, each.source): each.ip for each in before}
+    for each in after:
+        last = had.get((each.nic, each.source))
+        if each.source in ("dhcp", "slaac") and last not in (None, each.ip):
+            yield f"{each.nic} has {each.ip} now, and had {last}"

@@ -145,7 +145,8 @@ async def _sandbox(machine: Machine, uid: str, spec: Pod, *, brief: bool) -> San
     drift: tuple[str, ...] = ()
     if ready and all(pins.values()) and isinstance(spec.network, Network):
         drift = tuple(await machine.net.observe(uid, spec, machine.namespace(uid)))
-    kept = machine.settings.repair or record is None or record.nics_digest != nics_digest(spec)
+    asks = isinstance(spec.network, Network) and any(nic.asks("dhcp") or nic.asks("slaac") for nic in spec.network.nics)
+    kept = machine.settings.repair or asks or record is None or record.nics_digest != nics_digest(spec)
     return SandboxFact(pins=pins, network_ready=ready, drift=drift if kept else (), astray=() if kept else drift)
 
 

@@ -82,7 +82,7 @@ class Switch:
                     continue  # the pod's own pass is about to
                 pins = await runtime.observe_sandbox(uid, record.spec)
                 if pins and all(pins.values()):
-                    await runtime.refresh_sandbox(uid, record.spec)
+                    await runtime.refresh_sandbox(uid, record.spec, record.addresses)
 
     async def settle(self) -> None:
         """Bring the network into line, once. What cannot be is a condition of the machine, and tried again."""
@@ -112,11 +112,15 @@ class Switch:
         asyncio.get_running_loop().call_later(wait, self._hint.set)
 
     async def _wiring(self, names: Set[str] | None = None) -> Wiring:
-        """From the records: what runs, runs by these, whatever is wanted by now. `names`: only these changed."""
+        """From the records: what runs, runs by these, whatever is wanted by now. `names`: only these changed.
+
+        A pod that ends keeps its ports and its place in others' rules until its network goes: it has its grace for
+        finishing what it began. It only is not ready any more.
+        """
         contents, records = await self._store.read(), self._machine.records.pods()
         found: dict[str, Wired] = {}
         for uid, record in sorted(records.items()):
-            if isinstance(record.spec.network, Network) and record.network_ready and not record.deleting:
+            if isinstance(record.spec.network, Network) and record.network_ready:
                 known = self._wired.get(uid) if names is not None and record.name not in names else None
                 found[uid] = known or await self._look(record)
         self._wired = found
@@ -126,5 +130,5 @@ class Switch:
     async def _look(self, record: PodRecord) -> Wired:
         ready = False
         with contextlib.suppress(NotFound):
-            ready = (await self._node.status(record.name)).ready
+            ready = not record.deleting and (await self._node.status(record.name)).ready
         return self._machine.net.wired(record.uid, record.spec, record.addresses, ready=ready)

@@ -13,6 +13,7 @@ from typing import Any
 
 from tank.errors import TankError
 from tank.host import files, process
+from tank.net.dhcp.clients import program
 from tank.net.uplink import default_interface
 from tank.ops.doctor import Finding, Verdict
 
@@ -26,6 +27,7 @@ async def examine(uplink: str | None) -> list[Finding]:
     found = [forwarding(_value("ipv4/ip_forward"), _value("ipv6/conf/all/forwarding"))]
     found += [reverse_path(_value("ipv4/conf/all/rp_filter"), _value(f"ipv4/conf/{uplink or 'default'}/rp_filter"))]
     found += bridged(_value("bridge/bridge-nf-call-iptables"))
+    found.append(asking(program()))
     if uplink:
         found.append(wireless(uplink, is_wireless=_is_wireless(uplink)))
     return [*found, *forwarded(await _nftables(), await _legacy())]
@@ -55,6 +57,13 @@ def bridged(call: str) -> Iterator[Finding]:
         yield Finding("bridges", Verdict.WARN, message, cure)
     else:
         yield Finding("bridges", Verdict.OK, "frames between pods of one bridge are nobody else's")
+
+
+def asking(client: str | None) -> Finding:
+    """The client that asks DHCP servers. Only pods with `ip: dhcp` need it."""
+    if client is None:
+        return Finding("dhcp", Verdict.WARN, "needed by pods with `ip: dhcp`: udhcpc is missing", "apt install udhcpc")
+    return Finding("dhcp", Verdict.OK, client)
 
 
 def wireless(uplink: str, *, is_wireless: bool) -> Finding:

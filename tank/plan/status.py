@@ -43,7 +43,8 @@ def status_of(desired: Desired | None, seen: PodFacts, now: Now, *, progress: di
         reason=reason if view else "Terminating",
         message=message,
         addresses=tuple(
-            AddressStatus(nic=each.nic, ip=each.ip, mac=each.mac) for each in (record.addresses if record else ())
+            AddressStatus(nic=each.nic, ip=each.ip, mac=each.mac, source=each.source)
+            for each in (record.addresses if record else ())
         ),
         conditions=conditions(view, created, each_case, serving) if view else (),
         init=init,

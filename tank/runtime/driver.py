@@ -20,6 +20,7 @@ from tank.model.facts import RuntimeFact
 from tank.model.image import Image
 from tank.model.launch import Created, Launch
 from tank.model.pod import Container, Pod
+from tank.model.record import Address
 from tank.runtime import bundle, conmon, equipment, facts, ids, places, refusal, removal, signals
 from tank.runtime.care import Care
 from tank.runtime.death import Deaths
@@ -84,9 +85,9 @@ class CrunRuntime(Streaming, Care, Tuning):
         """Pinned namespaces, shm, /etc files. Raises Failed."""
         await self._sandboxes.make(uid, pod)
 
-    async def refresh_sandbox(self, uid: str, pod: Pod) -> None:
+    async def refresh_sandbox(self, uid: str, pod: Pod, addresses: tuple[Address, ...] = ()) -> None:
         """The /etc files say what the spec says now."""
-        self._sandboxes.refresh(uid, pod)
+        self._sandboxes.refresh(uid, pod, [each.ip for each in addresses])
 
     async def repin_sandbox(self, uid: str, pod: Pod, pid: int) -> None:
         """Lost pins stand again, those of namespaces from the living process `pid`. Raises Failed."""

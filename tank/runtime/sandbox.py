@@ -8,7 +8,7 @@ that mounts it, as the volumes on disk are.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from tank.host.netns import Namespaces, pinned
 from tank.host.threads import in_thread
 from tank.host.userns import Range
 from tank.model import etcfiles
+from tank.model.leased import RESOLVER, loaded
 from tank.model.pod import Container, Pod, Tmpfs
 from tank.runtime import ids, sysctls, volumes
 from tank.runtime.holder import Holders
@@ -137,24 +138,25 @@ class Sandboxes:
             if isinstance(volume.source, Tmpfs) and volume.name in wanted:
                 volumes.make_tmpfs(self.settings, uid, volume)
 
-    def refresh(self, uid: str, pod: Pod) -> None:
+    def refresh(self, uid: str, pod: Pod, addresses: Iterable[str] = ()) -> None:
         """Write the /etc files, in place: they are mounted in containers that run. Raises OSError."""
         files.make_directory(self.etc(uid), 0o755)
         texts = {
-            "hosts": etcfiles.pod_hosts(pod, resolver.hosts_text()),
+            "hosts": etcfiles.pod_hosts(pod, resolver.hosts_text(), addresses),
             "hostname": etcfiles.hostname_file(pod),
-            "resolv.conf": self._resolv_conf(pod),
+            "resolv.conf": self._resolv_conf(uid, pod),
         }
         for name, text in texts.items():
             if files.read(self.etc(uid) / name) != text.encode():
                 files.rewrite(self.etc(uid) / name, text.encode(), 0o644)
 
-    def _resolv_conf(self, pod: Pod) -> str:
+    def _resolv_conf(self, uid: str, pod: Pod) -> str:
         if pod.network == "host":
             return resolver.resolv_conf_text()
         host = resolver.read(servers=self.settings.dns)
-        settings = self.settings
-        return etcfiles.pod_resolv_conf(pod, etcfiles.resolver_of(pod, host, settings.naming, settings.pools))
+        naming, pools, told = self.settings.naming, self.settings.pools, self.settings.pod_run_dir(uid) / RESOLVER
+        leased = loaded(files.read(told))
+        return etcfiles.pod_resolv_conf(pod, etcfiles.resolver_of(pod, host, naming, pools, leased))
 
     async def repin(self, uid: str, pod: Pod, pid: int) -> None:
         """Every pin stands again: a namespace's from the living process `pid`, the others made anew. Raises Failed.

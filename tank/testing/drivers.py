@@ -11,6 +11,7 @@ from tank.model.facts import RuntimeFact
 from tank.model.health import Hook, Probe
 from tank.model.image import Image, Verdict
 from tank.model.pod import Container, Limits, Pod
+from tank.model.record import Address
 from tank.node.drivers import Answer, Created, Launch, Target
 from tank.testing.net import nics
 from tank.testing.world import Process, Sandbox, Violation, World
@@ -40,7 +41,7 @@ class FakeRuntime:
         self._world.sandboxes.setdefault(uid, Sandbox(pins=dict.fromkeys(PINS, True), wanted=nics(pod)))
         self._world.did(f"sandbox {uid}")
 
-    async def refresh_sandbox(self, uid: str, pod: Pod) -> None:
+    async def refresh_sandbox(self, uid: str, pod: Pod, addresses: tuple[Address, ...] = ()) -> None:
         """Noted, nothing else."""
         self._world.spark(f"refresh {uid}")
         self._world.did(f"refresh {uid}")

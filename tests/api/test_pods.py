@@ -35,7 +35,7 @@ async def test_the_status_has_the_documented_shape(http: aiohttp.ClientSession) 
     body = await (await http.get("/v1/pods/web/status")).json()
 
     assert body["phase"] == "running"
-    assert body["addresses"] == [{"nic": "eth0", "ip": "10.0.0.5/24", "mac": "02:00:00:00:00:01"}]
+    assert body["addresses"] == [{"nic": "eth0", "ip": "10.0.0.5/24", "mac": "02:00:00:00:00:01", "source": ""}]
     assert body["containers"][0]["exit_code"] is None
     assert body["containers"][0]["last"][0]["reason"] == "Error"
 

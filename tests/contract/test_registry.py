@@ -62,7 +62,7 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(play: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+async def serving(play: Handler, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[Server]:
     server = Server(play=play, scheme="https" if tls else "http")
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
@@ -72,7 +72,7 @@ async def serving(play: Handler, tls: ssl.SSLContext | None = None) -> AsyncIter
 
     runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", free_port(), ssl_context=tls)
+    site = web.TCPSite(runner, "127.0.0.1", port or free_port(), ssl_context=tls)
     await site.start()
     server.port = runner.addresses[0][1]
     try:
@@ -82,7 +82,7 @@ async def serving(play: Handler, tls: ssl.SSLContext | None = None) -> AsyncIter
 
 
 @asynccontextmanager
-async def raw(answer: bytes | None) -> AsyncIterator[Server]:
+async def raw(answer: bytes | None, port: int = 0) -> AsyncIterator[Server]:
     """A server that says exactly these bytes to each first request, or nothing at all."""
     talks: set[asyncio.Task[None]] = set()
 
@@ -100,7 +100,7 @@ async def raw(answer: bytes | None) -> AsyncIterator[Server]:
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         talks.add(asyncio.ensure_future(talk(reader, writer)))
 
-    listener = await asyncio.start_server(accept, "127.0.0.1", 0)
+    listener = await asyncio.start_server(accept, "127.0.0.1", port)
     async with listener:
         yield Server(port=listener.sockets[0].getsockname()[1])
         for each in talks:
@@ -395,6 +395,10 @@ async def test_a_realm_that_is_not_the_registrys_gets_no_credentials(
         ("file:///etc/shadow", "not a URL"),
         ("https://me:pw@127.0.0.1/blob", "not a URL"),
         ("//[::1", "not a URL"),
+        ("https://\xe9.example/blob", "not a URL"),
+        ("https://evil.example\\.127.0.0.1/blob", "not a URL"),
+        ("https://evil.example%00.example.org/blob", "not a URL"),
+        ("https://[fe80::1%25eth0]/blob", "not a URL"),
     ],
 )
 async def test_a_redirect_into_a_place_of_no_business_is_not_followed(location: str, words: str) -> None:
@@ -638,17 +642,6 @@ async def test_a_registry_without_ranges_sends_all_again() -> None:
 
     async with serving(play) as server, client_of(server) as client:
         assert await fetch(client, server) == BLOB
-
-
-async def test_the_wrong_part_of_a_blob_is_refused() -> None:
-    async def play(request: web.Request) -> web.StreamResponse:
-        if "Range" in request.headers:
-            return web.Response(status=206, body=BLOB, headers={"Content-Range": "bytes 0-9/10"})
-        return web.Response(body=BLOB[:100])
-
-    async with serving(play) as server, client_of(server) as client:
-        with pytest.raises(PullFailed, match="another part"):
-            await fetch(client, server)
 
 
 async def test_a_registry_that_always_breaks_off_is_given_up() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import resource
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -300,3 +302,17 @@ async def test_a_mirror_is_asked_first_and_a_dead_one_is_passed_over(tmp_path: P
             await store.close()
 
     assert len(image.layers) == 1
+
+
+async def test_a_disk_that_takes_no_copy_of_a_layer_takes_the_layer(store: ImageStore, tmp_path: Path) -> None:
+    files = {f"f{number}": os.urandom(20_000) for number in range(60)}
+    layout = images.layout(tmp_path / "many", [images.layer(files, ())], {})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))  # of any one file
+    try:
+        image = await loaded(store, layout)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert {each.name: each.read_bytes() for each in image.layers[0].iterdir()} == files
+    assert [*(tmp_path / "data/images/packed").iterdir(), *(tmp_path / "data/images/parts").iterdir()] == []

@@ -114,25 +114,3 @@ def test_another_mac_restarts_the_pod_and_the_plan_says_so(daemon: Daemon, debia
     assert "pod_restart" in {step.impact for step in plan.steps}
     daemon.client.apply(changed, wait=True, timeout=30)
     wait_for(lambda: (now := daemon.client.status("web").containers[0].pid) and now != before, 20)
-
-
-def test_a_port_that_comes_to_a_running_pod_is_not_taken_from_a_foreign_process(
-    daemon: Daemon, debian: str, ports: tuple[int, int]
-) -> None:
-    first, second = ports
-    daemon.client.apply(pod(debian, {}, ports=[f"{first}:80"]), wait=True, timeout=60)
-    wait_for(lambda: answers(first), what="the first port")
-    with socket.create_server(("127.0.0.1", second)) as foreign:
-        daemon.client.apply(pod(debian, {}, ports=[f"{first}:80", f"{second}:81"]))
-        fault = wait_for(lambda: _fault(daemon))
-        assert f"port {second}/tcp of the host" in fault
-        with socket.create_connection(("127.0.0.1", second), timeout=5):
-            foreign.accept()[0].close()
-        assert answers(first)
-    wait_for(lambda: answers(second), 40, "the port that is free now")
-    wait_for(lambda: not _fault(daemon), what="the fault to be over")
-
-
-def _fault(daemon: Daemon) -> str:
-    told = daemon.client.info()["conditions"]
-    return next((str(each["message"]) for each in told if each["type"] == "NetworkFault"), "")

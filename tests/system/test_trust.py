@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tank.config import Registry as Configured
 from tank.config import Settings
 from tank.errors import PullFailed
+from tank.image import shelf
+from tank.image.load import load
 from tank.image.pull import ImageStore
+from tank.model import reference as references
 from tank.model.image import Image
 from tank.model.trust import Trust
 from tests import images, registry, signing
@@ -53,8 +57,11 @@ def key(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def store(directory: Path, *rules: Trust) -> AsyncIterator[ImageStore]:
-    opened = ImageStore(Settings(data_dir=directory / "data", run_dir=directory / "run", trust=rules), environment={})
+async def store(directory: Path, *rules: Trust, **mirrors: tuple[str, ...]) -> AsyncIterator[ImageStore]:
+    """`mirrors`: of hosts."""
+    hosts = {host: Configured(mirrors=there) for host, there in mirrors.items()}
+    settings = Settings(data_dir=directory / "data", run_dir=directory / "run", trust=rules, registries=hosts)
+    opened = ImageStore(settings, environment={})
     await opened.open()
     try:
         yield opened
@@ -192,6 +199,54 @@ async def test_an_image_that_is_here_is_let_in_once_it_is_signed_and_then_withou
         signing.write_key(STRANGER, key)
         with pytest.raises(PullFailed):
             await pull(found, repository)
+
+
+async def test_a_signature_counts_where_a_mirror_has_it_and_its_registry_is_down(
+    pushed: tuple[Repository, str], key: Path, tmp_path: Path
+) -> None:
+    repository, digest = pushed
+    nobody = f"127.0.0.1:{registry.free_port()}"
+    rule, name = Trust(match=nobody, policy="signed", key=key), f"{nobody}/{repository.name}:1"
+    async with store(tmp_path, rule, **{nobody: (repository.address,)}) as found:
+        with pytest.raises(PullFailed, match="cannot connect"):  # nobody can say that there is none
+            await found.resolve(name, "always", None)
+        repository.refer_bundle(digest, signing.bundle(KEY, digest))
+        assert (await found.resolve(name, "always", None)).digest == digest
+
+
+async def test_a_signature_counts_where_a_mirror_has_copied_the_image_without_it(
+    pushed: tuple[Repository, str], registry: Registry, layout: Path, key: Path, tmp_path: Path
+) -> None:
+    repository, digest = pushed
+    registry.push(layout, f"copies/{repository.name}:1")
+    copy = Repository(registry.address, f"copies/{repository.name}")
+    copy.attach(digest, signed(digest, STRANGER))
+    repository.attach(digest, signed(digest))
+    rule = Trust(match="*", policy="signed", key=key)
+    async with store(tmp_path, rule, **{registry.address: (f"{registry.address}/copies",)}) as found:
+        assert (await pull(found, repository)).digest == digest
+
+
+async def test_a_name_that_is_given_here_lets_nothing_in(
+    pushed: tuple[Repository, str], layout: Path, key: Path, tmp_path: Path
+) -> None:
+    repository, digest = pushed
+    rule, name = Trust(match="*", policy="signed", key=key), f"{repository.address}/{repository.name}:1"
+    other = f"{repository.address}/{repository.name}/other:1"
+    async with store(tmp_path, rule) as found:
+        assert await load(found, layout) == (digest,)
+        for each in (name, other):
+            found.keeper.remember(shelf.key(references.parse(each)), digest)
+        for policy in ("if_missing", "prefer_fresh", "never"):
+            with pytest.raises(PullFailed) as error:
+                await found.resolve(name, policy, None)
+            assert error.value.reason == "SignatureValidationFailed"
+
+        repository.attach(digest, signed(digest))
+        assert (await found.resolve(name, "if_missing", None)).digest == digest
+        with pytest.raises(PullFailed) as error:  # the signature was found in another repository
+            await found.resolve(other, "never", None)
+        assert error.value.reason == "SignatureValidationFailed"
 
 
 async def test_what_is_rejected_is_not_even_asked_for(tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ def _services(ports: Iterable[Port], *, published: bool = False) -> Iterator[Ser
 
 def _host(pod: Wired, naming: Naming, pools: Mapping[str, Pool]) -> Host:
     mine = dict.fromkeys([*(each.source for each in pod.addresses), *pod.pools.values()])
-    own = tuple(dict.fromkeys(server for name in mine if name in pools for server in pools[name].dns))
+    pooled = (server for name in mine if name in pools for server in pools[name].dns)
+    own = tuple(dict.fromkeys([*pooled, *pod.dns]))
     return Host(
         name=pod.name,
         uid=pod.uid,

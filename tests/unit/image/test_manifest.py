@@ -183,6 +183,7 @@ DOCUMENTS = {
     "a huge number": b'{"a":' + b"9" * 5000 + b"}",
     "deep lists": b'{"a":' + b"[" * 65 + b"]" * 65 + b"}",
     "very deep lists": b"[" * 100_000,
+    "a text without end, full of quotes": b'{"a":"' + b'\\"' * 2_000_000,  # in no time, and not in hours
     "deep objects": b'{"a":' * 65 + b"1" + b"}" * 65,
     "a UTF-16 mark": "\ufeff{}".encode("utf-16"),
 }

@@ -132,6 +132,11 @@ def test_a_pod_without_an_address_finds_itself_on_loopback() -> None:
     assert pod_hosts(pod()).splitlines()[-1] == "127.0.0.1\tweb"
 
 
+def test_addresses_that_were_given_are_its_own_too() -> None:
+    given = ("10.61.0.2/16", "fd00:61::2/64")
+    assert pod_hosts(pod(), addresses=given).splitlines()[-2:] == ["10.61.0.2\tweb", "fd00:61::2\tweb"]
+
+
 def test_on_the_hosts_network_the_hosts_file_stays_and_entries_are_added() -> None:
     said = pod(network="host", hosts={"db": "10.0.0.9"})
 

@@ -80,6 +80,10 @@ def test_the_default_pool_may_be_told_its_network() -> None:
     assert pools(text) == (Pool(name="default", subnets=("10.9.0.0/16",)),)
 
 
+def test_a_bridge_is_not_called_auto() -> None:
+    assert pools("[[net.pools]]\nname = 'a'\nparent = 'auto'\nsubnet = '10.9.0.0/16'")[0].parent == ""
+
+
 def test_names_have_settings() -> None:
     text = "[net.dns]\nenabled = false\ndomain = 'pods.lan'\nupstream = ['10.0.0.1']"
 
@@ -135,6 +139,8 @@ FAULTS: list[tuple[str, str]] = [
     (lan("subnet = '10.1.0.0/16'\nbridge = 'br0'"), f"{_HERE}.bridge: unknown field of a pool (did you mean 'parent'?)"),
     ("[net]\npools = [{name = 'a', subnet = '10.1.0.0/16'}, {name = 'a', subnet = '10.2.0.0/16'}]", "net.pools[1].name: another pool is called 'a' already"),
     ("[net]\npools = [{name = 'a', subnet = '10.1.0.0/16'}, {name = 'b', subnet = '10.1.2.0/24'}]", "net.pools[1].subnet: 10.1.2.0/24 overlaps 10.1.0.0/16 of pool a"),
+    (lan("subnet = '127.5.0.0/16'"), f"{_HERE}.subnet: 127.5.0.0/16 holds no addresses of hosts"),
+    ("[net]\npools = [{name = 'a', subnet = '10.1.0.0/16', parent = 'br0'}, {name = 'b', subnet = '10.2.0.0/16', parent = 'br0'}]", "net.pools[1].parent: pool a has a bridge called 'br0' already"),
     ("[[net.pools]]\nname = 'default'\nmode = 'macvlan'\nsubnet = '10.1.0.0/16'", f"{_HERE}.mode: the default pool is a bridge"),
     ("[net.dns]\nzone = 'x'", "net.dns.zone: unknown field of [net.dns]"),
     ("[net.dns]\nupstream = ['here']", "net.dns.upstream[0]: 'here' is not an IP address"),

@@ -34,6 +34,14 @@ FITS = [
     ("127.0.0.1:5000", "127.0.0.1:50001/x", False),
     ("localhost", "localhost/x", True),
     ("GHCR.io/acme", "ghcr.io/acme/api", True),
+    ("ghcr.io/acme", "ghcr.io:443/acme/api", True),
+    ("ghcr.io:443/acme", "ghcr.io/acme/api", True),
+    ("ghcr.io/acme", "ghcr.io:8443/acme/api", False),
+    ("localhost", "LOCALHOST/x", True),
+    ("docker.io/acme", "registry-1.docker.io/acme/x", True),
+    ("docker.io/acme", "index.docker.io:443/acme/x", True),
+    ("docker.io", "registry.hub.docker.com/library/nginx", True),
+    ("*:443", "ghcr.io/acme/api", False),
 ]
 
 

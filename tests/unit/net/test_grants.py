@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tank.config import Settings
+from tank.errors import Waiting
+from tank.model.network import Port
 from tank.model.parse import parse_pod
 from tank.model.pools import Pool
-from tank.net.grants import Grants
+from tank.net.grants import Grants, check_ports
 
+BACK = Pool(name="back", parent="br-back", subnets=("10.9.0.0/16", "fd00:9::/64"))
 LAN = Pool(name="lan", mode="macvlan", parent="eth0", subnets=("10.0.0.0/24",))
 
 
+ON_BACK = {"mode": "bridge", "parent": "br-back"}
+
+
 def refusal(directory: Path, nic: dict[str, Any], **network: Any) -> str:
-    grants = Grants(Settings(data_dir=directory, pools=(LAN,)), "ab12cd")
+    grants = Grants(Settings(data_dir=directory, pools=(LAN, BACK)), "ab12cd")
     made = {"nics": [{"name": "eth0", **nic}], **network}
     return grants.refusal(parse_pod({"name": "web", "network": made, "containers": [{"name": "app", "image": "x"}]}))
 
@@ -24,18 +31,21 @@ def refusal(directory: Path, nic: dict[str, Any], **network: Any) -> str:
 @pytest.mark.parametrize(
     ("nic", "why"),
     [
-        ({"ip": {"pool": "lam"}}, "no pool is called lam; there are: default, lan"),
+        ({"ip": {"pool": "lam"}}, "no pool is called lam; there are: back, default, lan"),
+        (ON_BACK | {"ip": "10.8.0.5/16"}, "ip: 10.8.0.5 is not in 10.9.0.0/16 or fd00:9::/64, which pool back is"),
+        (ON_BACK | {"ip": ["10.9.0.5/16", "fd00:9::1/64"]}, "ip: fd00:9::1 is the gateway of pool back"),
         ({"ip": {"pool": "lan"}, "mode": "bridge"}, "pool lan is macvlan, not bridge"),
         ({"ip": "10.0.0.5/24", "mode": "bridge", "parent": "br7"}, "no pool has a bridge called br7"),
-        ({"ip": "dhcp"}, "ip: dhcp is not supported yet"),
-        ({"ip": "slaac"}, "ip: slaac is not supported yet"),
     ],
 )
 def test_an_interface_that_cannot_be(tmp_path: Path, nic: dict[str, Any], why: str) -> None:
     assert refusal(tmp_path, nic) == f"network.nics[0]: {why}"
 
 
-@pytest.mark.parametrize("nic", [{"ip": {"pool": "default"}}, {"ip": {"pool": "lan"}}, {"ip": "10.0.0.5/24"}])
+@pytest.mark.parametrize(
+    "nic",
+    [ON_BACK | {"ip": "10.9.0.5/16"}, {"ip": {"pool": "default"}}, {"ip": {"pool": "lan"}}, {"ip": "10.0.0.5/24"}],
+)
 def test_an_interface_that_can_be(tmp_path: Path, nic: dict[str, Any]) -> None:
     assert refusal(tmp_path, nic) == ""
 
@@ -43,3 +53,15 @@ def test_an_interface_that_can_be(tmp_path: Path, nic: dict[str, Any]) -> None:
 def test_ports_need_a_pool_with_a_bridge(tmp_path: Path) -> None:
     why = refusal(tmp_path, {"ip": {"pool": "lan"}}, ports=["8080:80"])
     assert why == "network.ports: only a bridge interface has ports of the host"
+
+
+def test_r48_a_port_is_free_when_nobody_listens_though_a_connection_just_ended() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number = server.getsockname()[1]
+        with pytest.raises(Waiting, match=f"cannot publish port {number}/tcp of the host: address already in use"):
+            check_ports([Port(host=number, container=80)])
+        with socket.create_connection(("127.0.0.1", number)) as client:
+            served, _ = server.accept()
+            served.close()  # first, so that this end waits a minute
+            assert client.recv(1) == b""
+    check_ports([Port(host=number, container=80)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,44 @@ def test_the_hosts_own_address_among_the_pods_is_never_handed_out() -> None:
 
     assert choose(pool, "10.0.0.0/28", set(), ("10.0.0.1",)) == "10.0.0.2"
     assert room(pool, "10.0.0.0/28") == 13
+
+
+def test_what_others_had_rests_as_long_as_there_is_another() -> None:
+    resting = ["10.0.0.3", "10.0.0.2"]
+    assert choose(POOL, "10.0.0.0/28", set(), (), resting) == "10.0.0.4"
+    full = {f"10.0.0.{each}" for each in range(4, 15)}
+    assert choose(POOL, "10.0.0.0/28", full, (), resting) == "10.0.0.3"
+    assert choose(POOL, "10.0.0.0/28", full | {"10.0.0.2", "10.0.0.3"}, (), resting) is None
+
+
+def test_what_became_the_gateway_is_given_to_nobody_who_had_it() -> None:
+    assert choose(POOL, "10.0.0.0/28", set(), ("10.0.0.1",)) == "10.0.0.2"
+
+
+def test_an_address_of_a_pod_that_is_gone_goes_to_another_last(tmp_path: Path) -> None:
+    book = leases(tmp_path)
+    (first,) = book.take(POOL, uid="1" * 12, pod="one", nic="eth0")
+    book.release("1" * 12)
+    assert book.take(POOL, uid="2" * 12, pod="two", nic="eth0") != (first,)
+    assert book.take(POOL, uid="3" * 12, pod="one", nic="eth0") == (first,)
+
+
+def test_what_a_spec_states_is_nobody_elses(tmp_path: Path) -> None:
+    book = leases(tmp_path)
+    state = partial(book.take, POOL, uid="1" * 12, pod="db", nic="eth0", gives=False)
+    assert state(stated=["10.0.0.2"]) == ()
+    assert book.take(POOL, uid="2" * 12, pod="web", nic="eth0") == ("10.0.0.3/28",)
+    with pytest.raises(Waiting, match=r"cannot use 10.0.0.3: pod web has it of pool lan"):
+        state(stated=["10.0.0.3"])
+    state(stated=["10.0.0.4"])
+    assert {each.address for each in book.all()} == {"10.0.0.3", "10.0.0.4"}
+
+
+def test_an_address_stated_beside_the_given_one_changes_that_one_never(tmp_path: Path) -> None:
+    book = leases(tmp_path)
+    take = partial(book.take, POOL, uid="1" * 12, pod="db", nic="eth0")
+    assert [take(), take(stated=["10.0.0.14"]), take()] == [("10.0.0.2/28",)] * 3
+    assert [each.address for each in book.all()] == ["10.0.0.2"]
 
 
 def test_only_the_stated_range_is_handed_out() -> None:

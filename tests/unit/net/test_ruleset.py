@@ -23,6 +23,10 @@ def published(**more: object) -> Publication:
     return Publication(**stated | more)  # type: ignore[arg-type]
 
 
+def chain(script: str, name: str) -> list[str]:
+    return lines(script.partition(f"chain {name} {{\n")[2].partition("}\n")[0])[:-1]
+
+
 def lines(script: str) -> list[str]:
     return [line.strip() for line in script.splitlines()]
 
@@ -49,16 +53,42 @@ def test_a_port_leads_to_the_pod_on_each_family() -> None:
 
 
 def test_s33_a_port_on_one_address_is_asked_for_before_one_on_all() -> None:
-    ports = (published(), published(host_ip="127.0.0.1", target="10.61.0.3"))
+    ports = (published(), published(host_ip="192.0.2.1", target="10.61.0.3"))
     script = lines(host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=ports)))
-    one = script.index("meta nfproto ipv4 ip daddr 127.0.0.1 tcp dport 8080 dnat ip to 10.61.0.3:80")
+    one = script.index("meta nfproto ipv4 ip daddr 192.0.2.1 tcp dport 8080 dnat ip to 10.61.0.3:80")
     assert one < script.index("meta nfproto ipv4 tcp dport 8080 dnat ip to 10.61.0.2:80")
 
 
 def test_p10_no_rule_of_the_host_closes_a_pod() -> None:
     script = host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=(published(),)))
-    assert [line for line in lines(script) if line.endswith("drop")] == ['iifname "tk0" ip daddr 127.0.0.0/8 drop']
+    assert [line for line in lines(script) if line.endswith("drop")] == [
+        'iifname "tk0" ip daddr 127.0.0.0/8 drop',  # of a pod: what means the host alone
+        'iifname != { "lo", "tk0" } ip saddr 10.61.0.0/16 drop',  # of others: with a pod's address
+        'iifname != { "lo", "tk0" } ip6 saddr fd00:61::/64 drop',
+    ]
     assert "policy drop" not in script
+
+
+def test_s33_a_port_on_loopback_is_only_asked_for_by_the_host_itself() -> None:
+    ports = (published(), published(host_port=8081, host_ip="127.0.0.1"))
+    script = host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=ports))
+    line = "meta nfproto ipv4 ip daddr 127.0.0.1 tcp dport 8081 dnat ip to 10.61.0.2:80"
+    assert chain(script, "published_here") == [line]
+    assert "jump published_here" in chain(script, "output")
+    assert "jump published_here" not in chain(script, "prerouting")
+
+
+def test_whoever_comes_to_a_bridge_keeps_its_address_whatever_others_say_later() -> None:
+    other = Bridge(link="tk9", subnets=("10.9.0.0/16",))
+    script = host_rules("ab12cd", HostRules(bridges=(BRIDGE, other)))
+    inward, out = chain(script, "inward"), chain(script, "postrouting")
+    assert inward[0] == "type nat hook postrouting priority srcnat - 1; policy accept;"
+    assert inward[-2:] == [
+        'oifname { "tk0", "tk9" } meta nfproto ipv4 snat ip to ip saddr',
+        'oifname { "tk0", "tk9" } meta nfproto ipv6 snat ip6 to ip6 saddr',
+    ]
+    assert out[0] == "type nat hook postrouting priority srcnat; policy accept;"
+    assert 'ip saddr 10.9.0.0/16 oifname != "tk9" ip daddr != 10.9.0.0/16 masquerade' in out
 
 
 def test_s32_out_of_a_cable_come_only_the_pods_own_addresses() -> None:
@@ -66,11 +96,17 @@ def test_s32_out_of_a_cable_come_only_the_pods_own_addresses() -> None:
     own = "ether saddr 02:00:00:00:00:01 ether type ip"
     assert f"{own} ip saddr {{ 10.61.0.2 }} accept" in script
     assert f"{own}6 ip6 saddr {{ fd00:61::2 }} ip6 nexthdr {{ tcp, udp, sctp }} accept" in script
-    assert "ether type { 8021q, 8021ad } drop" in script
     assert "ether saddr != 02:00:00:00:00:01 drop" in script
     assert "ether type ip ip saddr != { 10.61.0.2 } drop" in script
     assert "ether type ip6 ip6 saddr != { fd00:61::2, ::, fe80::/10 } drop" in script
     assert "icmpv6 type { nd-router-advert, nd-redirect } drop" in script
+    assert "ether type != { arp, ip, ip6 } drop" in script  # a tag would hide it from what follows
+    assert script[script.index("chain claims_tk1 {") :][1:4] == [
+        "@th,64,128 0xfd000061000000000000000000000002 return",
+        "@th,64,16 & 0xffc0 == 0xfe80 return",
+        "drop",
+    ]
+    assert "icmpv6 type nd-neighbor-advert jump claims_tk1" in script
 
 
 def test_a_cable_without_ipv4_lets_none_through() -> None:
@@ -95,5 +131,5 @@ def test_nobody_is_not_everybody() -> None:
 
 def test_rules_are_counted_as_nft_lists_them() -> None:
     assert rules_in(fence_rules(None)) == 0
-    assert rules_in(fence_rules(Fence())) == 5
-    assert rules_in(host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=(published(),)))) == 10
+    assert rules_in(fence_rules(Fence())) == 7
+    assert rules_in(host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=(published(),)))) == 15

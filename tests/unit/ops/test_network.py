@@ -66,3 +66,9 @@ def test_where_docker_is_the_cure_goes_into_its_chain_for_others() -> None:
     [found] = network.forwarded([chain("FORWARD"), chain("DOCKER-USER", None)], "")
 
     assert found.cure.startswith("iptables -I DOCKER-USER -i tk+")
+
+
+def test_the_client_that_asks_dhcp_servers_is_missed() -> None:
+    assert network.asking("/usr/sbin/udhcpc").verdict is OK
+    found = network.asking(None)
+    assert (found.verdict, found.cure) == (WARN, "apt install udhcpc")

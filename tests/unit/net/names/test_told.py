@@ -76,3 +76,8 @@ def test_the_host_itself_reaches_every_pod() -> None:
         ("box", ("10.61.0.2/16",), (), [80]),
         ("db", ("10.61.0.2/16",), (), []),
     ]
+
+
+def test_servers_that_a_lan_told_come_after_those_of_pools() -> None:
+    found = told(Wiring(pods=(replace(WEB, dns=("192.0.2.9", "192.0.2.1")),)), Naming(), POOLS, ())
+    assert found.hosts[0].upstreams == ("192.0.2.1", "192.0.2.9")
