@@ -142,14 +142,6 @@ class Links:
         with refused(f"make the bridge {name}", done=(errno.EEXIST,), cures=cures):
             self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
 
-    def make_funnel(self, name: str) -> None:
-        """A device that hands on what is led into it, down (ifb)."""
-        body = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(name, None, None, None)
-        body += nested(_LINKINFO, attribute(_INFO_KIND, "ifb"))
-        cures = {errno.EOPNOTSUPP: "this kernel lacks the ifb driver (modprobe ifb)"}
-        with refused("limit what comes into a pod", done=(errno.EEXIST,), cures=cures):
-            self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
-
     def plug_in(self, index: int, bridge: int, mark: str) -> None:
         """Put a link on a bridge, with its mark, and up."""
         body = _IFINFO.pack(0, 0, index, _UP, _UP) + attribute(_MASTER, bridge) + attribute(_ALIAS, mark)

@@ -19,6 +19,7 @@ from tank.net.shapes import ARRIVING, HANDLE, INGRESS, ROOT, Bucket, Lead, Queue
 
 _TC = struct.Struct("=BxxxiIII")  # tcmsg: family, index, handle, parent, info
 _KIND, _OPTIONS = 1, 2  # TCA_*
+_LINK, _IFNAME, _LINKINFO, _INFO_KIND = struct.Struct("=BxHiII"), 3, 18, 1  # ifinfomsg, IFLA_*
 _STATS, _STATS_QUEUE, _COUNTS = 7, 3, struct.Struct("=III")  # TCA_STATS2; packets, bytes waiting, drops
 _PARMS, _RATE64, _BURST = 1, 4, 6  # TCA_TBF_*
 _SPEC = struct.Struct("=BBHhHI")  # tc_ratespec: cell_log, linklayer, overhead, cell_align, mpu, rate
@@ -36,6 +37,7 @@ _CURES = {
     errno.ENOENT: "this kernel lacks the tbf queue (modprobe sch_tbf)",
     errno.EOPNOTSUPP: "this kernel lacks queues with limits",
 }
+_FUNNEL_CURES = {errno.EOPNOTSUPP: "this kernel lacks the ifb driver (modprobe ifb)"}
 _LEAD_CURES = {
     errno.ENOENT: "this kernel lacks what leads packets elsewhere (modprobe -a sch_ingress cls_u32 act_mirred)",
     errno.EOPNOTSUPP: "this kernel lacks the ingress queue",
@@ -102,7 +104,10 @@ def _free(links: Links, index: int) -> None:
 def _make_funnel(links: Links, deed: Reshaping) -> None:
     if deed.index:
         links.drop_link(deed.index)
-    links.make_funnel(deed.name)
+    body = _LINK.pack(0, 0, 0, 0, 0) + attribute(_IFNAME, deed.name)
+    body += nested(_LINKINFO, attribute(_INFO_KIND, "ifb"))
+    with refused("limit what comes into a pod", done=(errno.EEXIST,), cures=_FUNNEL_CURES):
+        links.conversation.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
     links.set_link(links.index(deed.name), alias=deed.mark)
 
 
