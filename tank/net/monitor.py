@@ -1,7 +1,7 @@
 """Hears of changes in a pod's network, and only ever nudges: what happened is found out by looking.
 
 Of the kernel's messages only those count by which something of ours may have gone or changed. What is added is
-foreign or our own doing. When more comes than the socket holds, the kernel says so and drops messages: that is
+foreign or our own doing, but for addresses of a router's prefix. When more comes than the socket holds, the kernel says so and drops messages: that is
 a nudge too, and another once the rest is read, so nothing needs to be counted or listed again here.
 """
 
@@ -19,6 +19,7 @@ from tank.net.rtnetlink import attributes, number
 _GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # RTMGRP_: LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE
 _NEWLINK, _DELLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE = 16, 17, 20, 21, 24, 25
 _ROUTE, _OIF = 12, 4  # bytes of a route's head, and its attribute that says the interface
+_ADDRESS, _PROTO, _ROUTERS = 8, 11, 2  # bytes of an address's head, IFA_PROTO, IFAPROT_KERNEL_RA
 _REPLACED = 0x100  # NLM_F_REPLACE: the route that stood there is gone
 _SO_RCVBUFFORCE, _BUFFER = 33, 1 << 20
 _HEADER = struct.Struct("=IHHII")
@@ -77,8 +78,15 @@ def concerns(datagram: bytes) -> bool:
             return True
         if length < _HEADER.size:
             return True
+        if kind == _NEWADDR and _by_router(datagram[offset + _HEADER.size : offset + length]):
+            return True
         offset += (length + 3) & ~3
     return False
+
+
+def _by_router(body: bytes) -> bool:
+    """Whether the kernel has made an address of what a router said; kernels before 5.18 do not tell."""
+    return number(attributes(body[_ADDRESS:]).get(_PROTO)) == _ROUTERS
 
 
 def touches(datagram: bytes, indexes: Collection[int]) -> bool:
