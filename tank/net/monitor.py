@@ -1,8 +1,9 @@
 """Hears of changes in a pod's network, and only ever nudges: what happened is found out by looking.
 
 Of the kernel's messages only those count by which something of ours may have gone or changed. What is added is
-foreign or our own doing, but for addresses of a router's prefix. When more comes than the socket holds, the kernel says so and drops messages: that is
-a nudge too, and another once the rest is read, so nothing needs to be counted or listed again here.
+foreign or our own doing, but for addresses of a router's prefix. When more comes than the socket holds, the kernel
+says so and drops messages: that is a nudge too, and another once the rest is read, so nothing needs to be counted or
+listed again here.
 """
 
 from __future__ import annotations
