@@ -1,7 +1,7 @@
 """Through a published port and from pod to pod: throughput and latency, against Podman on its bridge.
 
-Both run the same files: nginx and iperf3 in a Debian. The one who asks sits behind a cable of the same kind, for
-Podman's sake at another namespace's end: its bridge and rules are to vanish with that. Rounds take turns.
+Both run the same files, nginx and iperf3 in a Debian, each on a host made of namespaces, with a cable to the one who
+asks: what other rules this machine has is in nobody's way, and nothing of either is left. Rounds take turns.
 """
 
 from __future__ import annotations
@@ -14,28 +14,27 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from benchmarks.table import ratio, show
-from benchmarks.world import Podman, World, isolated, podman, world
+from benchmarks.world import Podman, podman, world
 from tests import images
-from tests.bridged import HOST, Lan, run
-from tests.neighbour import Neighbour, neighbour
+from tests.conftest import note_installation
+from tests.daemon import Daemon
+from tests.machine import ADDRESS, Machine, machine
 from tests.waiting import wait_for
 
-ROUNDS, SECONDS, REQUESTS = 3, 2, 3000
+ROUNDS, SECONDS, REQUESTS = 5, 2, 3000
 PORT, STREAM = 18080, 15201
 SERVE = ["sh", "-c", "iperf3 --server --daemon; exec nginx -g 'daemon off;'"]
-PEER, PEER_OTHER = "203.0.113.1", "203.0.113.2"
 Measured = dict[str, list[float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One engine with a server and a client in containers. `near`: on its host; `far`: on the LAN; both in words."""
+    """One engine: the address of a server in a container of it, and what runs a program in another one."""
 
-    near: Sequence[str]
-    far: Sequence[str]
-    address: str
+    host: Machine
     pod: str
     inside: Callable[[list[str]], str]
 
@@ -45,10 +44,9 @@ def main() -> None:
     with ExitStack() as stack:
         made = stack.enter_context(world())
         rootfs = debian(made.directory / "debian")
-        lan = Lan.of(stack.enter_context(neighbour(made.directory)))
-        sides = {"tank": stack.enter_context(tank(made, rootfs, lan))}
+        sides = {"tank": stack.enter_context(tank(made.directory, rootfs))}
         if (peer := stack.enter_context(podman(made.directory / "podman"))) is not None:
-            sides["podman"] = stack.enter_context(other(peer, rootfs, lan.neighbour))
+            sides["podman"] = stack.enter_context(other(peer, made.directory, rootfs))
         found: dict[str, Measured] = {name: {} for name in sides}
         for _ in range(ROUNDS):
             for name, side in sides.items():
@@ -57,7 +55,7 @@ def main() -> None:
     table = [["through the network", *sides, *(["tank / podman"] if len(sides) > 1 else [])]]
     for what in found["tank"]:
         values = [each[what] for each in found.values()]
-        table.append([what, *(f"{sorted(each)[len(each) // 2]:.2f}" for each in values), *ratios(values)])
+        table.append([what, *(f"{median(each):.2f}" for each in values), *ratios(values)])
     show(f"medians of {ROUNDS}", table)
 
 
@@ -69,11 +67,11 @@ def ratios(values: list[list[float]]) -> list[str]:
 def measured(side: Side, file: Path) -> Iterator[tuple[str, float]]:
     """Everything once. More is better of Gbit/s, less of ms."""
     stream = ["iperf3", "--json", "--time", str(SECONDS)]
-    there = [*side.far, *stream, "--client", side.address, "--port", str(STREAM)]
+    there = [*side.host.far, *stream, "--client", ADDRESS, "--port", str(STREAM)]
     yield "Gbit/s, LAN to port", gigabits(output(there))
     yield "Gbit/s, port to LAN", gigabits(output([*there, "--reverse"]))
     yield "Gbit/s, pod to pod", gigabits(side.inside([*stream, "--client", side.pod]))
-    for name, where, address in (("LAN", side.far, side.address), ("127.0.0.1", side.near, "127.0.0.1")):
+    for name, where, address in (("LAN", side.host.far, ADDRESS), ("127.0.0.1", side.host.within, "127.0.0.1")):
         for words, options in (("same connection", ["-k"]), ("new connections", [])):
             ask = ["ab", "-q", "-r", "-e", str(file), "-n", str(REQUESTS), *options, f"http://{address}:{PORT}/"]
             output([*where, *ask])
@@ -113,46 +111,57 @@ def blob(layout: Path, descriptor: dict[str, str]) -> Path:
 
 
 @contextmanager
-def tank(made: World, rootfs: Path, lan: Lan) -> Iterator[Side]:
-    """Two pods on the pool `default`."""
-    client = made.daemon.client
-    nics = [{"name": "eth0", "ip": {"pool": "default"}}]
-    for name, command, ports in (
-        ("server", SERVE, [f"{PORT}:80", f"{STREAM}:5201"]),
-        ("client", ["sleep", "100000"], []),
-    ):
-        app = {"name": "app", "image": {"rootfs": str(rootfs)}, "command": command}
-        client.apply({"name": name, "grace": 0, "network": {"nics": nics, "ports": ports}, "containers": [app]})
-        client.wait(name, "ready", timeout=60)
-    address = client.status("server").addresses[0].ip.partition("/")[0]
-    side = Side((), lan.within, HOST, address, lambda argv: client.exec("client", argv).stdout.decode())
-    wait_for(lambda: answers(side), what="the server")
-    yield side
+def host(directory: Path, name: str) -> Iterator[Machine]:
+    """One of the two."""
+    (directory / name).mkdir()
+    with machine(directory / name) as made:
+        yield made
 
 
 @contextmanager
-def other(peer: Podman, rootfs: Path, there: Neighbour) -> Iterator[Side]:
-    """The same by Podman, in a network namespace of its own, with a cable to the same machine on the LAN."""
-    with isolated(peer) as apart:
-        own = apart.prefix[1].rpartition("/")[2]
-        run(f"ip link add up0 netns {own} type veth peer name lan1 netns {there.name}")
-        for name, link, address in ((own, "up0", PEER), (there.name, "lan1", PEER_OTHER)):
-            run(f"ip -n {name} address add {address}/24 dev {link}")
-            run(f"ip -n {name} link set {link} up")
-        run(f"ip -n {own} link set lo up")
+def tank(directory: Path, rootfs: Path) -> Iterator[Side]:
+    """Two pods on the pool `default` of a daemon."""
+    with host(directory, "tank-sys") as here:
+        daemon = Daemon(directory / "n", note_installation(directory), within=here.within)
+        daemon.directory.mkdir()
+        daemon.start()
+        client = daemon.client
+        nics = [{"name": "eth0", "ip": {"pool": "default"}}]
+        ports = [f"{PORT}:80", f"{STREAM}:5201"]
+        try:
+            for name, command, published in (("server", SERVE, ports), ("client", ["sleep", "100000"], [])):
+                app = {"name": "app", "image": {"rootfs": str(rootfs)}, "command": command}
+                network = {"nics": nics, "ports": published}
+                client.apply({"name": name, "grace": 0, "network": network, "containers": [app]})
+                client.wait(name, "ready", timeout=60)
+            address = client.status("server").addresses[0].ip.partition("/")[0]
+            side = Side(here, address, lambda argv: client.exec("client", argv).stdout.decode())
+            wait_for(lambda: answers(side), what="the server")
+            yield side
+        finally:
+            daemon.delete_all()
+            daemon.end()
+
+
+@contextmanager
+def other(peer: Podman, directory: Path, rootfs: Path) -> Iterator[Side]:
+    """The same by Podman."""
+    with host(directory, "podman-sys") as here:
+        apart = Podman(peer.directory, here.within)
         common = ("run", "-d", *peer.limits, "--network", "bridge")
         ports = ("-p", f"{PORT}:80", "-p", f"{STREAM}:5201")
-        server = apart.run(*common, "--name", "server", *ports, "--rootfs", f"{rootfs}:O", *SERVE).strip()
-        apart.run(*common, "--name", "client", "--rootfs", f"{rootfs}:O", "sleep", "100000")
-        address = apart.run("inspect", "--format", "{{.NetworkSettings.IPAddress}}", server).strip()
-        within = ("ip", "netns", "exec", there.name)
-        side = Side(apart.prefix, within, PEER, address, lambda argv: apart.run("exec", "client", *argv))
-        wait_for(lambda: answers(side), what="the other server")
-        yield side
-        apart.run("rm", "--all", "--force", "--time", "0")
+        try:
+            server = apart.run(*common, "--name", "server", *ports, "--rootfs", f"{rootfs}:O", *SERVE).strip()
+            apart.run(*common, "--name", "client", "--rootfs", f"{rootfs}:O", "sleep", "100000")
+            address = apart.run("inspect", "--format", "{{.NetworkSettings.IPAddress}}", server).strip()
+            side = Side(here, address, lambda argv: apart.run("exec", "client", *argv))
+            wait_for(lambda: answers(side), what="the other server")
+            yield side
+        finally:
+            apart.run("rm", "--all", "--force", "--time", "0")
 
 
 def answers(side: Side) -> bool:
     """Whether its server is there by now."""
-    asked = subprocess.run([*side.far, "curl", "-sf", "-o", "/dev/null", f"http://{side.address}:{PORT}/"], check=False)
+    asked = subprocess.run([*side.host.far, "curl", "-sf", "-o", "/dev/null", f"http://{ADDRESS}:{PORT}/"], check=False)
     return asked.returncode == 0

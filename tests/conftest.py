@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import images, leaks, sweeping
 from tests import registry as registries
@@ -30,7 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
         sweeping.sweep()
         run = sweeping.begin()
         config.stash[RUN] = run
-        config.option.basetemp = config.option.basetemp or run / "t"
+        if hasattr(config, "workerinput") or not config.option.basetemp:
+            config.option.basetemp = run / "t"  # each worker of a parallel run is a run of its own
         os.environ[leaks.MARK] = run.name
 
 
@@ -40,6 +42,26 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if run is not None and "TANK_TESTS_KEEP" not in os.environ:
         os.environ.pop(leaks.MARK, None)
         sweeping.clear(run)
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """In a parallel run what works on the machine itself stays together with one worker, and is begun first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "machine" if file.startswith(("tests/system/", "tests/contract/")) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    """Who gives the tests to workers."""
+    return Scheduling(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Pure tests beside those that keep deadlines on the same processors step back."""
+    if os.geteuid() == 0 and hasattr(item.config, "workerinput"):
+        os.setpriority(os.PRIO_PROCESS, 0, 0 if item.get_closest_marker("system") else 15)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,9 +1,9 @@
 """Hears of changes in a pod's network, and only ever nudges: what happened is found out by looking.
 
 Of the kernel's messages only those count by which something of ours may have gone or changed. What is added is
-foreign or our own doing, but for queues and filters, which take each other's place. When more comes than the socket
-holds, the kernel says so and drops messages: that is a nudge too, and another once the rest is read, so nothing needs
-to be counted or listed again here.
+foreign or our own doing, but for addresses of a router's prefix, and for queues and filters, which take each other's
+place. When more comes than the socket holds, the kernel says so and drops messages: that is a nudge too, and another
+once the rest is read, so nothing needs to be counted or listed again here.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _NEWLINK, _DELLINK, _NEWADDR, _DELADDR, _NEWROUTE, _DELROUTE = 16, 17, 20, 21, 2
 _NEWQDISC, _DELQDISC, _NEWTFILTER, _DELTFILTER = 36, 37, 44, 45
 _MATTER = frozenset({_NEWLINK, _DELLINK, _DELADDR, _DELROUTE, _NEWQDISC, _DELQDISC, _NEWTFILTER, _DELTFILTER})
 _ROUTE, _OIF, _AT = 12, 4, 4  # bytes of a route's head, its attribute that says the interface; where others say it
+_ADDRESS, _PROTO, _ROUTERS = 8, 11, 2  # bytes of an address's head, IFA_PROTO, IFAPROT_KERNEL_RA
 _REPLACED = 0x100  # NLM_F_REPLACE: the route that stood there is gone
 _SO_RCVBUFFORCE, _BUFFER = 33, 1 << 20
 _HEADER = struct.Struct("=IHHII")
@@ -87,8 +88,15 @@ def concerns(datagram: bytes) -> bool:
             return True
         if length < _HEADER.size:
             return True
+        if kind == _NEWADDR and _by_router(datagram[offset + _HEADER.size : offset + length]):
+            return True
         offset += (length + 3) & ~3
     return False
+
+
+def _by_router(body: bytes) -> bool:
+    """Whether the kernel has made an address of what a router said; kernels before 5.18 do not tell."""
+    return number(attributes(body[_ADDRESS:]).get(_PROTO)) == _ROUTERS
 
 
 class HostMonitor:

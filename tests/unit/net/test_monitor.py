@@ -20,6 +20,8 @@ def message(kind: int, flags: int = 0, body: bytes = b"\0" * 5) -> bytes:
         (message(16), True),  # a link changed
         (message(17), True),  # a link went
         (message(20), False),  # an address came
+        (message(20, body=bytes(8) + struct.pack("=HHB", 5, 11, 2)), True),  # one that a router has given
+        (message(20, body=bytes(8) + struct.pack("=HHB", 5, 11, 116)), False),  # one of ours
         (message(21), True),  # an address went
         (message(24), False),  # a route came
         (message(24, 0x100), True),  # a route took the place of another
