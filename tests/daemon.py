@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import contextlib
 import os
 import signal
 import subprocess
@@ -115,7 +116,8 @@ class Daemon:
         """Every pod gone, without grace."""
         names = [status.name for status in self.client.list()]
         for name in names:
-            self.client.delete(name, grace=0)
+            with contextlib.suppress(NotFound):  # one that was on its way out
+                self.client.delete(name, grace=0)
         for name in names:
             try:
                 self.client.wait(name, "gone", timeout=60)
