@@ -64,14 +64,19 @@ class Asking:
             found.append(each)
         return tuple(found)
 
-    async def settle(self, uid: str, wanted: Sequence[Interface], namespace: Path) -> None:
-        """Interfaces that ask no more give back what they have, while they have it. Raises Failed."""
+    async def settle(self, uid: str, pod: Pod, wanted: Sequence[Interface], namespace: Path) -> None:
+        """Interfaces that ask no more give back what they have, while they have it. Raises Failed.
+
+        Those that do not ask listen to no router, whoever made them listen (S32).
+        """
         asking = {how: {each.name for each in wanted if how in each.asks} for how in ("dhcp", "slaac")}
         for nic in self._clients.nics(uid):
             if nic not in asking["dhcp"]:
                 await self._clients.release(uid, nic)
         if deaf := {nic for nic, address in self._told(uid) if ":" in address} - asking["slaac"]:
             await self._namespaces.inside(namespace, partial(routers.ignore, sorted(deaf)))
+        if silent := [name for name, listens in _heeds(pod, wanted).items() if not listens]:
+            await self._namespaces.inside(namespace, partial(routers.silence, silent))
         if asking["slaac"] - {nic for nic, _ in self._told(uid)}:
             await self._namespaces.inside(namespace, routers.prepare)
 
@@ -127,6 +132,11 @@ class Asking:
             for nic, address in self._told(uid)
             if nic in macs
         )
+
+    async def misled(self, pod: Pod, wanted: Sequence[Interface], namespace: Path) -> tuple[str, ...]:
+        """What of the kernel's settings about routers is not as it should be, in words."""
+        heeds = _heeds(pod, wanted)
+        return await self._namespaces.inside(namespace, partial(routers.misled, heeds)) if heeds else ()
 
     def differences(self, uid: str, wanted: Sequence[Interface], seen: Seen, namespace: Path) -> Iterator[str]:
         """What is not as it was said to be, in words."""
@@ -193,6 +203,12 @@ class Asking:
         path = self._settings.pod_run_dir(uid) / RESOLVER
         if files.read(path) != text:
             files.write(path, text)
+
+
+def _heeds(pod: Pod, wanted: Sequence[Interface]) -> Mapping[str, bool]:
+    """Whether each interface listens to routers; nothing, where the pod's own settings say so."""
+    stated = any(name.endswith(".accept_ra") for name in pod.sysctls)
+    return {} if stated else {each.name: "slaac" in each.asks for each in wanted}
 
 
 def _wish(pod: Pod, interface: Interface, wanted: Sequence[Interface], seen: Seen) -> Wish:

@@ -99,7 +99,7 @@ class NetDriver:
         return addresses + self._asking.addresses(uid, wanted)
 
     async def _connect(self, uid: str, pod: Pod, wanted: Sequence[Interface], namespace: Path) -> None:
-        await self._asking.settle(uid, wanted, namespace)
+        await self._asking.settle(uid, pod, wanted, namespace)
         known, look = self._asking.filled(uid, wanted), partial(self._talk, namespace, Links.look)
         scene, fresh = await self._talk(namespace, lambda links: self._begin(uid, known, links, namespace))
         asking = self._asking.obtain(uid, pod, wanted, namespace, look)
@@ -168,9 +168,10 @@ class NetDriver:
         contested = self._newcomers.contested(uid, wanted)
         unpublished = self._wires.unpublished(uid, pod.network.ports)
         asked = self._asking.differences(uid, wanted, seen, namespace)
+        misled = await self._asking.misled(pod, wanted, namespace)
         cables = cabling(wanted)
         self._ears.learn(uid, cables)
-        return (*contested, *(each.words for each in changes), *asked, *slow, *cables.wrong, *unpublished)
+        return (*contested, *(each.words for each in changes), *asked, *misled, *slow, *cables.wrong, *unpublished)
 
     async def counters(self, uid: str, pod: Pod, namespace: Path) -> Sequence[NicStats]:
         """What each interface of the pod has carried, in the order of the spec; those that are not there left out."""

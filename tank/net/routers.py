@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tank.errors import Waiting
@@ -51,6 +51,24 @@ def ignore(interfaces: Iterable[str]) -> None:
                 _set(each, "disable_ipv6", value)
 
 
+def silence(interfaces: Iterable[str]) -> None:
+    """Those of the interfaces that listen to routers do so no more."""
+    ignore([each for each in interfaces if any(_wrong(each, {"accept_ra": "0"}))])
+
+
+def misled(heeds: Mapping[str, bool]) -> tuple[str, ...]:
+    """What of the interfaces' settings is not as it should be, in words. `heeds`: whether each listens to routers."""
+    wanted = {name: {**_SETTINGS, "accept_ra": _ALWAYS} if each else {"accept_ra": "0"} for name, each in heeds.items()}
+    return tuple(words for name, settings in wanted.items() for words in _wrong(name, settings))
+
+
+def _wrong(interface: str, settings: Mapping[str, str]) -> Iterator[str]:
+    for name, value in settings.items():
+        with contextlib.suppress(FileNotFoundError):  # no such interface yet, or no IPv6
+            if _path(interface, name).read_text().strip() != value:
+                yield f"net/ipv6/conf/{interface}/{name} is not {value}"
+
+
 def solicit(opened: socket.socket, link: int) -> None:
     """Ask every router there. It has to be said again until something comes of it."""
     with contextlib.suppress(OSError):  # no address yet to say it from
@@ -59,6 +77,10 @@ def solicit(opened: socket.socket, link: int) -> None:
 
 
 def _set(interface: str, name: str, value: str) -> None:
-    path = Path("/proc/sys/net/ipv6/conf", interface, name)
+    path = _path(interface, name)
     if path.read_text().strip() != value:
         path.write_text(value)
+
+
+def _path(interface: str, name: str) -> Path:
+    return Path("/proc/sys/net/ipv6/conf", interface, name)

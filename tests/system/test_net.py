@@ -107,6 +107,21 @@ async def test_configuring_again_changes_nothing(segment: Lan, net: NetDriver) -
     assert ip("-o addr", inside) + ip("route", inside) == before
 
 
+async def test_s32_whoever_makes_it_listen_to_routers_it_stops(segment: Lan, net: NetDriver) -> None:
+    inside = await segment.namespace("pod")
+    both = pod(nic(ip=("10.66.0.5/24", "fd66::5/64"), gateway=()))
+    await net.configure(UID, both, inside)
+    setting = Path("/proc/sys/net/ipv6/conf/eth0/accept_ra")
+    assert await segment.namespaces.inside(inside, setting.read_text) == "0\n"
+
+    await segment.namespaces.inside(inside, lambda: setting.write_text("2"))
+
+    assert await net.observe(UID, both, inside) == ("net/ipv6/conf/eth0/accept_ra is not 0",)
+    await net.configure(UID, both, inside)
+    assert await net.observe(UID, both, inside) == ()
+    assert "fd66::5/64" in ip("-6 addr show eth0", inside)
+
+
 async def test_an_ipv6_address_can_be_bound_at_once(segment: Lan, net: NetDriver) -> None:
     inside = await segment.namespace("pod")
 
