@@ -147,11 +147,9 @@ class Executor:
         namespace = self._machine.namespace(work.uid)
         record = self._record(work)
         addresses = await self._machine.net.configure(work.uid, spec, namespace)
-        if any(each.source for each in addresses):  # its /etc/hosts could not name them before
+        if any(each.source for each in addresses):  # its /etc files could not name them, nor a lease's servers, before
             await self._machine.runtime.refresh_sandbox(work.uid, spec, addresses)
         self._machine.net.watch(work.uid, namespace, lambda: self._nudge(work.name))
-        if any(each.source == "dhcp" for each in addresses):  # a server there may name resolvers too
-            await self._machine.runtime.refresh_sandbox(work.uid, spec)
         self._tell_network(work, step, record, addresses)
         digest = nics_digest(spec)
         ready = replace(record, addresses=addresses, network_ready=True, nics_digest=digest, trouble=None)

@@ -22,6 +22,7 @@ from tank.errors import NotFound, TankError
 from tank.model.desired import Desired
 from tank.model.facts import PodFacts
 from tank.node.astray import Astray
+from tank.node.draining import drained
 from tank.node.execute import Executor
 from tank.node.flights import Flights
 from tank.node.hooks import Hooks
@@ -275,24 +276,4 @@ class Reconciler:
     async def drain(self) -> None:
         """Stop every container with its grace, and return when none is left: the machine goes down."""
         self.draining = True
-        records = self.machine.records
-        while living := await self._living():
-            for uid in living:
-                record = records.pod(uid)
-                if record is not None:
-                    self.nudge(record.name)
-            with self.pulse.subscribe() as news, contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.5):
-                    await news.take()
-
-    async def _living(self) -> list[str]:
-        living = []
-        for uid in list(self.machine.records.pods()):
-            try:
-                seen = await self.machine.runtime.observe(uid)
-            except (TankError, OSError) as error:
-                log.warning("pod %s cannot be looked at while the machine goes down: %s", uid, error)
-                continue
-            if any(each.alive for each in seen.values()):
-                living.append(uid)
-        return living
+        await drained(self.machine, self.pulse, self.nudge)

@@ -10,6 +10,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +18,10 @@ import pytest
 
 from tests import leaks, sweeping
 from tests import neighbour as neighbours
+from tests.bridged import Lan
 from tests.conftest import note_installation
 from tests.daemon import Daemon
+from tests.segment import ip
 from tests.waiting import wait_for
 
 
@@ -106,3 +109,26 @@ def tended(made: Daemon) -> Iterator[Daemon]:
         sweeping.kill("none", frozenset({made.installation}))
         sweeping.unmount(made.directory)
         sweeping.remove_groups(made.installation)
+
+
+@pytest.fixture
+def lan(neighbour: neighbours.Neighbour) -> Lan:
+    """Another machine on a LAN of the host."""
+    return Lan.of(neighbour)
+
+
+@pytest.fixture
+def port() -> int:
+    """A port of the host that nobody has."""
+    with socket.create_server(("", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture
+def bridge_goes(daemon: Daemon) -> Iterator[None]:
+    """With the last pod after the test."""
+    yield
+    if daemon.process is None:
+        daemon.start()
+    daemon.delete_all()
+    wait_for(lambda: daemon.installation not in ip("-d link"), 10, "the end of the bridge")

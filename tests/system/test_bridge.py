@@ -14,7 +14,6 @@ import pytest
 
 from tests.bridged import HOST, OTHER, Lan, address, ask, inside, pod, tables, up
 from tests.daemon import Daemon
-from tests.neighbour import Neighbour
 from tests.system.conftest import emptied
 from tests.waiting import wait_for
 
@@ -25,18 +24,6 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 def daemon(shared_daemon: Daemon) -> Iterator[Daemon]:
     """One for the whole file: an image is fetched once."""
     yield from emptied(shared_daemon)
-
-
-@pytest.fixture
-def lan(neighbour: Neighbour) -> Lan:
-    return Lan.of(neighbour)
-
-
-@pytest.fixture
-def port() -> int:
-    """A port of the host that nobody has."""
-    with socket.create_server(("", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def test_a_published_port_is_reached_from_everywhere_and_no_other(

@@ -19,7 +19,6 @@ import pytest
 from tests.bridged import HOST, OTHER, Lan, address, ask, inside, pod, up
 from tests.conftest import note_installation
 from tests.daemon import Daemon
-from tests.neighbour import Neighbour
 from tests.system.conftest import emptied, tended
 from tests.waiting import wait_for
 
@@ -71,18 +70,6 @@ def _both(run_dir_of_tests: Path) -> Iterator[Daemon]:
 @pytest.fixture
 def daemon(_both: Daemon) -> Iterator[Daemon]:
     yield from emptied(_both)
-
-
-@pytest.fixture
-def lan(neighbour: Neighbour) -> Lan:
-    return Lan.of(neighbour)
-
-
-@pytest.fixture
-def port() -> int:
-    """A port of the host that nobody has."""
-    with socket.create_server(("", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def behind(image: str, name: str = "db", **labels: str) -> dict[str, Any]:

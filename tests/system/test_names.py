@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Iterator
 
 import dnslib
 import pytest
@@ -28,19 +27,9 @@ from tests.naming import (
     start,
     unbound,
 )
-from tests.segment import ip
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.system
-
-
-@pytest.fixture(autouse=True)
-def _the_bridge_goes_with_the_last_pod(daemon: Daemon) -> Iterator[None]:
-    yield
-    if daemon.process is None:
-        daemon.start()
-    daemon.delete_all()
-    wait_for(lambda: daemon.installation not in ip("-d link"), 10, "the end of the bridge")
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("bridge_goes")]
 
 
 def test_pods_find_each_other_both_ways(daemon: Daemon, busybox: str) -> None:

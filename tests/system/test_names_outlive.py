@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -27,22 +26,12 @@ from tests.naming import (
     spec,
     start,
 )
-from tests.segment import ip
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("bridge_goes")]
 
 CHANGES = int(os.environ.get("TANK_NAMES_CHANGES", "10"))
 KILLS = int(os.environ.get("TANK_NAMES_KILLS", "2"))
-
-
-@pytest.fixture(autouse=True)
-def _the_bridge_goes_with_the_last_pod(daemon: Daemon) -> Iterator[None]:
-    yield
-    if daemon.process is None:
-        daemon.start()
-    daemon.delete_all()
-    wait_for(lambda: daemon.installation not in ip("-d link"), 10, "the end of the bridge")
 
 
 def test_names_are_switched_off_and_on_while_pods_run(daemon: Daemon, busybox: str) -> None:
