@@ -59,8 +59,7 @@ def confine(
 
     `limits` maps RLIMIT_* to a hard bound. `makes`: it makes files, which are root's. Raises OSError.
     """
-    _check(_libc.unshare(_NEW_MOUNTS | _NEW_IPC | (0 if network else _NEW_NETWORK)), "unshare")
-    _mount(None, b"/", _MS_REC_PRIVATE)
+    leave_mounts(network=network)
     _mount(os.fsencode(root), os.fsencode(root), _MS_BIND)
     _mount(None, os.fsencode(root), _MS_BIND | _MS_REMOUNT | _MS_NOSUID_NODEV_NOEXEC)
     pivot(os.fsencode(root))
@@ -71,9 +70,12 @@ def confine(
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
-def leave_mounts() -> None:
-    """Go into namespaces of one's own for mounts and IPC, from which nothing spreads. Raises OSError."""
-    _check(_libc.unshare(_NEW_MOUNTS | _NEW_IPC), "unshare")
+def leave_mounts(*, network: bool = True) -> None:
+    """Go into namespaces of one's own for mounts and IPC, from which nothing spreads. Raises OSError.
+
+    `network`: keep the one that this process is in; else it has an empty one.
+    """
+    _check(_libc.unshare(_NEW_MOUNTS | _NEW_IPC | (0 if network else _NEW_NETWORK)), "unshare")
     _mount(None, b"/", _MS_REC_PRIVATE)
 
 
