@@ -11,13 +11,17 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tank.config import Settings
+from tank.model.pools import Naming
+from tank.net.driver import NetDriver
 from tests import leaks, sweeping
 from tests import neighbour as neighbours
+from tests import segment as segments
 from tests.bridged import Lan
 from tests.conftest import note_installation
 from tests.daemon import Daemon
@@ -132,3 +136,18 @@ def bridge_goes(daemon: Daemon) -> Iterator[None]:
         daemon.start()
     daemon.delete_all()
     wait_for(lambda: daemon.installation not in ip("-d link"), 10, "the end of the bridge")
+
+
+@pytest.fixture
+async def segment(tmp_path: Path) -> AsyncIterator[segments.Lan]:
+    """A LAN of the test's own."""
+    async with segments.lan(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def net(segment: segments.Lan, installation: str) -> AsyncIterator[NetDriver]:
+    """The driver alone, with that LAN as its uplink."""
+    driver = NetDriver(Settings(uplink=segment.parent, naming=Naming(enabled=False)), installation)
+    yield driver
+    await driver.close()

@@ -4,36 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from tank.config import Settings
 from tank.errors import Waiting
 from tank.model.pod import Container, Network, Nic, Pod
-from tank.model.pools import Naming
 from tank.net.announce import Announcement, frame, open_sender
 from tank.net.driver import NetDriver
-from tests.segment import NEIGHBOUR, NEIGHBOUR6, Lan, ip, lan, talk
+from tests.segment import NEIGHBOUR, NEIGHBOUR6, Lan, ip, talk
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.system
 
 UID = "0123456789ab"
-
-
-@pytest.fixture
-async def segment(tmp_path: Path) -> AsyncIterator[Lan]:
-    async with lan(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def net(segment: Lan, installation: str) -> AsyncIterator[NetDriver]:
-    driver = NetDriver(Settings(uplink=segment.parent, naming=Naming(enabled=False)), installation)
-    yield driver
-    await driver.close()
 
 
 def pod(*addresses: str, name: str = "web") -> Pod:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyroute2 import AsyncIPRoute
 
-from tank.config import Settings
 from tank.errors import Waiting
 from tank.model.pod import Container, Network, Nic, Pod, Route
-from tank.model.pools import Naming
 from tank.model.record import Address
 from tank.net.announce import frame
 from tank.net.driver import NetDriver
@@ -23,25 +20,12 @@ from tank.net.links import Links
 from tank.net.monitor import Monitor
 from tank.net.rtnetlink import NETLINK
 from tank.net.wanted import stable_mac
-from tests.segment import NEIGHBOUR, NEIGHBOUR6, Lan, drop, ip, lan, talk
+from tests.segment import NEIGHBOUR, NEIGHBOUR6, Lan, drop, ip, talk
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.system
 
 UID = "0123456789ab"
-
-
-@pytest.fixture
-async def segment(tmp_path: Path) -> AsyncIterator[Lan]:
-    async with lan(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-async def net(segment: Lan, installation: str) -> AsyncIterator[NetDriver]:
-    driver = NetDriver(Settings(uplink=segment.parent, naming=Naming(enabled=False)), installation)
-    yield driver
-    await driver.close()
 
 
 def nic(**more: Any) -> Nic:
