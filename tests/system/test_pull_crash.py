@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
@@ -11,22 +12,27 @@ import struct
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from tank.config import Settings
 from tank.image.pull import ImageStore
 from tests import images
+from tests.contract.test_registry import serving
 from tests.registry import Registry
 from tests.trees import Node, tree
 from tests.unpackers import unpackers_end
-from tests.waiting import wait_for
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[2]
+LARGE = 20_000_000  # bytes of a layer
 
 
 def begin(data: Path, reference: str) -> subprocess.Popen[str]:
@@ -52,7 +58,7 @@ async def test_a_puller_killed_at_any_moment_leaves_no_half_layer(debian: str, t
     expected, seconds = whole(tmp_path / "whole", debian)
     chance = random.Random(7)
     kills = 0
-    while kills < 12:
+    while kills < 5:  # fifty are in ./dev sweep-pull
         data = tmp_path / "killed"
         process = begin(data, debian)
         assert process.stdout is not None
@@ -95,23 +101,44 @@ def unlooked(found: dict[str, Node], implicit: list[str]) -> dict[str, Node]:
 
 
 async def test_a_pull_after_a_kill_takes_up_the_layers_that_are_whole(registry: Registry, tmp_path: Path) -> None:
-    small, large = (
-        images.layer({"small": b"s"}, ()),
-        images.layer({"large": random.Random(1).randbytes(60_000_000)}, ()),
-    )
+    small, large = images.layer({"small": b"s"}, ()), images.layer({"large": random.Random(1).randbytes(LARGE)}, ())
     reference = registry.push(images.layout(tmp_path / "layout", [small, large], {}), "uneven:1")
     data = tmp_path / "data"
-    process = begin(data, reference)
-    wait_for(lambda: len(layers(data)) == 1, what="the small layer")
+    async with withholding(registry) as address:
+        process = begin(data, reference.replace(registry.address, address))
+        try:
+            await wait_until(lambda: len(layers(data)) == 1, what="the small layer")
+        finally:
+            process.kill()
+            process.communicate()
+            unpackers_end(data)
     [path] = [path for path in (data / "images/layers").iterdir() if path.is_dir()]
     before = path.stat().st_ino
-    process.kill()
-    process.communicate()
-    unpackers_end(data)
     whole(data, reference)
 
     assert path.stat().st_ino == before
     assert len(layers(data)) == 2
+
+
+@asynccontextmanager
+async def withholding(registry: Registry) -> AsyncIterator[str]:
+    """The address of a door to the registry that begins to hand out a large blob and does not go on."""
+
+    async def play(request: web.Request) -> web.StreamResponse:
+        headers = {"Accept": request.headers["Accept"]} if "Accept" in request.headers else {}
+        async with session.get(f"http://{registry.address}{request.path_qs}", headers=headers) as told:
+            body = await told.read()
+            answer = web.StreamResponse(status=told.status, headers={"Content-Type": told.content_type})
+        answer.content_length = len(body)
+        await answer.prepare(request)
+        if len(body) >= LARGE:
+            await answer.write(body[:1000])
+            await asyncio.Event().wait()
+        await answer.write(body)
+        return answer
+
+    async with aiohttp.ClientSession() as session, serving(play) as server:
+        yield server.host
 
 
 @pytest.mark.parametrize("scene", range(3))
