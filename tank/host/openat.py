@@ -22,7 +22,6 @@ NO_SYMLINKS = 0x04
 BENEATH = 0x08
 IN_ROOT = 0x10
 
-_SYNC_FILE_RANGE_WRITE = 2
 _OPENAT2 = 437  # the same number on every architecture since Linux 5.6
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 _DEEPEST = 64  # levels that removal descends before it moves a directory up
@@ -66,11 +65,6 @@ def syncfs(descriptor: int) -> None:
     if _libc.syncfs(descriptor) != 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
-
-
-def start_writing(descriptor: int) -> None:
-    """Have the disk begin to write what is in the file; waits for nothing and promises nothing."""
-    _libc.sync_file_range(descriptor, ctypes.c_int64(0), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE)
 
 
 def sync_directory(path: Path) -> None:

@@ -8,11 +8,12 @@
     parts/<hex>          the same, as far as it has come, to be resumed by the next try; proven when it is whole
     trust/<hex>          what is on record of the signatures of an image; see tank.image.gate
     references/<hex>     what a reference resolved to last, as JSON; named by the digest of the reference
+    unsynced/            notes of what a loss of power may have damaged; see tank.image.unsynced
     scratch/             all that is unfinished, under random names; whatever lies here at a start is rubbish
 
-Nothing is ever written in place: a thing is finished in `scratch`, made durable, and renamed to its name, so that
-under its name it is whole or absent, after a power cut too (R23, R24). All directories are root's alone (S06). Methods
-block; long ones belong in a thread.
+Nothing is ever written in place: a thing is finished in `scratch` and renamed to its name, documents when they are
+durable, layers as soon as they are whole; after a power cut too, each is whole or absent (R23, R24). All directories
+are root's alone (S06). Methods block; long ones belong in a thread.
 """
 
 from __future__ import annotations
@@ -55,13 +56,13 @@ class Blobs:
         self.root = root
         self.scratch, self.layers = root / "scratch", root / "layers"
         self.documents, self.references = root / "blobs" / "sha256", root / "references"
-        self.trust = root / "trust"
+        self.trust, self.unsynced = root / "trust", root / "unsynced"
         self.packed, self.parts, self.chains = root / "packed", root / "parts", root / "chains"
 
     def prepare(self) -> Sequence[Path]:
         """Make the directories; answer what a killed predecessor left unfinished. Raises OSError."""
         documents = (self.documents.parent, self.documents, self.references)
-        layers = (self.layers, self.chains, self.packed, self.parts, self.trust)
+        layers = (self.layers, self.chains, self.packed, self.parts, self.trust, self.unsynced)
         for each in (self.root, self.scratch, *documents, *layers):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
             each.chmod(0o700)
@@ -85,6 +86,10 @@ class Blobs:
     def _path(self, digest: str) -> Path:
         return self.documents / _hex(digest)
 
+    def place(self, diff_id: str) -> Path:
+        """Where an unpacked layer lies, or would lie."""
+        return self.layers / _hex(diff_id)
+
     def packed_layer(self, digest: str) -> Path:
         """Where a layer as it came lies, or would lie."""
         return self.packed / _hex(digest)
@@ -103,7 +108,7 @@ class Blobs:
 
     def layer(self, diff_id: str) -> Path | None:
         """The directory of an unpacked layer, None when it is not here whole. Two stats, no more."""
-        path = self.layers / _hex(diff_id)
+        path = self.place(diff_id)
         return path if path.is_dir() and self._record(diff_id).exists() else None
 
     def layer_record(self, diff_id: str) -> LayerRecord | None:
@@ -124,43 +129,40 @@ class Blobs:
         path.mkdir(mode=0o700)
         return path
 
-    def finish_layer(self, stage: Path, record: LayerRecord, opaque: Sequence[str]) -> Path:
-        """Complete what an unpacker made; answers where its record lies. Not durable yet. Raises OSError."""
-        unfinished = self.unfinished()
-        unfinished.write_bytes(_encoded(record))
+    def name_layer(self, stage: Path, record: LayerRecord, opaque: Sequence[str], diff_id: str) -> None:
+        """Complete what an unpacker made and give it its name: from then on the layer counts. Raises OSError.
+
+        It is on the disk after the next sync. Another flight may have brought the same layer meanwhile: then the stage
+        is left for its owner to remove.
+        """
+        if self.layer(diff_id) is not None:
+            return
         root = os.open(stage, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for path in opaque:
                 _mark_opaque(root, path)
         finally:
             os.close(root)
-        return unfinished
-
-    def name_layer(self, stage: Path, record: Path, diff_id: str) -> None:
-        """Give a stage and its record, both durable by now, their names: from then on the layer counts. Raises OSError.
-
-        The names last with the next sync, which comes before the image that needs them counts. Another flight may have
-        brought the same layer meanwhile: then the stage is left for its owner to remove.
-        """
-        if self.layer(diff_id) is not None:
-            record.unlink()
-            return
-        os.rename(record, self._record(diff_id))
+        unfinished = self.unfinished()
+        unfinished.write_bytes(_encoded(record))
+        os.rename(unfinished, self._record(diff_id))
         try:
-            os.rename(stage, self.layers / _hex(diff_id))
+            os.rename(stage, self.place(diff_id))
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # it is there already
                 raise
 
-    def renew_record(self, diff_id: str, record: LayerRecord) -> None:
-        """Replace what is known of a layer, and make durable what was changed in it. Raises OSError."""
-        unfinished = self.unfinished()
-        root = os.open(self.layers, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def sync(self) -> None:
+        """Have everything that was done here by now on the disk. Raises OSError."""
+        root = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             openat.syncfs(root)
         finally:
             os.close(root)
-        openat.write_durably(self._record(diff_id), _encoded(record), unfinished)
+
+    def renew_record(self, diff_id: str, record: LayerRecord) -> None:
+        """Replace what is known of a layer. Raises OSError."""
+        openat.write_durably(self._record(diff_id), _encoded(record), self.unfinished())
 
     def remember(self, reference: str, digest: str) -> None:
         """`reference` means the image of this manifest from now on, durably. Raises OSError."""

@@ -16,7 +16,6 @@ import stat
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tank.host import openat
 from tank.image import names, tarball
 from tank.image.names import Meaning, Name
 from tank.image.refusal import no_room, refused, shown
@@ -32,7 +31,6 @@ _TYPES = {
     tarball.BLOCK_DEVICE: stat.S_IFBLK,
     tarball.FIFO: stat.S_IFIFO,
 }
-_LARGE = 2**18  # bytes of a file that the disk is told to write at once: a few files are most of a layer
 MOST_ENTRIES = 2_000_000
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
@@ -152,8 +150,6 @@ class Extractor:
             if not dressed:
                 self._dress(file, entry)
             os.utime(file, ns=(entry.mtime, entry.mtime))
-            if entry.size >= _LARGE:
-                openat.start_writing(file)
         finally:
             os.close(file)
 

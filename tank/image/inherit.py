@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,10 +25,11 @@ _ELSE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # nothing; a file or whiteou
 _MOST_LOOKS = 200_000  # of one layer; an honest one has a handful of such directories
 
 
-def inherit(blobs: Blobs, name: str, below: Sequence[Path]) -> None:
+def inherit(blobs: Blobs, name: str, below: Sequence[Path], synced_later: Callable[[Path], bool]) -> None:
     """Do this for the layer in the directory of the digest `name`, a diff id or chain id, upon the directories `below`.
 
-    They go lowest first, and are done already. May be repeated. Blocks. Raises OSError.
+    They go lowest first, and are done already. What `synced_later` says will be synced is not synced here. May be
+    repeated. Blocks. Raises OSError.
     """
     record, layer = blobs.layer_record(name), blobs.layer(name)
     if record is None or layer is None or not below or record.inherited or not record.implicit:
@@ -37,6 +38,8 @@ def inherit(blobs: Blobs, name: str, below: Sequence[Path]) -> None:
         shown = chain.visible(blobs, below)
         for each in record.implicit[: _MOST_LOOKS // len(shown)]:
             _inherit(layer, shown, os.fsencode(each))
+    if not synced_later(layer):
+        blobs.sync()
     blobs.renew_record(name, replace(record, inherited=True))
 
 

@@ -1,15 +1,16 @@
 """Bringing the layers of an image: each received, hashed, inflated and unpacked in one pass, several at once.
 
-A layer grows in the scratch directory and gets its name when all of it is proven and durable (R23); whatever ends
-the work before, cancellation included, takes the unfinished directory away. Images that share a layer share its
-flight, if they get it from the same registry: a slow one must not hold up who gets the layer elsewhere (R57).
+A layer grows in the scratch directory and gets its name when all of it is proven; `tank.image.unsynced` sees to it that
+it lasts (R23). Whatever ends the work before, cancellation included, takes the unfinished directory away. Images that
+share a layer share its flight, if they get it from the same registry: a slow one must not hold up who gets the layer
+elsewhere (R57).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,11 +30,9 @@ from tank.image.refusal import refused
 from tank.image.room import Room
 from tank.image.selection import Selected
 from tank.image.source import LAYERS_AT_ONCE, Download, Source, Stream
-from tank.image.syncs import Syncs
 from tank.image.unpack import Unpacked, bounds_for, unpack
+from tank.image.unsynced import Unsynced
 from tank.model.reference import Reference
-
-_WRITE_BACK = 0.4  # seconds between two times that the disk is told to write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +74,8 @@ def _chained(layers: Sequence[Layer]) -> Iterable[tuple[Layer, str]]:
 class Layers:
     """Every layer under way."""
 
-    def __init__(self, blobs: Blobs, room: Room, syncs: Syncs) -> None:
-        self._blobs, self._room, self._syncs, self._flights = blobs, room, syncs, Flights()
+    def __init__(self, blobs: Blobs, room: Room, unsynced: Unsynced) -> None:
+        self._blobs, self._room, self._unsynced, self._flights = blobs, room, unsynced, Flights()
         self._parts, self._local = Parts(blobs), asyncio.Semaphore(LAYERS_AT_ONCE)
         self._counts: dict[Hashable, int] = {}  # bytes that have come
 
@@ -84,8 +83,15 @@ class Layers:
         """Have all of them here. Raises PullFailed, OSError; the first failure ends the rest."""
         places = [(layer, chain.settled(self._blobs, layer.diff_id, chain_id)) for layer, chain_id in _chained(layers)]
         different = {layer.key: layer for layer, place in places if place is None}.values()
-        await together(*(self._bring(source, reference, layer) for layer in different))
-        await self._settle(source, reference, layers)
+        async with self._unsynced.naming(self._places(layers)):
+            await together(*(self._bring(source, reference, layer) for layer in different))
+            await self._settle(source, reference, layers)
+
+    def _places(self, layers: Sequence[Layer]) -> Iterator[Path]:
+        """All that bringing them may name."""
+        for layer, chain_id in _chained(layers):
+            yield from (self._blobs.place(each) for each in (layer.diff_id, chain_id))
+            yield self._blobs.packed_layer(layer.descriptor.digest)
 
     def progress(self, layer: Layer) -> LayerProgress:
         """How far one is."""
@@ -119,7 +125,9 @@ class Layers:
             place = chain.settled(self._blobs, layer.diff_id, chain_id)
             if place is None:
                 place = await self._rewritten(source, reference, replace(layer, chain_id=chain_id), below)
-            await uninterrupted(asyncio.to_thread(inherit, self._blobs, f"sha256:{place.name}", tuple(below)))
+            await uninterrupted(
+                asyncio.to_thread(inherit, self._blobs, f"sha256:{place.name}", tuple(below), self._unsynced.covers)
+            )
             below.append(place)
 
     async def _rewritten(self, source: Source, reference: Reference, layer: Layer, below: Sequence[Path]) -> Path:
@@ -149,8 +157,7 @@ class Layers:
 
         Nor is a disk that takes no copy beside what is unpacked.
         """
-        async with AsyncExitStack() as turn:
-            await turn.enter_async_context(way.slots)
+        async with way.slots:
             keeps = way.keeps
             for again in (True, False):
                 if self._blobs.layer(layer.name) is not None:
@@ -158,7 +165,7 @@ class Layers:
                 digest, size = layer.descriptor.digest, layer.descriptor.size
                 part = self._parts.take(digest, size) if keeps else None
                 try:
-                    await self._attempt(way.stream(), layer, part, turn)
+                    await self._attempt(way.stream(), layer, part)
                 except Unkept:
                     if not again:
                         raise
@@ -169,17 +176,14 @@ class Layers:
                 else:
                     return
 
-    async def _attempt(self, stream: Stream, layer: Layer, part: Part | None, turn: AsyncExitStack) -> None:
-        """`turn` ends with the unpacking: while this layer waits for the disk, another one is fetched."""
+    async def _attempt(self, stream: Stream, layer: Layer, part: Part | None) -> None:
         stage = self._blobs.stage()
         try:
             if layer.skeleton:
                 await uninterrupted(asyncio.to_thread(chain.plant, stage, layer.skeleton))
-            async with self._written_back():
-                made = await self._unpack(stream, layer, stage, part)
+            made = await self._unpack(stream, layer, stage, part)
             if part is not None:
                 await part.close()
-            await turn.aclose()
             await self._keep(stage, layer, made)
             if part is not None:
                 part.whole()
@@ -188,23 +192,6 @@ class Layers:
             if part is not None:
                 await self._parts.give(part)
             await uninterrupted(asyncio.to_thread(openat.remove_tree, stage))
-
-    @asynccontextmanager
-    async def _written_back(self) -> AsyncIterator[None]:
-        """Have the disk write while a layer grows, so that little is left to wait for in the end."""
-
-        async def write() -> None:
-            while True:
-                await asyncio.sleep(_WRITE_BACK)
-                with suppress(OSError):  # it comes again when the layer is kept
-                    await self._syncs.sync()
-
-        task = asyncio.create_task(write())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def _unpack(self, stream: Stream, layer: Layer, stage: Path, part: Part | None) -> Unpacked:
         def count(length: int) -> None:
@@ -229,6 +216,4 @@ class Layers:
             implicit=made.implicit,
         )
         marks = [path for path in made.opaque if path]
-        written = await uninterrupted(asyncio.to_thread(self._blobs.finish_layer, stage, record, marks))
-        await self._syncs.sync()
-        await uninterrupted(asyncio.to_thread(self._blobs.name_layer, stage, written, layer.name))
+        await uninterrupted(asyncio.to_thread(self._blobs.name_layer, stage, record, marks, layer.name))

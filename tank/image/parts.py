@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tank.errors import PullFailed
-from tank.host import openat
 from tank.image.blobs import Blobs
 from tank.image.flights import uninterrupted
 from tank.image.refusal import PRESSURE
@@ -107,7 +106,6 @@ class Part:
                 if os.write(self._file, piece) != len(piece):
                     raise OSError
                 self.ready += len(piece)
-            openat.start_writing(self._file)  # little is left to wait for when the layer is kept
         except OSError:
             self._broken = True
             with suppress(OSError):
@@ -136,7 +134,7 @@ class Part:
             self._path.unlink(missing_ok=True)
 
     def whole(self) -> None:
-        """All of it has come, is proven, and was closed: it gets its name. Durable with the next sync of the disk."""
+        """All of it has come, is proven, and was closed: it gets its name. On the disk after the next sync."""
         if not (self.spoiled or self._broken):
             os.rename(self._path, self._whole)
 

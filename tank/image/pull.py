@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tank.config import Settings
 from tank.errors import Denied, PullFailed
-from tank.image import chain, credentials, logins, parts, platform, refusal, shelf, syncs
+from tank.host import clock
+from tank.image import chain, credentials, logins, parts, platform, refusal, shelf
 from tank.image.blobs import Blobs
 from tank.image.claims import Claims
 from tank.image.credentials import Credential
@@ -33,6 +34,7 @@ from tank.image.selection import Selected, Selection
 from tank.image.shelf import Packing, Shelf
 from tank.image.signature import unsigned
 from tank.image.source import Source
+from tank.image.unsynced import Unsynced
 from tank.model import reference as references
 from tank.model.image import Image, Verdict
 from tank.model.reference import Reference
@@ -51,16 +53,17 @@ class ImageStore:
         patience: Patience | None = None,
         machine: str | None = None,
         environment: Mapping[str, str] | None = None,
+        boot: str | None = None,
     ) -> None:
-        """`machine` as `uname -m` has it; `environment` says where Docker's and Podman's credentials lie."""
+        """`machine` as `uname -m` has it; `environment` says where others' credentials lie; `boot`: id of this boot."""
         self._settings, self._patience = settings, patience or Patience()
         self._accepted = platform.accepted(machine or os.uname().machine)
         others = credentials.files(os.environ if environment is None else environment)
         self._files = (settings.data_dir / logins.NAME, *others)
         self._blobs = Blobs(settings.data_dir / "images")
         self.room = Room(directory=settings.data_dir, reserve=settings.image_reserve)
-        self._syncs = syncs.of_directory(self._blobs.root)
-        self._shelf, self._layers = Shelf(self._blobs), Layers(self._blobs, self.room, self._syncs)
+        self._unsynced = Unsynced(self._blobs, boot or clock.boot_id())
+        self._shelf, self._layers = Shelf(self._blobs), Layers(self._blobs, self.room, self._unsynced)
         self._gate = Gate(settings.trust, self._blobs)
         self._flights = Flights()
         self._clients: dict[str, RegistryClient] = {}
@@ -76,7 +79,8 @@ class ImageStore:
         """Make the directories, and begin to remove what a predecessor left unfinished. Raises Failed."""
         with disk():
             leftovers = await asyncio.to_thread(self._blobs.prepare)
-            self.keeper.bin.put([*leftovers, *await asyncio.to_thread(parts.forgotten, self._blobs)])
+            self.keeper.bin.put([*leftovers, *await self._unsynced.open()])
+            self.keeper.bin.put(await asyncio.to_thread(parts.forgotten, self._blobs))
             await asyncio.to_thread(self._gate.sweep)
 
     async def close(self) -> None:
@@ -85,6 +89,7 @@ class ImageStore:
         await self._layers.close()
         for client in self._clients.values():
             await client.close()
+        await self._unsynced.close()
         await self.keeper.bin.close()
 
     async def find(self, reference: str) -> Image | None:
@@ -224,6 +229,7 @@ class ImageStore:
         selection = Selection(client=source, blobs=self._blobs, reference=wanted, accepted=self._accepted)
         selected = await selection.run()
         image = await self._complete(source, wanted, selected, key)
+        await self._unsynced.flush()  # who says that it is here may take the files away
         for each in names:
             await uninterrupted(asyncio.to_thread(self._blobs.remember, each, selected.digest))
         return image
@@ -237,9 +243,8 @@ class ImageStore:
         )
         await self._admit()
         await self._layers.bring(source, wanted, self._parts[key])
-        if self._shelf.image(selected.digest) is None:
-            await self._syncs.sync()  # the names of the layers: they count by now, and soon the image does
-        await uninterrupted(asyncio.to_thread(self._keep, selected.documents))
+        for each in selected.documents:
+            await uninterrupted(asyncio.to_thread(self._blobs.write, each))
         image = self._shelf.image(selected.digest)
         if image is None:
             raise refused(f"cannot keep image: {wanted} is not whole after its pull")
@@ -265,10 +270,6 @@ class ImageStore:
     def _takes(self) -> int:
         """Bytes that all pulls under way have yet to take."""
         return self._layers.takes(layer for parts in self._parts.values() for layer in parts)
-
-    def _keep(self, documents: Sequence[bytes]) -> None:
-        for each in documents:
-            self._blobs.write(each)
 
     def _source(self, host: str) -> Source:
         """The registry, behind its mirrors if it has any."""

@@ -24,7 +24,7 @@ _STORE = re.compile(
 )
 _POD_FILES = re.compile(r"\.?pod\.json.*|containers|\.?users(\.tmp)?")
 _POD_PARTS = {"roots": "root", "logs": "logs", "empty": "volume"}
-_IMAGE_PARTS = ("blobs", "references", "trust", "chains")
+_IMAGE_PARTS = ("blobs", "references", "trust", "chains", "unsynced")
 
 Key = tuple[str, str]  # kind and name of an owner
 

@@ -103,8 +103,7 @@ class Collection(RuleBasedStateMachine):
                 stage = self.blobs.stage()
                 (stage / each).write_text(each)
                 yield
-                record = self.blobs.finish_layer(stage, LayerRecord(size=1, entries=1), ())
-                self.blobs.name_layer(stage, record, diff_id(each))
+                self.blobs.name_layer(stage, LayerRecord(size=1, entries=1), (), diff_id(each))
                 self.date(self.blobs.layers / f"{diff_id(each)[7:]}.json")
             yield
         for data in documents(name):

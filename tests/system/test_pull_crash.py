@@ -75,9 +75,11 @@ async def test_a_puller_killed_at_any_moment_leaves_no_half_layer(debian: str, t
         shutil.rmtree(data)
 
 
-async def check_next_start(data: Path, reference: str, expected: dict[str, dict[str, Node]]) -> None:
+async def check_next_start(
+    data: Path, reference: str, expected: dict[str, dict[str, Node]], boot: str | None = None
+) -> None:
     """Leftovers go, each layer is whole, and the reference means an image only when all of it is done."""
-    store = ImageStore(Settings(data_dir=data), environment={"HOME": "/nonexistent"})
+    store = ImageStore(Settings(data_dir=data), environment={"HOME": "/nonexistent"}, boot=boot)
     await store.open()
     image = await store.find(reference)
     store.keeper.bin.hurry()
@@ -157,7 +159,7 @@ async def test_after_a_power_cut_a_layer_is_whole_or_absent(scene: int, debian: 
         subprocess.run(["umount", mount], check=True)
         subprocess.run(["mount", "-o", "loop", disk, mount], check=True)
         if (mount / "data").exists():
-            await check_next_start(mount / "data", debian, expected)
+            await check_next_start(mount / "data", debian, expected, boot="the one after the cut")
     finally:
         subprocess.run(["umount", mount], check=True)
 

@@ -47,6 +47,7 @@ async def main():
     await store.open()
     os.write(1, b"ready\\n")
     await asyncio.gather(*(store.resolve(each, "if_missing", None) for each in sys.argv[2:]), return_exceptions=True)
+    await store.close()  # which waits for the disk
     os.write(1, b"done\\n")
 
 asyncio.run(main())
@@ -76,8 +77,8 @@ def layer(chance: random.Random, name: str) -> bytes:
     return images.layer(entries, folders)
 
 
-def store(directory: Path) -> ImageStore:
-    return ImageStore(Settings(data_dir=directory, run_dir=directory / "run"), environment={})
+def store(directory: Path, boot: str | None = None) -> ImageStore:
+    return ImageStore(Settings(data_dir=directory, run_dir=directory / "run"), environment={}, boot=boot)
 
 
 async def whole(directory: Path, references: list[str]) -> dict[str, dict[str, Node]]:
@@ -93,9 +94,9 @@ async def whole(directory: Path, references: list[str]) -> dict[str, dict[str, N
         await opened.close()
 
 
-async def here(directory: Path, references: list[str]) -> dict[str, dict[str, Node]]:
+async def here(directory: Path, references: list[str], boot: str | None = None) -> dict[str, dict[str, Node]]:
     """Every layer that counts, of images that are whole or not; asks no registry."""
-    opened = store(directory)
+    opened = store(directory, boot)
     await opened.open()
     try:
         for each in references:
@@ -158,7 +159,7 @@ async def test_a_layer_is_whole_or_absent_after_a_power_cut(pushed: list[str], t
             cut_power(point)
             finish(puller)
         with mounted(survivor(disk), point):
-            found = await here(point / "data", pushed)
+            found = await here(point / "data", pushed, boot="the one after the cut")
             assert found == {name: expected[name] for name in found}
             assert await whole(point / "data", pushed) == expected
         kept += len(found)

@@ -70,7 +70,7 @@ def test_leftovers_are_what_lies_in_the_scratch_directory(blobs: Blobs) -> None:
 def kept(blobs: Blobs, diff_id: str, record: LayerRecord = RECORD) -> Path:
     stage = blobs.stage()
     (stage / "file").write_text(diff_id)
-    blobs.name_layer(stage, blobs.finish_layer(stage, record, ()), diff_id)
+    blobs.name_layer(stage, record, (), diff_id)
     found = blobs.layer(diff_id)
     assert found is not None
     return found
@@ -87,7 +87,7 @@ def test_a_kept_layer_has_its_name_and_its_record(blobs: Blobs) -> None:
 def test_a_layer_that_came_twice_is_kept_once(blobs: Blobs) -> None:
     kept(blobs, LAYERS[0])
     again = blobs.stage()
-    blobs.name_layer(again, blobs.finish_layer(again, RECORD, ()), LAYERS[0])
+    blobs.name_layer(again, RECORD, (), LAYERS[0])
 
     assert (blobs.layers / ("a" * 64) / "file").read_text() == LAYERS[0]
     assert list(blobs.scratch.iterdir()) == [again]

@@ -30,7 +30,7 @@ def keeper(blobs: Blobs) -> Keeper:
 
 def keep_layer(blobs: Blobs, name: str) -> None:
     stage = blobs.stage()
-    blobs.name_layer(stage, blobs.finish_layer(stage, LayerRecord(size=1, entries=1), ()), diff_id(name))
+    blobs.name_layer(stage, LayerRecord(size=1, entries=1), (), diff_id(name))
 
 
 def keep(blobs: Blobs, *names: str) -> None:
