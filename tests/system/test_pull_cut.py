@@ -119,6 +119,14 @@ def mounted(disk: Path, point: Path) -> Iterator[None]:
         wait_for(lambda: subprocess.run(umount, check=False, capture_output=True).returncode == 0, what="the unpackers")
 
 
+def fresh(disk: Path) -> Path:
+    """An empty disk in this file."""
+    with disk.open("wb") as file:
+        file.truncate(96 << 20)
+    subprocess.run(["mkfs.ext4", "-qF", "-N", "20000", str(disk)], check=True)
+    return disk
+
+
 def start(directory: Path, references: list[str]) -> subprocess.Popen[bytes]:
     puller = subprocess.Popen(
         [sys.executable, "-c", PULLER, str(directory), *references], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -149,13 +157,10 @@ async def test_a_layer_is_whole_or_absent_after_a_power_cut(pushed: list[str], t
     takes = pull_time(tmp_path / "timed", pushed)
     kept = 0
     for _ in range(CUTS):
-        disk = tmp_path / "disk.img"
-        with disk.open("wb") as file:
-            file.truncate(96 << 20)
-        subprocess.run(["mkfs.ext4", "-qF", "-N", "20000", str(disk)], check=True)
+        disk = fresh(tmp_path / "disk.img")
         with mounted(disk, point):
             puller = start(point / "data", pushed)
-            await asyncio.sleep(chance.uniform(0.0, 1.1) * takes)
+            await asyncio.sleep(chance.uniform(0.0, 2.0) * takes)  # here it takes longer, for it goes to a disk
             cut_power(point)
             finish(puller)
         with mounted(survivor(disk), point):
@@ -165,6 +170,16 @@ async def test_a_layer_is_whole_or_absent_after_a_power_cut(pushed: list[str], t
         kept += len(found)
         disk.unlink()
     print(f"{kept} of {CUTS * len(expected)} layers were whole after {CUTS} cuts, the others absent")
+
+
+async def test_what_was_waited_for_is_there_after_a_power_cut(pushed: list[str], tmp_path: Path) -> None:
+    expected, point = await whole(tmp_path / "undisturbed", pushed), tmp_path / "mnt"
+    disk = fresh(tmp_path / "disk.img")
+    with mounted(disk, point):
+        pull_time(point / "data", pushed)
+        cut_power(point)
+    with mounted(survivor(disk), point):
+        assert await here(point / "data", pushed, boot="the one after the cut") == expected
 
 
 @pytest.mark.timeout(120 + 40 * CUTS)
