@@ -96,14 +96,13 @@ class SandboxFact:
 
     `pins` maps each wanted pin (net, ipc, uts, shm, etc) to whether it stands. `drift` lists, in words, what
     of the network differs from the record: links, addresses, routes. `network_ready` is true once every
-    interface was configured in this sandbox. `astray`: what differs though nobody asked for it, where it is not to be
-    repaired (`[net] repair = false`); it is no drift then.
+    interface was configured in this sandbox. `repairs`: what others changed is put right (`[net] repair`).
     """
 
     pins: Mapping[str, bool] = field(default_factory=dict)
     network_ready: bool = False
     drift: tuple[str, ...] = ()
-    astray: tuple[str, ...] = ()
+    repairs: bool = True
 
     @property
     def whole(self) -> bool:

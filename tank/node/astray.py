@@ -10,10 +10,12 @@ from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 
 from tank.model.facts import PodFacts
+from tank.model.pod import Pod
 from tank.node.observe import Machine
 from tank.node.report import Report
 from tank.node.work import Work
 from tank.plan.marks import has_nics
+from tank.plan.repair import astray
 
 CONDITION = "NetworkChangedByOthers"
 
@@ -26,8 +28,11 @@ class Astray:
         self._told: dict[str, tuple[str, str]] = {}  # by uid: the pod's name, and what was told
         self.conditions: MutableMapping[str, str] = {}  # of the machine
 
-    def attend(self, work: Work, seen: PodFacts) -> None:
-        """Changes in a network that stands are heard, also by a daemon that did not make it; drift is told of."""
+    def attend(self, work: Work, seen: PodFacts, spec: Pod) -> None:
+        """Changes in a network that stands are heard, also by a daemon that did not make it.
+
+        What differs from `spec` and is left so is told.
+        """
         if (
             seen.sandbox is None
             or not seen.sandbox.network_ready
@@ -38,7 +43,7 @@ class Astray:
         namespace = self._machine.namespace(work.uid)
         self._machine.net.watch(work.uid, namespace, partial(self._nudge, work.name))
         if not self._machine.settings.repair:
-            self.tell(work.name, work.uid, seen.sandbox.astray)
+            self.tell(work.name, work.uid, astray(seen, spec))
 
     def tell(self, name: str, uid: str, words: Sequence[str]) -> None:
         """All that differs now, of one pod or of the host; nothing, when it is right."""

@@ -16,7 +16,6 @@ from tank.config import Settings
 from tank.host import clock
 from tank.model import reference as references
 from tank.model.desired import Desired
-from tank.model.digest import nics_digest
 from tank.model.facts import ContainerFact, ImageFact, ImageState, Now, PodFacts, RuntimeFact, SandboxFact
 from tank.model.pod import Container, Network, Pod, Rootfs
 from tank.model.record import Attempt, ContainerRecord
@@ -145,9 +144,7 @@ async def _sandbox(machine: Machine, uid: str, spec: Pod, *, brief: bool) -> San
     drift: tuple[str, ...] = ()
     if ready and all(pins.values()) and isinstance(spec.network, Network):
         drift = tuple(await machine.net.observe(uid, spec, machine.namespace(uid)))
-    asks = isinstance(spec.network, Network) and any(nic.asks("dhcp") or nic.asks("slaac") for nic in spec.network.nics)
-    kept = machine.settings.repair or asks or record is None or record.nics_digest != nics_digest(spec)
-    return SandboxFact(pins=pins, network_ready=ready, drift=drift if kept else (), astray=() if kept else drift)
+    return SandboxFact(pins=pins, network_ready=ready, drift=drift, repairs=machine.settings.repair)
 
 
 async def _images(

@@ -237,7 +237,7 @@ class Reconciler:
         flying = self.flights.of(work.uid)
         seen = await observe(self.machine, work.uid, desired, now, blocked=blocked, flying=flying, look=Look.KEEP)
         self._attend(work, seen)
-        self.astray.attend(work, seen)
+        self.astray.attend(work, seen, desired.spec)
         if blocked:
             seen = replace(seen, entangled=entangled(work.uid, self.machine.records.pods()))
         await self._act(plan_drain(seen, now) if self.draining else plan_pod(desired, seen, now), work)

@@ -13,6 +13,7 @@ from tank.plan.claims import held_words, words
 from tank.plan.digests import attempt_digest
 from tank.plan.draft import Draft, stale
 from tank.plan.phase import Phase, Wish
+from tank.plan.repair import to_repair
 from tank.plan.steps import Action, Impact
 from tank.plan.wish import LIVING, Case
 
@@ -69,7 +70,8 @@ def _nothing_older(draft: Draft, desired: Desired, record: PodRecord, each_case:
     sandbox = draft.seen.sandbox
     if sandbox is None or _addresses(held_words(record)) <= _addresses(words(desired.spec)):
         return True
-    return sandbox.whole and not sandbox.drift and record.network_ready and not stale(draft, desired)
+    repaired = not to_repair(draft.seen, desired.spec)
+    return sandbox.whole and repaired and record.network_ready and not stale(draft, desired)
 
 
 def _present(desired: Desired, case: Case) -> bool:
@@ -87,6 +89,5 @@ def holds_old_addresses(draft: Draft, desired: Desired) -> bool:
     if record is None or sandbox is None or record.revision != desired.revision:
         return False
     older = _addresses(held_words(record)) - _addresses(words(desired.spec))
-    return bool(older) and (
-        bool(sandbox.drift) or not sandbox.whole or not record.network_ready or stale(draft, desired)
-    )
+    drifts = bool(to_repair(draft.seen, desired.spec))
+    return bool(older) and (drifts or not sandbox.whole or not record.network_ready or stale(draft, desired))

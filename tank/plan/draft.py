@@ -9,6 +9,7 @@ from tank.model.desired import Desired
 from tank.model.facts import Now, PodFacts
 from tank.plan.digests import due, pod_trouble_digest, sandbox_of, trouble_digest, tuning_trouble_digest
 from tank.plan.marks import has_nics
+from tank.plan.repair import to_repair
 from tank.plan.steps import Action, Plan, Step
 from tank.plan.wish import Case
 
@@ -62,5 +63,6 @@ def stale(draft: Draft, desired: Desired) -> bool:
 
 def unconfigured(draft: Draft, desired: Desired) -> bool:
     """Whether the sandbox that stands waits for addresses of the spec."""
-    record, sandbox = draft.seen.record, draft.seen.sandbox
-    return bool(sandbox and sandbox.drift) or bool(record and not record.network_ready and has_nics(desired.spec))
+    record = draft.seen.record
+    waits = record is not None and not record.network_ready and has_nics(desired.spec)
+    return waits or bool(to_repair(draft.seen, desired.spec))

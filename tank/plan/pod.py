@@ -26,6 +26,7 @@ from tank.plan.marks import has_nics
 from tank.plan.order import Course, course_of, policy_of
 from tank.plan.phase import Move, Phase
 from tank.plan.removal import plan_removal
+from tank.plan.repair import to_repair
 from tank.plan.restart import retry_at
 from tank.plan.steps import Action, Impact, Plan
 from tank.plan.wish import LIVING, Case, cases, image_ready, image_states
@@ -136,7 +137,7 @@ def _plan_repin(draft: Draft, desired: Desired, living: list[Case]) -> None:
 
 
 def _plan_network(draft: Draft, desired: Desired, *, fresh: bool) -> bool:
-    drift = draft.seen.sandbox.drift if draft.seen.sandbox else ()
+    drift = to_repair(draft.seen, desired.spec)
     if not drift and (not fresh or not has_nics(desired.spec)):
         return True
     if draft.pod_held(desired):

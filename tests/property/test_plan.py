@@ -144,7 +144,8 @@ def worlds(draw: st.DrawFn) -> tuple[Desired | None, PodFacts]:
     each = {name: draw(facts(before, name)) for name in EVERY}
     pins = {"net": draw(st.booleans()), "ipc": True}
     drift = draw(st.sampled_from([(), ("eth0 is missing",)]))
-    sandbox: Any = draw(st.none() | st.just(SandboxFact(pins=pins, network_ready=True, drift=drift)))
+    made = SandboxFact(pins=pins, network_ready=True, drift=drift, repairs=draw(st.booleans()))
+    sandbox: Any = draw(st.none() | st.just(made))
     images = {name: ImageFact(state=draw(st.sampled_from([ImageState.READY, ImageState.ABSENT]))) for name in EVERY}
     versions = st.sampled_from([Input(version="v2", keys=frozenset({"k"})), Input(version="v1", keys=frozenset("k"))])
     inputs = {"secret/s": draw(versions | st.just(Input())), "config/c": draw(versions)}
