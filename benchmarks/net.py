@@ -1,7 +1,7 @@
-"""Through a published port and from pod to pod: throughput and latency, against Podman on its bridge.
+"""Through a published port and from pod to pod: throughput and latency, against Podman and Docker on their bridges.
 
-Both run the same files, nginx and iperf3 in a Debian, each on a host made of namespaces, with a cable to the one who
-asks: what other rules this machine has is in nobody's way, and nothing of either is left. Rounds take turns.
+All run the same files, nginx and iperf3 in a Debian, each on a host made of namespaces, with a cable to the one who
+asks: what other rules this machine has is in nobody's way, and nothing of any is left. Rounds take turns.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from benchmarks.docker import docker
 from benchmarks.table import ratio, show
 from benchmarks.world import Podman, podman, world
 from tests import images
@@ -47,22 +48,20 @@ def main() -> None:
         rootfs = debian(made.directory / "debian")
         sides = {"tank": stack.enter_context(tank(made.directory, rootfs))}
         if (peer := stack.enter_context(podman(made.directory / "podman"))) is not None:
-            sides["podman"] = stack.enter_context(other(peer, made.directory, rootfs))
+            sides["podman"] = stack.enter_context(by_podman(peer, made.directory, rootfs))
+        if (engine := stack.enter_context(by_docker(made.directory, rootfs))) is not None:
+            sides["docker"] = engine
         found: dict[str, Measured] = {name: {} for name in sides}
         for _ in range(ROUNDS):
             for name, side in sides.items():
                 for what, value in measured(side, made.directory / "ab"):
                     found[name].setdefault(what, []).append(value)
-    table = [["through the network", *sides, *(["tank / podman"] if len(sides) > 1 else [])]]
-    for what in found["tank"]:
-        values = [each[what] for each in found.values()]
-        table.append([what, *(f"{median(each):.2f}" for each in values), *ratios(values)])
+    others = [name for name in sides if name != "tank"]
+    table = [["through the network", *sides, *(f"tank / {name}" for name in others)]]
+    for what, ours in found["tank"].items():
+        values = [f"{median(each[what]):.2f}" for each in found.values()]
+        table.append([what, *values, *(ratio(ours, found[name][what]) for name in others)])
     show(f"medians of {ROUNDS}", table)
-
-
-def ratios(values: list[list[float]]) -> list[str]:
-    """Ours to the other's, where there is one."""
-    return [ratio(*values)] if len(values) > 1 else []
 
 
 def measured(side: Side, file: Path) -> Iterator[tuple[str, float]]:
@@ -98,7 +97,15 @@ def debian(directory: Path) -> Path:
     manifest = json.loads(blob(layout, index["manifests"][0]).read_text())
     directory.mkdir()
     for layer in manifest["layers"]:
-        subprocess.run(["tar", "-xf", blob(layout, layer), "-C", directory], check=True)
+        extract = [
+            "tar",
+            "-xf",
+            str(blob(layout, layer)),
+            "-C",
+            str(directory),
+            "--exclude=.wh.*",
+        ]  # too much does no harm
+        subprocess.run(extract, check=True)
     config = directory / "etc/nginx/nginx.conf"  # a line of a log for each request would be measured too
     config.write_text(re.sub(r"access_log [^;]+;", "access_log off;", config.read_text()))
     program = shutil.which("iperf3") or "/usr/bin/iperf3"
@@ -147,7 +154,7 @@ def tank(directory: Path, rootfs: Path) -> Iterator[Side]:
 
 
 @contextmanager
-def other(peer: Podman, directory: Path, rootfs: Path) -> Iterator[Side]:
+def by_podman(peer: Podman, directory: Path, rootfs: Path) -> Iterator[Side]:
     """The same by Podman."""
     with host(directory, "podman-sys") as here:
         apart = Podman(peer.directory, here.within)
@@ -162,6 +169,28 @@ def other(peer: Podman, directory: Path, rootfs: Path) -> Iterator[Side]:
             yield side
         finally:
             apart.run("rm", "--all", "--force", "--time", "0")
+
+
+@contextmanager
+def by_docker(directory: Path, rootfs: Path) -> Iterator[Side | None]:
+    """The same by Docker, where it can be had."""
+    with host(directory, "docker-sys") as here, docker(directory / "docker", here.within, ()) as peer:
+        if peer is None:
+            yield None
+            return
+        packed = ["tar", "-C", str(rootfs), "-c", "."]
+        with subprocess.Popen(packed, stdout=subprocess.PIPE) as tar:
+            subprocess.run(peer.argv("import", "-", "bench"), stdin=tar.stdout, check=True, capture_output=True)
+        ports = ("-p", f"{PORT}:80", "-p", f"{STREAM}:5201")
+        try:
+            peer.run("run", "-d", "--name", "server", *ports, "bench", *SERVE)
+            peer.run("run", "-d", "--name", "client", "bench", "sleep", "100000")
+            address = peer.run("inspect", "--format", "{{.NetworkSettings.IPAddress}}", "server").strip()
+            side = Side(here, address, lambda argv: peer.run("exec", "client", *argv))
+            wait_for(lambda: answers(side), what="the server of docker")
+            yield side
+        finally:
+            peer.run("rm", "--force", "server", "client")
 
 
 def answers(side: Side) -> bool:

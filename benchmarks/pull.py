@@ -1,10 +1,9 @@
-"""A pull from the registry on loopback to unpacked layers, against `podman pull` and a bare download.
+"""A pull from the registry on loopback to unpacked layers, against `podman pull`, `docker pull` and a bare download.
 
-An image can be used, and is on the disk a while later: Tank syncs it within seconds, Podman leaves that to the kernel.
-Both moments are measured for both, Podman's with a sync after the pull.
+An image can be used, and is on the disk a while later: Tank syncs it within seconds, the others leave that to the
+kernel. Both moments are measured for all, the others' with a sync after the pull.
 Every pull has a fresh ext4 of its own, in a file: on one that is shared, what was deleted in the last minutes makes new
-files several times slower, for whoever comes next. Docker's engine is measured where it is installed only as Podman is:
-not at all, as its store cannot be moved to such a disk without touching the one that runs.
+files several times slower, for whoever comes next.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from benchmarks import large
+from benchmarks.docker import docker
 from benchmarks.table import milliseconds, ratio, show
 from benchmarks.world import podman, program, timed, world
 from tank.config import Settings
@@ -32,34 +32,27 @@ _LOOK = 0.05  # seconds between two looks at the memory
 
 def main() -> None:
     """Print medians and ratios of rounds in turn, and the most memory that a pull took."""
-    ours, kept, bare, memory = list[float](), list[float](), list[float](), list[int]()
-    theirs, synced = list[float](), list[float]()
+    usable, kept = dict[str, list[float]](), dict[str, list[float]]()
     with world() as made:
         image = made.registry.push(large.layout(), "large:1")
         for number in range(ROUNDS):
-            with disk(made.directory / f"tank{number}") as directory:
-                usable: list[float] = []
-                kept.append(timed(partial(pulled, image, directory, usable)))
-                ours += usable
-            with disk(made.directory / f"skopeo{number}") as directory:
-                copy = ["skopeo", "copy", "--quiet", "--src-tls-verify=false", f"docker://{image}"]
-                bare.append(timed(program([*copy, f"oci:{directory}/copy"])))
-            with disk(made.directory / f"podman{number}") as directory, podman(directory / "peer") as peer:
-                if peer:
-                    theirs.append(timed(partial(peer.pull, image)))
-                    synced.append(theirs[-1] + timed(program(["sync", "-f", str(directory)])))
+            for name, pull in PULLS.items():
+                with disk(made.directory / f"{name.split()[0]}{number}") as directory:
+                    for moment, found in zip(pull(image, directory), (usable, kept), strict=False):
+                        found.setdefault(name, []).append(moment)
         with disk(made.directory / "memory") as directory:
-            memory.append(most_memory(partial(pulled, image, directory, [])))
+            memory = most_memory(partial(tank, image, directory))
         size = sum(blob.stat().st_size for blob in (large.layout() / "blobs/sha256").iterdir())
-    rows = [["until it can be used", "median", "ratio"], ["tank", milliseconds(ours), "1.00"]]
-    rows.append(["skopeo copy (nothing unpacked)", milliseconds(bare), ratio(bare, ours)])
-    if theirs:
-        rows.append(["podman pull", milliseconds(theirs), ratio(theirs, ours)])
-    rows += [["until it is on the disk", "", ""], ["tank", milliseconds(kept), "1.00"]]
-    if theirs:
-        rows.append(["podman pull, sync", milliseconds(synced), ratio(synced, kept)])
+    rows = [["until it can be used", "median", "ratio"], *compared(usable)]
+    rows += [["until it is on the disk", "", ""], *compared(kept)]
     show(f"pull of {size / 1e6:.0f} MB in {large.LAYERS} layers, {large.FILES} files, {ROUNDS} times", rows)
-    print(f"  memory of the pull, unpackers and this benchmark included: {max(memory) / 1e6:.0f} MB")
+    print(f"  memory of the pull, unpackers and this benchmark included: {memory / 1e6:.0f} MB")
+
+
+def compared(found: Mapping[str, list[float]]) -> Iterator[list[str]]:
+    """A row for each."""
+    for name, seconds in found.items():
+        yield [name, milliseconds(seconds), ratio(seconds, found["tank"])]
 
 
 @contextmanager
@@ -78,20 +71,53 @@ def disk(place: Path) -> Iterator[Path]:
         file.unlink()
 
 
-def pulled(image: str, directory: Path, usable: list[float]) -> None:
-    """One pull into an empty store, until it is on the disk; `usable` gets the seconds until it can be used."""
+def tank(image: str, directory: Path) -> Sequence[float]:
+    """One pull into an empty store: seconds until the image can be used, and until it is on the disk."""
 
-    async def pull() -> None:
+    async def pull() -> float:
         store = ImageStore(Settings(data_dir=directory / "data", run_dir=directory / "run"))
-        began = time.perf_counter()
         try:
             await store.open()
             await store.resolve(image, "if_missing", None)
-            usable.append(time.perf_counter() - began)
+            return time.perf_counter() - began
         finally:
             await store.close()
 
-    asyncio.run(pull())
+    began = time.perf_counter()
+    usable = asyncio.run(pull())
+    return usable, time.perf_counter() - began
+
+
+def skopeo(image: str, directory: Path) -> Sequence[float]:
+    """Nothing is unpacked: how fast the bytes come."""
+    copy = ["skopeo", "copy", "--quiet", "--src-tls-verify=false", f"docker://{image}"]
+    return (timed(program([*copy, f"oci:{directory}/copy"])),)
+
+
+def by_podman(image: str, directory: Path) -> Sequence[float]:
+    """The same, where it is installed."""
+    with podman(directory / "peer") as peer:
+        return and_synced(partial(peer.pull, image), directory) if peer else ()
+
+
+def by_docker(image: str, directory: Path) -> Sequence[float]:
+    """The same, where its engine can be had."""
+    with docker(directory / "peer") as peer:
+        return and_synced(partial(peer.pull, image), directory) if peer else ()
+
+
+def and_synced(deed: Callable[[], object], directory: Path) -> Sequence[float]:
+    """Seconds until it is done, and until its disk is synced."""
+    done = timed(deed)
+    return done, done + timed(program(["sync", "-f", str(directory)]))
+
+
+PULLS: Mapping[str, Callable[[str, Path], Sequence[float]]] = {
+    "tank": tank,
+    "skopeo copy (nothing unpacked)": skopeo,
+    "podman pull": by_podman,
+    "docker pull": by_docker,
+}
 
 
 def most_memory(deed: Callable[[], object]) -> int:
