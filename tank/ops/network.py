@@ -30,7 +30,9 @@ async def examine(uplink: str | None) -> list[Finding]:
     found.append(asking(program()))
     if uplink:
         found.append(wireless(uplink, is_wireless=_is_wireless(uplink)))
-    return [*found, *forwarded(await _nftables(), await _legacy())]
+    chains = await _nftables()
+    zones = await _zones() if any(each.get("table") == "firewalld" for each in chains) else ""
+    return [*found, *forwarded(chains, await _legacy()), *trusting(zones)]
 
 
 def forwarding(ipv4: str, ipv6: str) -> Finding:
@@ -89,6 +91,26 @@ def forwarded(chains: list[dict[str, Any]], legacy: str) -> Iterator[Finding]:
     message = f"{', '.join(named)} drops what is forwarded: pods on bridges are cut off from the LAN"
     cure = f"iptables -I {chain} -i {BRIDGES} -j ACCEPT; iptables -I {chain} -o {BRIDGES} -j ACCEPT"
     yield Finding("firewall", Verdict.WARN, message, cure)
+
+
+def trusting(zones: str) -> Iterator[Finding]:
+    """Whether firewalld lets pods on bridges out. `zones`: its rules of who forwards; empty: it does not run."""
+    if not zones:
+        return
+    if f'"{BRIDGES[:-1]}' in zones:
+        yield Finding("firewalld", Verdict.OK, "it knows the bridges of pods")
+        return
+    message = "firewalld rejects what pods on bridges send to the LAN, unless it trusts their subnets; ports work"
+    cure = f"firewall-cmd --permanent --zone=trusted --add-interface={BRIDGES} && firewall-cmd --reload"
+    yield Finding("firewalld", Verdict.WARN, message, cure)
+
+
+async def _zones() -> str:
+    try:
+        chain = ["nft", "list", "chain", "inet", "firewalld", "filter_FORWARD_ZONES"]
+        return (await process.run(chain, seconds=10)).decode(errors="replace")
+    except TankError:
+        return ""
 
 
 async def _nftables() -> list[dict[str, Any]]:

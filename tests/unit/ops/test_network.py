@@ -68,6 +68,23 @@ def test_where_docker_is_the_cure_goes_into_its_chain_for_others() -> None:
     assert found.cure.startswith("iptables -I DOCKER-USER -i tk+")
 
 
+ZONES = """table inet firewalld {
+	chain filter_FORWARD_ZONES {
+		%sgoto filter_FWD_public
+	}
+}
+"""
+
+
+def test_firewalld_is_asked_whether_it_knows_our_bridges() -> None:
+    assert list(network.trusting("")) == []
+    [closed] = network.trusting(ZONES % "")
+    [open_] = network.trusting(ZONES % 'iifname "tk*" goto filter_FWD_trusted\n\t\t')
+
+    assert (closed.verdict, open_.verdict) == (WARN, OK)
+    assert "--add-interface=tk+" in closed.cure
+
+
 def test_the_client_that_asks_dhcp_servers_is_missed() -> None:
     assert network.asking("/usr/sbin/udhcpc").verdict is OK
     found = network.asking(None)
