@@ -16,12 +16,13 @@ PREFIX6 = "fd66:1::"
 
 @dataclass(slots=True)
 class Router:
-    """`first` and `last` are the last numbers of the addresses that it leases."""
+    """`first` and `last` are the last numbers of the addresses that it leases; `records`: the names that it knows."""
 
     neighbour: Neighbour
     directory: Path
     first: int = 100
     last: int = 119
+    records: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -51,19 +52,24 @@ class Router:
             "--log-dhcp",
             "--user=root",
             "--pid-file",
-            "--port=0",
+            *self._names(),
             "--no-ping",
             "--interface=lan0",
             "--dhcp-authoritative",
             f"--dhcp-leasefile={self.directory / 'leases'}",
             f"--dhcp-range={prefix}.{self.first},{prefix}.{self.last},255.255.255.0,10m",
-            f"--dhcp-option=option:dns-server,{prefix}.53",
+            f"--dhcp-option=option:dns-server,{self.neighbour.address if self.records else f'{prefix}.53'}",
             "--dhcp-option=option:domain-search,lan.test",
             "--dhcp-option=option:mtu,1400",
             f"--dhcp-range={PREFIX6},ra-only,64",
             "--enable-ra",
             "--ra-param=lan0,4,600",
         ]
+
+    def _names(self) -> list[str]:
+        if not self.records:
+            return ["--port=0"]
+        return ["--no-resolv", "--no-hosts", "--local=/lan.test/", *(f"--host-record={each}" for each in self.records)]
 
     def stop(self) -> None:
         """Nobody answers any more; its book stays."""
