@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.docker import docker
 from benchmarks.table import ratio, show
 from benchmarks.world import Podman, podman, world
 from tests import images
 from tests.conftest import note_installation
 from tests.daemon import Daemon
+from tests.docker import docker
 from tests.machine import ADDRESS, Machine, machine
 from tests.waiting import wait_for
 

@@ -19,11 +19,11 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import large
-from benchmarks.docker import docker
 from benchmarks.table import milliseconds, ratio, show
 from benchmarks.world import podman, program, timed, world
 from tank.config import Settings
 from tank.image.pull import ImageStore
+from tests.docker import docker
 
 ROUNDS = 3
 DISK = 8 * 2**30

@@ -1,4 +1,5 @@
-"""Beside others who keep rules on the same host: Podman's ports go on, and a firewall that shuts us out is told of.
+"""Beside others who keep rules on the same host: ports of Podman and Docker go on, and a firewall that shuts us out
+is told of.
 
 All of it on a host made of namespaces, where the rules of both can be left to whom they belong.
 """
@@ -17,6 +18,7 @@ import pytest
 
 from tests import images
 from tests.daemon import Daemon
+from tests.docker import docker
 from tests.machine import ADDRESS, Machine, machine
 from tests.system.conftest import tended
 from tests.traffic import traffic
@@ -117,6 +119,41 @@ def test_ours_go_on_while_podman_comes_and_goes(
     assert seen.failed == []
 
 
+def test_docker_and_we_go_on_beside_each_other(
+    daemon: Daemon, host: Machine, rootfs: Path, request: pytest.FixtureRequest
+) -> None:
+    """Its engine drops what it forwards for others; with the cure that we tell, both serve."""
+    request.getfixturevalue("engine")
+    wait_for(lambda: fetched(host, THEIRS), what="the neighbour's server")
+    with traffic("fetch", ADDRESS, THEIRS, 50, within=host.far) as seen:
+        start(daemon, pod(rootfs, "web", f"{OURS}:80"))
+        cured(daemon, host)
+        assert fetched(host, OURS)
+        assert host.run("nft", "delete", "table", "inet", f"tank_{daemon.installation}").returncode == 0
+        wait_for(lambda: fetched(host, OURS), what="the port after a flush")
+        daemon.delete_all()
+    assert seen.failed == []
+
+
+@pytest.fixture
+def engine(host: Machine, short_tmp: Path, rootfs: Path) -> Iterator[None]:
+    """Docker's, with its own rules on this host, and a container of it with a published port.
+
+    It drops what others forward where it turned forwarding on itself.
+    """
+    assert host.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward").returncode == 0
+    with docker(short_tmp / "docker", host.within, ()) as peer:
+        assert peer is not None
+        packed = ["tar", "-C", str(rootfs), "-c", "."]
+        with subprocess.Popen(packed, stdout=subprocess.PIPE) as tar:
+            subprocess.run(peer.argv("import", "-", "page"), stdin=tar.stdout, check=True, capture_output=True)
+        try:
+            peer.run("run", "-d", "--name", "theirs", "-p", f"{THEIRS}:80", "page", *SERVE)
+            yield
+        finally:
+            peer.run("rm", "--force", "theirs")
+
+
 def test_a_firewall_that_drops_what_is_forwarded_is_told_of_with_the_cure(
     daemon: Daemon, host: Machine, rootfs: Path
 ) -> None:
@@ -124,10 +161,15 @@ def test_a_firewall_that_drops_what_is_forwarded_is_told_of_with_the_cure(
     for rule in ("-P FORWARD DROP", "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER"):
         assert host.run("iptables", *rule.split()).returncode == 0
     start(daemon, pod(rootfs, "web", f"{OURS}:80"))
+    cured(daemon, host)
+    assert fetched(host, OURS)
+
+
+def cured(daemon: Daemon, host: Machine) -> None:
+    """Nobody comes through, and what `tank doctor` says of it is done."""
     assert not fetched(host, OURS)
     told = json.loads(daemon.tank("doctor", "-o", "json").stdout)
     (cure,) = {each["cure"] for each in told if each["check"] == "firewall"}
     for command in re.findall("iptables [^;]+", cure):
         assert "DOCKER-USER" in command
         assert host.run(*command.split()).returncode == 0
-    assert fetched(host, OURS)

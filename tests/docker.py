@@ -14,7 +14,7 @@ from tests.waiting import wait_for
 
 APART = ("unshare", "--mount")  # its mounts are nobody else's
 LITTER = tuple(map(Path, ("/run/docker", "/etc/docker", "/etc/docker/key.json")))  # that no option moves elsewhere
-GROUPS, GROUP = Path("/sys/fs/cgroup"), "tank-bench-docker"
+GROUPS, GROUP = Path("/sys/fs/cgroup"), "tank-tests-docker"
 ALONE = ("--bridge=none", "--iptables=false", "--ip-forward=false")  # it touches no network
 
 
