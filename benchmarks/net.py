@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def measured(side: Side, file: Path) -> Iterator[tuple[str, float]]:
-    """Everything once. More is better of Gbit/s, less of ms."""
+    """Everything once. More is better of Gbit/s and requests/s, less of ms."""
     stream = ["iperf3", "--json", "--time", str(SECONDS)]
     there = [*side.host.far, *stream, "--client", ADDRESS, "--port", str(STREAM)]
     yield "Gbit/s, LAN to port", gigabits(output(there))
@@ -78,6 +78,18 @@ def measured(side: Side, file: Path) -> Iterator[tuple[str, float]]:
             rows = {row[0]: float(row[1]) for row in list(csv.reader(file.open()))[1:]}
             yield f"ms, {name}, {words}, p50", rows["50"]
             yield f"ms, {name}, {words}, p99", rows["99"]
+        loaded = ["wrk", "--threads", "1", "--connections", "32", "--duration", f"{SECONDS}s", "--latency"]
+        report = output([*where, *loaded, f"http://{address}:{PORT}/"])
+        yield f"requests/s, {name}, 32 connections", float(picked(r"Requests/sec:\s+([\d.]+)", report)[0])
+        number, unit = picked(r"99%\s+([\d.]+)(us|ms|s)", report)
+        yield f"ms, {name}, 32 connections, p99", float(number) * {"us": 1e-3, "ms": 1.0, "s": 1e3}[unit]
+
+
+def picked(pattern: str, report: str) -> tuple[str, ...]:
+    """The groups of the only match. Raises AssertionError without one."""
+    match = re.search(pattern, report)
+    assert match is not None, report
+    return match.groups()
 
 
 def output(argv: Sequence[str]) -> str:
