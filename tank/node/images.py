@@ -20,6 +20,7 @@ from tank.image.logins import Logins
 from tank.image.pull import ImageStore
 from tank.image.save import Format, save
 from tank.model import reference as references
+from tank.model import registry as registries
 from tank.model.images import ImageDetail, ImageStatus, Removed
 from tank.model.reference import Reference
 from tank.node import describe
@@ -212,11 +213,11 @@ def _parsed(text: str) -> Reference:
 
 def _registry(text: str) -> str:
     """A registry's host, as references name it. Raises InvalidSpec."""
-    host = text.strip().lower() or references.DEFAULT_REGISTRY
+    host = text.strip() or registries.DEFAULT_REGISTRY
     try:
-        found = references.parse(f"{host}/library/x").registry
+        found = registries.canonical(host)
     except ValueError as error:
         raise InvalidSpec([Problem("registry", str(error))]) from error
-    if found != host:
+    if not registries.is_host(host):
         raise InvalidSpec([Problem("registry", f"{text!r} is not a registry host", "registry.example.org:5000")])
     return found

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tank.config import Registry as Configured
 from tank.config import Settings
 from tank.errors import PullFailed
 from tank.image import shelf
@@ -17,6 +16,7 @@ from tank.image.load import load
 from tank.image.pull import ImageStore
 from tank.model import reference as references
 from tank.model.image import Image
+from tank.model.registry_fields import Registry as Configured
 from tank.model.trust import Trust
 from tests import images, registry, signing
 from tests.daemon import Daemon
