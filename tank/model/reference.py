@@ -21,7 +21,7 @@ DEFAULT_TAG = "latest"
 LONGEST_NAME = 255
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
-_FILES = re.compile(r"(?:oci|oci-archive|docker-archive|dir):[./]", re.ASCII)  # as other tools write them
+_FILES = re.compile(r"(oci|oci-archive|docker-archive|dir):(?:[./]|[^/]*[^/0-9][^/]*/)", re.ASCII)  # no port and no tag
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*", re.ASCII)
 
@@ -79,8 +79,10 @@ def parse(text: str) -> Reference:
     """The reference that `text` spells. Raises ValueError with a message that says which part is at fault."""
     if not text:
         raise Refused("an image reference cannot be empty")
-    if _FILES.match(text):
-        hint = "load it with 'tank image load', and use its name"
+    if files := _FILES.match(text):
+        hint = f"take it in with 'tank image load -f {text}', and use its name; 'tank image tag' gives it one"
+        if files[1] == "dir":
+            hint = "copy it to an OCI layout with skopeo, and take that in with 'tank image load -f oci:PATH'"
         raise Refused("an image in files is not a reference that a registry knows", hint)
     name, at, digest = text.partition("@")
     if at:

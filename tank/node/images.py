@@ -140,10 +140,10 @@ class ImageVerbs:
             raise NotFound(f"tank keeps no password for {host}")
         self._images.relogin()
 
-    async def load(self, source: AsyncIterator[bytes]) -> Sequence[ImageStatus]:
-        """Take the images of an archive in. Raises PullFailed, Failed."""
+    async def load(self, source: AsyncIterator[bytes], name: str = "") -> Sequence[ImageStatus]:
+        """Take the images of an archive in, or of them the one with this name. Raises PullFailed, Failed."""
         try:
-            names = await load(self._images, source)
+            names = await load(self._images, source, name)
         except OSError as error:
             raise Failed(f"cannot load image: {error.strerror or error}") from error
         found, seen = await self._collector.look()
