@@ -142,22 +142,27 @@ def _login(daemon: Endpoint, options: argparse.Namespace) -> int:
     import json
 
     [registry] = _take(options, 1)
-    username = options.username or input(f"user of {line(registry)}: ")
-    said = {"registry": registry, "username": username, "password": _password(options.password_stdin)}
+    username, password = _who(registry, options.username, options.password_stdin)
+    said = {"registry": registry, "username": username, "password": password}
     daemon.json("POST", "/v1/images/login", body=json.dumps(said).encode())
     tell(f"{registry} takes the password, and it is kept")
     return 0
 
 
-def _password(from_stdin: bool) -> str:
-    """From a pipe, or typed without being seen."""
+def _who(registry: str, username: str | None, from_stdin: bool) -> tuple[str, str]:
+    """User and password: from a pipe the password alone, or typed, the password without being seen."""
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        if not username:
+            raise InvalidSpec((), "--password-stdin needs -u USER: standard input is the password and nothing else")
+        return username, sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
-        raise InvalidSpec((), "a password is typed at a terminal; from a pipe it comes with --password-stdin")
+        raise InvalidSpec((), "a password is typed at a terminal; from a pipe it comes with -u USER --password-stdin")
     from getpass import getpass
 
-    return getpass("password: ")
+    try:
+        return username or input(f"user of {line(registry)}: "), getpass("password: ")
+    except EOFError as error:
+        raise InvalidSpec((), "cannot log in: the input ended before user and password") from error
 
 
 def _logout(daemon: Endpoint, options: argparse.Namespace) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -48,6 +50,30 @@ def test_a_password_comes_from_a_pipe_and_is_tried(tank: Tank, daemon: Daemon) -
     assert daemon.node.images.logins == {"reg.example.org": "me"}
     assert tank("image", "login", "reg.example.org", "-u", "me", stdin=b"right\n").returncode == 2
     assert [tank("image", "logout", "reg.example.org").returncode for _ in range(2)] == [0, 3]
+
+
+def test_without_a_user_standard_input_is_no_password(tank: Tank, daemon: Daemon) -> None:
+    login = ("image", "login", "reg.example.org")
+
+    for more, stdin in ((("--password-stdin",), b"right\n"), ((), b"")):
+        code, _, err = tank.says(*login, *more, stdin=stdin)
+        assert (code, "Traceback" in err, "-u USER" in err) == (2, False, True)
+    assert daemon.node.images.logins == {}
+
+
+def test_input_that_ends_at_a_terminal_is_no_login(tank: Tank) -> None:
+    ours, theirs = os.openpty()
+    try:
+        os.write(ours, b"\x04")
+        done = subprocess.run(
+            tank.argv("image", "login", "reg.example.org"), env=tank.env, stdin=theirs, capture_output=True, check=False
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
+    assert b"the input ended before user and password" in done.stderr
 
 
 def test_archives_go_through_files_and_pipes(tank: Tank, tmp_path: Path) -> None:
