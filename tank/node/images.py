@@ -54,6 +54,8 @@ class ImageVerbs:
     async def pull(self, reference: str, policy: str = "always") -> AsyncIterator[dict[str, Any]]:
         """Bring an image: `{"progress": …}` as it comes, and `{"image": …}` at last. Raises PullFailed, Waiting.
 
+        Beside the image stands a `warning` when it was asked for fresh and is the one that was here (C6).
+
         Who stops listening ends the pull, unless a pod waits for the same.
         """
         wanted = str(_parsed(reference))
@@ -71,7 +73,9 @@ class ImageVerbs:
         kept = seen.image(image.digest)
         if kept is None:
             raise PullFailed("ErrImagePull", f"cannot keep image: {wanted} was removed at once")
-        yield {"image": describe.status(kept, seen, collect.exclusive(seen.images), found)}
+        why = self._images.fallback(wanted) if policy == "prefer_fresh" else None
+        warning = {"warning": f"{wanted} is taken as it is here: {why}"} if why else {}
+        yield {"image": describe.status(kept, seen, collect.exclusive(seen.images), found), **warning}
 
     async def delete(self, name: str) -> Removed:
         """Remove a name, and with the last one the image. Raises NotFound; Conflict when a pod needs it.

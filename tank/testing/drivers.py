@@ -212,6 +212,7 @@ class FakeImages:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._fallbacks: dict[str, str] = {}
 
     async def find(self, reference: str) -> Image | None:
         """What was pulled."""
@@ -240,7 +241,13 @@ class FakeImages:
         repository = _full(reference).partition("@")[0].rpartition(":")[0] or _full(reference).partition("@")[0]
         self._world.here[_full(reference)] = self._world.here[f"{repository}@{found.digest}"] = found
         self._world.did(f"pull {reference}")
+        stale = policy == "prefer_fresh" and _full(reference) not in self._world.registry
+        self._fallbacks[reference] = "there is no registry" if stale else ""
         return found
+
+    def fallback(self, reference: str) -> str | None:
+        """That the world's registry had it no more."""
+        return self._fallbacks.get(reference) or None
 
 
 def _full(reference: str) -> str:

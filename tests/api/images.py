@@ -47,7 +47,8 @@ class FakeImages:
         layers = [{"digest": DIGEST, "done": 1, "total": 2}]
         yield {"progress": {"reference": reference, "done": 1, "total": 2, "layers": layers}}
         self.held[reference] = image(reference)
-        yield {"image": self.held[reference]}
+        stale = {"warning": f"{reference} is taken as it is here: nobody answers"} if policy == "prefer_fresh" else {}
+        yield {"image": self.held[reference], **stale}
 
     async def delete(self, name: str) -> Removed:
         if self._one(name).used_by:

@@ -52,6 +52,14 @@ def test_a_password_comes_from_a_pipe_and_is_tried(tank: Tank, daemon: Daemon) -
     assert [tank("image", "logout", "reg.example.org").returncode for _ in range(2)] == [0, 3]
 
 
+def test_an_image_that_is_not_fresh_comes_with_a_warning(tank: Tank) -> None:
+    code, out, err = tank.says("image", "pull", "--policy", "prefer_fresh", "mine:1")
+
+    assert (code, err) == (0, "warning: mine:1 is taken as it is here: nobody answers\n")
+    assert out.startswith("sha256:")
+    assert tank.says("image", "pull", "mine:1")[2] == ""
+
+
 def test_without_a_user_standard_input_is_no_password(tank: Tank, daemon: Daemon) -> None:
     login = ("image", "login", "reg.example.org")
 

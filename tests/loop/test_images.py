@@ -87,3 +87,17 @@ async def test_what_the_machine_cannot_do_is_refused_at_apply(daemon: Daemon) ->
         await daemon.node.plan([pod()])
 
     assert await daemon.node.list() == []
+
+
+async def test_an_image_that_is_not_fresh_starts_with_a_warning_c6(daemon: Daemon) -> None:
+    asked = [{"name": "app", "image": IMAGE, "pull": "prefer_fresh"}]
+    await daemon.node.apply([harness.pod(containers=asked)])
+    await daemon.settle()
+    del daemon.world.registry[IMAGE]
+    await daemon.node.apply([harness.pod("other", containers=asked)])
+    await daemon.settle()
+    await daemon.report.flush()
+
+    assert (await daemon.node.status("other")).ready
+    told = [(each.pod, each.reason, each.message) for each in await daemon.store.events() if each.type == "Warning"]
+    assert told == [("other", "NotFresh", f"{IMAGE} is taken as it is here: there is no registry")]
