@@ -233,7 +233,9 @@ class FakeImages:
     async def resolve(self, reference: str, policy: str, digest: str | None) -> Image:
         """From the registry of the world, at once. Raises PullFailed."""
         self._world.spark(f"pull {reference}")
-        found = self._world.registry.get(_full(reference)) or self._world.here.get(_full(reference))
+        found = self._world.registry.get(_full(reference))
+        if found is None and (policy != "always" or digest is not None):
+            found = self._world.here.get(_full(reference))
         if found is None:
             raise PullFailed("ErrImagePull", f"there is no {reference}")
         if found.digest in self._world.distrusted:

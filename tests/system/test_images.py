@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from tank.errors import Conflict, Denied, Failed, NotFound
 from tests import images
+from tests import registry as registries
 from tests.daemon import Daemon
 from tests.registry import PASSWORD, USERNAME, Registry
 from tests.waiting import wait_for
@@ -166,6 +169,24 @@ def test_what_other_tools_wrote_is_found_by_their_words(daemon: Daemon, short_tm
     missing = daemon.tank("image", "load", "-f", f"oci:{both}:three")
     assert (missing.returncode, b"there is none called 'three'" in missing.stderr) == (1, True)
     daemon.client.apply(sleeper("app:1") | {"name": "loaded"}, wait=True, timeout=60)
+
+
+def test_a_pull_that_was_asked_for_and_fails_leaves_no_pod_down(daemon: Daemon, short_tmp: Path) -> None:
+    with registries.plain(short_tmp / "registry", registries.free_port()) as running:
+        image = running.push(images.busybox(short_tmp / "image"), "app:1")
+        daemon.client.apply(sleeper(image), wait=True, timeout=60)
+    before = daemon.client.status("web").containers[0]
+    daemon.client.restart("web", pull=True)
+    wait_for(lambda: "connect" in daemon.client.status("web").message, what="the failure", seconds=30)
+    assert before.pid is not None
+    assert daemon.client.status("web").containers[0].pid == before.pid
+    daemon.end()
+    os.kill(before.pid, signal.SIGKILL)  # as a crash while the daemon is away, or a reboot
+    daemon.start()
+
+    wait_for(lambda: daemon.client.status("web").ready, what="the container", seconds=60)
+    after = daemon.client.status("web").containers[0]
+    assert (after.image_digest, after.pid != before.pid) == (before.image_digest, True)
 
 
 def test_removal_goes_on_after_a_kill(daemon: Daemon, busybox: str) -> None:
