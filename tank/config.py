@@ -13,31 +13,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tank.errors import InvalidSpec, Problem
-from tank.model import addresses, pool_fields, toml_text, trust
+from tank.model import addresses, pool_fields, registry_fields, toml_text, trust
 from tank.model.container_fields import PATH
 from tank.model.document import Malformed, decoded
-from tank.model.faults import BAD, Faults, Refused, Spot, quoted
-from tank.model.grammar import Field, ListOf, MapOf, Record, Scalar, choice, text, whole, wrong_type
+from tank.model.faults import Faults, Refused, Spot, quoted
+from tank.model.grammar import Field, ListOf, Record, choice, text, whole, wrong_type
 from tank.model.network_fields import MAX_NAMESERVERS
 from tank.model.plain import Plain
 from tank.model.pools import Naming, Pool
 from tank.model.quantities import duration, size
+from tank.model.registry_fields import Registry
 from tank.model.words import absolute_path
 
 CONFIG = Path("/etc/tank/tank.toml")
 HIGH, LOW = 85, 80  # per cent of the file system (C6)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registry:
-    """How to talk to one registry host. `cert` and `key`: who we are to it, in PEM (mutual TLS)."""
-
-    mirrors: tuple[str, ...] = ()  # host, and what stands in front of the repository there; asked in this order
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-    username: str | None = None
-    password_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +142,7 @@ def _fields(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
         "default_users": draft.get("defaults", {}).get("users"),
         "log_max_size": draft.get("logs", {}).get("max_size"),
         "log_max_files": draft.get("logs", {}).get("max_files"),
-        "registries": _registries(draft.get("registries", {}), spot.at("registries")),
+        "registries": registry_fields.registries(draft.get("registries", {}), spot.at("registries")),
         "trust": trust.rules(draft.get("trust", []), spot.at("trust")) or None,
         **_marks(draft.get("images", {}), spot.at("images")),
         "secret_key": _path(draft.get("secrets", {}).get("key_file")),
@@ -168,40 +157,12 @@ def _path(value: Any) -> Path | None:
     return Path(value) if isinstance(value, str) else None
 
 
-def _registries(draft: Mapping[str, Any], spot: Spot) -> dict[str, Registry] | None:
-    found: dict[str, Registry] = {}
-    for host, each in draft.items():
-        if each is BAD:
-            continue
-        if ("username" in each) != ("password_file" in each):
-            spot.at(host).fault("username and password_file belong together")
-        if ("cert" in each) != ("key" in each):
-            spot.at(host).fault("cert and key belong together")
-        paths = {key: Path(value) for key, value in each.items() if key not in ("username", "mirrors")}
-        mirrors = tuple(value for value in each.get("mirrors", ()) if value is not BAD)
-        found[host.lower()] = Registry(username=each.get("username"), mirrors=mirrors, **paths)
-    return found or None
-
-
 def _marks(draft: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
     """The water marks. A collection that could never end is refused."""
     high, low = draft.get("high", HIGH), draft.get("low", LOW)
     if isinstance(high, int) and isinstance(low, int) and low > high:
         spot.at("low").fault(f"low ({low}) must not be above high ({high})")
     return {f"image_{key}": draft.get(key) for key in ("high", "low", "reserve")}
-
-
-def _registry_host(value: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[0-9]{1,5})?|\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?", value):
-        return value.lower()
-    raise Refused(f"{quoted(value)} is not a registry host such as 'registry.example.org:5000'")
-
-
-def _mirror(value: str) -> str:
-    host, slash, prefix = value.partition("/")
-    if slash and not re.fullmatch(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*", prefix):
-        raise Refused(f"{quoted(prefix)} cannot stand in front of a repository's name")
-    return _registry_host(host) + slash + prefix
 
 
 def _group(value: str) -> str:
@@ -249,18 +210,6 @@ _IMAGES = Record(
         "reserve": Field(size(), "What pulls leave free; at most a tenth of the file system counts.", default="1GiB"),
     },
 )
-_REGISTRY = Record(
-    "a registry",
-    {
-        "mirrors": Field(ListOf(text(_mirror)), "Hosts to ask first, each as host[:port][/prefix]."),
-        "ca": Field(PATH, "Certificates to trust for this host."),
-        "cert": Field(PATH, "Our own certificate for this host. With key."),
-        "key": Field(PATH, "Its private key."),
-        "username": Field(Scalar((str,), str, {"type": "string"}), "With password_file."),
-        "password_file": Field(PATH, "A file that holds the password."),
-    },
-    foreign={"password": "password_file", "user": "username", "ca_file": "ca"},
-)
 SETTINGS = Record(
     "the configuration",
     {
@@ -285,7 +234,7 @@ SETTINGS = Record(
         ),
         "logs": Field(_LOGS, "What is kept of the output of containers."),
         "images": Field(_IMAGES, "When images are removed, and how much space they leave."),
-        "registries": Field(MapOf(_registry_host, _REGISTRY), "By host."),
+        "registries": Field(registry_fields.REGISTRIES, "By host."),
         "trust": Field(ListOf(trust.TRUST), "Which images are let in. The first rule that fits decides."),
         "secrets": Field(
             Record("[secrets]", {"key_file": Field(PATH, "The key that encrypts them; never made by Tank.")}),

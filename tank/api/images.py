@@ -77,7 +77,7 @@ async def logout(request: web.Request) -> web.StreamResponse:
 
 async def load(request: web.Request) -> web.StreamResponse:
     """Take the images of an archive in, as it comes."""
-    return answer(await node(request).images.load(_pieces(request)))
+    return answer(await node(request).images.load(_pieces(request), request.query.get("name", "")))
 
 
 async def save(request: web.Request) -> web.StreamResponse:
@@ -168,6 +168,7 @@ ROUTES = (
         path="/v1/images/load",
         handler=load,
         about="Take in the images of an archive, which is the body",
+        parameters=(Parameter(name="name", about="of its images the one with this tag or reference"),),
         answers="ImageStatus[]",
     ),
     Route(

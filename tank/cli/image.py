@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 from tank.cli.opening import opened
 from tank.cli.text import age, line, print_as, size, table, tell
+from tank.client import archives, image_calls
 from tank.client.wire import Endpoint, endpoint
 from tank.errors import InvalidSpec
 
@@ -26,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", metavar=WHO, nargs="*", help="images, or a registry; see 'tank help image'")
     parser.add_argument("--all", action="store_true", help="prune: all that no pod needs, also with a name")
     parser.add_argument("--policy", choices=("always", "if_missing", "prefer_fresh"), default="always", help="pull")
-    parser.add_argument("-f", "--file", metavar="FILE", help="load, save: the archive; else a standard stream")
+    parser.add_argument("-f", "--file", metavar="FILE", help="load, save: FILE or oci:PATH; else a stream")
     parser.add_argument("--format", choices=("oci", "docker"), default="oci", help="save: of the archive")
     parser.add_argument("-u", "--username", metavar="USER", help="login: who; asked for otherwise")
     parser.add_argument("--password-stdin", action="store_true", help="login: read the password from standard input")
@@ -106,8 +108,14 @@ def _tell_removed(found: dict[str, Any]) -> None:
 
 def _load(daemon: Endpoint, options: argparse.Namespace) -> int:
     _take(options, 0)
-    with opened(options.file, "rb") as file:
-        found = daemon.upload("/v1/images/load", {}, iter(lambda: file.read(_PIECE), b""))
+    place, name = archives.located(options.file or "-")
+    if os.path.isdir(place):
+        with archives.reading(place) as pieces:
+            found = daemon.upload("/v1/images/load", image_calls.named(name), pieces)
+    else:
+        with opened(place, "rb") as file:
+            pieces = iter(lambda: file.read(_PIECE), b"")
+            found = daemon.upload("/v1/images/load", image_calls.named(name), pieces)
     for each in found:
         print(f"loaded {line(_name(each))}")
     return 0
@@ -134,22 +142,27 @@ def _login(daemon: Endpoint, options: argparse.Namespace) -> int:
     import json
 
     [registry] = _take(options, 1)
-    username = options.username or input(f"user of {line(registry)}: ")
-    said = {"registry": registry, "username": username, "password": _password(options.password_stdin)}
+    username, password = _who(registry, options.username, options.password_stdin)
+    said = {"registry": registry, "username": username, "password": password}
     daemon.json("POST", "/v1/images/login", body=json.dumps(said).encode())
     tell(f"{registry} takes the password, and it is kept")
     return 0
 
 
-def _password(from_stdin: bool) -> str:
-    """From a pipe, or typed without being seen."""
+def _who(registry: str, username: str | None, from_stdin: bool) -> tuple[str, str]:
+    """User and password: from a pipe the password alone, or typed, the password without being seen."""
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        if not username:
+            raise InvalidSpec((), "--password-stdin needs -u USER: standard input is the password and nothing else")
+        return username, sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
-        raise InvalidSpec((), "a password is typed at a terminal; from a pipe it comes with --password-stdin")
+        raise InvalidSpec((), "a password is typed at a terminal; from a pipe it comes with -u USER --password-stdin")
     from getpass import getpass
 
-    return getpass("password: ")
+    try:
+        return username or input(f"user of {line(registry)}: "), getpass("password: ")
+    except EOFError as error:
+        raise InvalidSpec((), "cannot log in: the input ended before user and password") from error
 
 
 def _logout(daemon: Endpoint, options: argparse.Namespace) -> int:

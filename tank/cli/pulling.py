@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from tank.cli.text import line, size
+from tank.cli.text import line, size, tell
 from tank.client.wire import Endpoint
 from tank.errors import Unavailable
 
@@ -20,14 +20,22 @@ def pull(daemon: Endpoint, reference: str, policy: str) -> dict[str, Any]:
     try:
         for each in daemon.lines("/v1/images/pull", {"reference": reference, "policy": policy}, method="POST"):
             if "image" in each:
-                found: dict[str, Any] = each["image"]
-                return found
+                return _brought(each, live)
             if live:
                 _draw(bar(each["progress"]))
     finally:
         if live:
             _draw("")
     raise Unavailable("the daemon closed the connection before the image was here")
+
+
+def _brought(last: dict[str, Any], live: bool) -> dict[str, Any]:
+    if "warning" in last:
+        if live:
+            _draw("")
+        tell(f"warning: {last['warning']}")
+    found: dict[str, Any] = last["image"]
+    return found
 
 
 def bar(progress: dict[str, Any]) -> str:

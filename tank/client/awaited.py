@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from tank.client import image_calls
+from tank.client import archives, image_calls
 from tank.client.calls import Call
 from tank.client.wire import target
 from tank.errors import Unavailable
 
 if TYPE_CHECKING:
     from tank.model.images import ImageDetail, ImageStatus, Removed
-
-_PIECE = 256 * 1024
 
 
 class Images:
@@ -69,9 +67,11 @@ class Images:
         return found
 
     async def load(self, path: str | Path) -> Sequence[ImageStatus]:
-        """Take in the images of an archive: OCI, `docker save` or `podman save`, compressed or not. Raises Failed."""
-        with await asyncio.to_thread(Path(path).open, "rb") as file:
-            return image_calls.statuses(await self._upload("/v1/images/load", _pieces(file)))
+        """Take in the images of an archive or directory, as the blocking one's. Raises Failed."""
+        place, name = archives.located(str(path))
+        with archives.reading(place) as pieces:
+            wanted = target("/v1/images/load", image_calls.named(name))
+            return image_calls.statuses(await self._upload(wanted, _awaited(pieces)))
 
     async def save(self, references: Sequence[str], path: str | Path, *, format: str = "oci") -> None:  # noqa: A002
         """Write an archive of images, `oci` or `docker`. Raises NotFound, Failed."""
@@ -92,6 +92,6 @@ class Images:
         await self._do(image_calls.logout(registry))
 
 
-async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
-    while piece := await asyncio.to_thread(file.read, _PIECE):
+async def _awaited(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
         yield piece

@@ -21,6 +21,11 @@ def statuses(body: Any) -> list[ImageStatus]:
     return [_status(each) for each in body]
 
 
+def named(name: str) -> dict[str, object]:
+    """What is said beside an archive: the one of its images that is wanted, if not all are."""
+    return {"name": name} if name else {}
+
+
 def inspect(reference: str) -> Call[ImageDetail]:
     """All of one image."""
     return Call(path="/v1/images/inspect", query={"reference": reference}, decode=_detail)

@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tank.client import image_calls
+from tank.client import archives, image_calls
 from tank.client.wire import Endpoint
 from tank.errors import Unavailable
 
 if TYPE_CHECKING:
     from tank.model.images import ImageDetail, ImageStatus, Removed
-
-_PIECE = 256 * 1024
 
 
 class Images:
@@ -57,10 +55,13 @@ class Images:
         return found
 
     def load(self, path: str | Path) -> Sequence[ImageStatus]:
-        """Take in the images of an archive: OCI, `docker save` or `podman save`, compressed or not. Raises Failed."""
-        with Path(path).open("rb") as file:
-            pieces = iter(lambda: file.read(_PIECE), b"")
-            return image_calls.statuses(self._daemon.upload("/v1/images/load", {}, pieces))
+        """Take in the images of an archive: OCI, `docker save` or `podman save`, compressed or not. Raises Failed.
+
+        A directory of the same form does as well, and `oci:PATH[:NAME]` or `docker-archive:PATH[:NAME]`.
+        """
+        place, name = archives.located(str(path))
+        with archives.reading(place) as pieces:
+            return image_calls.statuses(self._daemon.upload("/v1/images/load", image_calls.named(name), pieces))
 
     def save(self, references: Sequence[str], path: str | Path, *, format: str = "oci") -> None:  # noqa: A002
         """Write an archive of images, `oci` or `docker`. Raises NotFound, Failed."""

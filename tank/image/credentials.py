@@ -15,11 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tank.config import Registry
-from tank.model.reference import DEFAULT_REGISTRY, Reference
+from tank.model import registry
+from tank.model.reference import Reference
+from tank.model.registry_fields import Registry
 
 _LARGEST_FILE = 2**20
-_HUB = ("index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +130,10 @@ def _match(prefix: str, reference: Reference) -> int:
     """The length of the part of `registry/repository` that `prefix` covers, in whole components; 0 for none."""
     plain = prefix.partition("://")[2] or prefix
     host, _, path = plain.strip("/").partition("/")
-    host = DEFAULT_REGISTRY if host.lower() in _HUB else host.lower()
+    try:
+        host = registry.canonical(host)
+    except ValueError:
+        return 0
     if path in ("v1", "v2"):  # Docker writes https://index.docker.io/v1/
         path = ""
     covered = f"{host}/{path}".rstrip("/")

@@ -22,10 +22,10 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from tank.config import Registry
 from tank.image.address import Reach, may_connect, reach
 from tank.image.network_faults import FOREIGN, explained, is_not_tls
 from tank.image.refusal import refused
+from tank.model.registry_fields import Registry
 
 _READ_AHEAD = 2**20
 _LONGEST_HEADER = 32_768  # signed URLs of object stores are long

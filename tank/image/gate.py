@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tank.errors import PullFailed
 from tank.host import openat
 from tank.image import trust
 from tank.image.blobs import Blobs
+from tank.image.collect import MIN_AGE
 from tank.image.flights import uninterrupted
 from tank.image.manifest import digest_of
 from tank.image.referrers import Search
@@ -35,6 +37,7 @@ class Gate:
 
     def __init__(self, rules: Sequence[Trust], blobs: Blobs) -> None:
         self._rules, self._blobs = tuple(rules), blobs
+        self._writing = threading.Lock()  # a receipt that is written anew is not swept as the old one
 
     def verdict(self, reference: Reference, digest: str) -> Verdict:
         """What the rules say of an image that is here, by what is on record. A few stats, and no registry."""
@@ -79,12 +82,16 @@ class Gate:
         why = f"of {len(faults)} signature(s) none is valid: {faults[0]}" if faults else "it has no signature"
         raise unsigned(f"cannot use image: {reference} is not signed with {path}: {why}")
 
-    def sweep(self) -> None:
-        """Receipts of images that have gone go too. Blocks."""
+    def sweep(self, remembered: Collection[str], now: float) -> None:
+        """Receipts go once their image has gone and no revision remembers its digest. `now`: wall clock. Blocks.
+
+        A rollback has nothing but that digest to pull by, and it does not lead to the index that was signed.
+        """
         for path in self._blobs.trust.iterdir():
-            with suppress(OSError, ValueError, TypeError, KeyError):
-                image = str(json.loads(path.read_bytes())["image"])
-                if self._blobs.read(image.rpartition("@")[2]) is None:
+            with suppress(OSError, ValueError, TypeError, KeyError), self._writing:
+                digest = str(json.loads(path.read_bytes())["image"]).rpartition("@")[2]
+                old = now - path.stat().st_mtime >= MIN_AGE  # else its image may be on the way
+                if old and digest not in remembered and self._blobs.read(digest) is None:
                     path.unlink()
 
     def _receipt(self, reference: Reference, digest: str) -> Receipt | None:
@@ -99,7 +106,8 @@ class Gate:
     def _keep(self, reference: Reference, receipt: Receipt) -> None:
         digest = receipt.chain[-1]
         body = {"image": f"{reference.name}@{digest}", "chain": receipt.chain, "keys": receipt.keys}
-        openat.write_durably(self._path(reference, digest), json.dumps(body).encode(), self._blobs.unfinished())
+        with self._writing:
+            openat.write_durably(self._path(reference, digest), json.dumps(body).encode(), self._blobs.unfinished())
 
     def _path(self, reference: Reference, digest: str) -> Path:
         name = digest_of(f"{reference.name}@{digest}".encode()).removeprefix("sha256:")

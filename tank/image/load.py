@@ -27,33 +27,22 @@ from tank.model.reference import Reference
 if TYPE_CHECKING:
     from tank.image.pull import ImageStore
 
-_SCHEMES = ("oci:", "oci-archive:", "docker-archive:")
 _PIECE = 2**20
 _MOST_FILES = 100_000
 _NOWHERE = Reference("localhost", "loaded")  # what an image without a name is called in messages
 
 
-async def load(images: ImageStore, source: Path | AsyncIterable[bytes]) -> tuple[str, ...]:
+async def load(images: ImageStore, source: Path | AsyncIterable[bytes], name: str = "") -> tuple[str, ...]:
     """Have the images of an OCI layout or a saved archive here; answers their references, or digests without one.
 
-    `source`: a directory, an archive (compressed or not), its bytes, or a path with a scheme as other tools write it:
-    `oci:PATH[:TAG]`, `oci-archive:PATH[:TAG]`, `docker-archive:PATH`. Raises PullFailed, OSError.
+    `source`: a directory, an archive (compressed or not), or its bytes. `name`: the tag or reference of the one that
+    is wanted. Raises PullFailed, OSError.
     """
     if not isinstance(source, Path):
-        return await _archive(images, source, "")
-    path, tag = located(str(source))
-    if await asyncio.to_thread(path.is_dir):
-        return await _directory(images, path, tag)
-    return await _archive(images, _read(path), tag)
-
-
-def located(text: str) -> tuple[Path, str]:
-    """The path in `oci:PATH:TAG` and its like, and the tag that is wanted or ""."""
-    scheme = next((each for each in _SCHEMES if text.startswith(each)), None)
-    if scheme is None:
-        return Path(text), ""
-    path, colon, tag = text.removeprefix(scheme).partition(":")
-    return Path(path), tag if colon else ""
+        return await _archive(images, source, name)
+    if await asyncio.to_thread(source.is_dir):
+        return await _directory(images, source, name)
+    return await _archive(images, _read(source), name)
 
 
 async def _read(path: Path) -> AsyncIterator[bytes]:
@@ -66,7 +55,7 @@ async def _read(path: Path) -> AsyncIterator[bytes]:
             yield piece
 
 
-async def _archive(images: ImageStore, pieces: AsyncIterable[bytes], tag: str) -> tuple[str, ...]:
+async def _archive(images: ImageStore, pieces: AsyncIterable[bytes], name: str) -> tuple[str, ...]:
     """An archive may unpack to what the disk has left, whatever its own size."""
 
     async def each() -> AsyncIterator[bytes]:
@@ -78,20 +67,18 @@ async def _archive(images: ImageStore, pieces: AsyncIterable[bytes], tag: str) -
         spare, inodes = images.room.spare(images.room.space())
         async with aclosing(each()) as stream:  # type: ignore[type-var]
             await unpack(stream, stage, Bounds(max(0, spare), max(0, spare), min(_MOST_FILES, max(0, inodes))))
-        return await _directory(images, stage, tag)
+        return await _directory(images, stage, name)
     finally:
         await uninterrupted(asyncio.to_thread(openat.remove_tree, stage))
 
 
-async def _directory(images: ImageStore, directory: Path, tag: str) -> tuple[str, ...]:
+async def _directory(images: ImageStore, directory: Path, name: str) -> tuple[str, ...]:
     layout = Layout(directory)
     try:
         found = await asyncio.to_thread(layout.images)
-        chosen = [
-            each for each in found if not tag or tag in each.names or any(_tag(name) == tag for name in each.names)
-        ]
+        chosen = [each for each in found if not name or any(_is(called, name) for called in each.names)]
         if not chosen:
-            raise refused(f"cannot load image: there is none{f' with the tag {shown(tag)}' if tag else ''}")
+            raise refused(f"cannot load image: there is none{f' called {shown(name)}' if name else ''}")
         loaded: list[str] = []
         for each in chosen:
             loaded.extend(await _one(images, layout, each))
@@ -118,6 +105,14 @@ def named_reference(name: str) -> Reference | None:
     return found if found.digest is None else None
 
 
-def _tag(name: str) -> str | None:
-    found = named_reference(name)
-    return found.tag if found else None
+def _is(called: str, wanted: str) -> bool:
+    """Whether what the files call an image is the tag or the reference that is wanted."""
+    found = named_reference(called)
+    return called == wanted or (found is not None and (found.tag == wanted or shelf.key(found) == _key(wanted)))
+
+
+def _key(wanted: str) -> str:
+    try:
+        return shelf.key(references.parse(wanted))
+    except ValueError:
+        return ""

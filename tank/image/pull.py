@@ -64,7 +64,7 @@ class ImageStore:
         self.room = Room(directory=settings.data_dir, reserve=settings.image_reserve)
         self._unsynced = Unsynced(self._blobs, boot or clock.boot_id())
         self._shelf, self._layers = Shelf(self._blobs), Layers(self._blobs, self.room, self._unsynced)
-        self._gate = Gate(settings.trust, self._blobs)
+        self.gate = Gate(settings.trust, self._blobs)
         self._flights = Flights()
         self._clients: dict[str, RegistryClient] = {}
         self._mirrored: dict[str, Mirrored] = {}
@@ -81,7 +81,6 @@ class ImageStore:
             leftovers = await asyncio.to_thread(self._blobs.prepare)
             self.keeper.bin.put([*leftovers, *await self._unsynced.open()])
             self.keeper.bin.put(await asyncio.to_thread(parts.forgotten, self._blobs))
-            await asyncio.to_thread(self._gate.sweep)
 
     async def close(self) -> None:
         """End every pull and connection."""
@@ -99,7 +98,7 @@ class ImageStore:
 
     def verdict(self, reference: str, digest: str) -> Verdict:
         """What the rules of trust say of an image that is here under this reference; asks no registry."""
-        return self._gate.verdict(_parsed(reference), digest)
+        return self.gate.verdict(_parsed(reference), digest)
 
     def pulling(self, reference: str) -> bool:
         """Whether a flight for this reference is under way."""
@@ -151,10 +150,10 @@ class ImageStore:
         wanted = _parsed(reference)
         if digest is not None:
             wanted = wanted.at(digest)
-        self._gate.check_rejected(wanted)
+        self.gate.check_rejected(wanted)
         with disk():
             here = self._claimed(self._shelf.find(wanted))
-        trusted = here is not None and self._gate.verdict(wanted, here.digest).admitted
+        trusted = here is not None and self.gate.verdict(wanted, here.digest).admitted
         # What a digest names cannot change: there is nothing to ask.
         if here is not None and (wanted.digest is not None or policy not in _ASKING):
             if trusted:
@@ -162,7 +161,7 @@ class ImageStore:
             wanted = wanted.at(here.digest)  # not what its tag may mean by now
         if here is not None and policy == "never":
             raise unsigned(
-                f"cannot use image: {self._gate.verdict(wanted, here.digest).text}, and its pull policy is never"
+                f"cannot use image: {self.gate.verdict(wanted, here.digest).text}, and its pull policy is never"
             )
         if policy == "never":
             raise PullFailed(refusal.NEVER, f"image {reference} is not here, and its pull policy is never")
@@ -220,7 +219,7 @@ class ImageStore:
         source = self._source(wanted.registry)
         selection = Selection(client=source, blobs=self._blobs, reference=wanted, accepted=self._accepted)
         selected = await selection.run()
-        await self._gate.admit(source, wanted, selected.chain)
+        await self.gate.admit(source, wanted, selected.chain)
         image = await self._complete(source, wanted, selected, key)
         await uninterrupted(asyncio.to_thread(self._blobs.remember, key, selected.digest))
         return image

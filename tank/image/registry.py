@@ -17,7 +17,6 @@ from urllib.parse import urljoin
 
 import aiohttp
 
-from tank.config import Registry
 from tank.errors import PullFailed
 from tank.image import address, challenge, credentials, document, manifest
 from tank.image.address import Origin
@@ -29,7 +28,9 @@ from tank.image.manifest import Descriptor
 from tank.image.network_faults import FOREIGN, explained
 from tank.image.refusal import FAILED, Forbidden, Missing, Unranged, refused, shown
 from tank.image.source import LAYERS_AT_ONCE, Download, Served, Witness
-from tank.model.reference import DEFAULT_REGISTRY, Reference
+from tank.model.reference import Reference
+from tank.model.registry import DEFAULT_REGISTRY
+from tank.model.registry_fields import Registry
 
 _HUB = "registry-1.docker.io"
 _MOST_REDIRECTS = 5

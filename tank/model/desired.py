@@ -14,7 +14,8 @@ class Desired:
 
     `uid` is 12 hex digits, new with each creation; `revision` is the store-wide number of its last spec change
     (C17). `restarts` and `pulls` are per-container counters: raising one asks for a restart, or for resolving
-    the image anew (C6). `pins` maps a container to the manifest digest that this revision resolved to.
+    the image anew (C6). `pins` maps a container to the manifest digest that this revision resolved to; the
+    other keys that it has are those of `tank.model.wanted` and `tank.model.uses`.
     """
 
     name: str

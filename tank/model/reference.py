@@ -2,8 +2,9 @@
 
 The grammar is the one of Docker's distribution project. The first component is a registry only if it has a dot
 or a colon, is `localhost`, or has a capital letter; anything else is a repository of docker.io, and a single
-component there belongs to `library`. Digests are `sha256:` and 64 lower-case hex digits, nothing else (S27).
-`parse` raises ValueError (`faults.Refused`): the caller knows where the reference stood.
+component there belongs to `library`. A registry has one spelling (`tank.model.registry`). Digests are `sha256:` and
+64 lower-case hex digits, nothing else (S27). `parse` raises ValueError (`faults.Refused`): the caller knows where the
+reference stood.
 """
 
 from __future__ import annotations
@@ -12,17 +13,16 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from tank.model import registry as registries
 from tank.model.faults import Refused, quoted
+from tank.model.registry import DEFAULT_REGISTRY
 
-DEFAULT_REGISTRY = "docker.io"
 DEFAULT_TAG = "latest"
 LONGEST_NAME = 255
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
-_FILES = re.compile(r"(?:oci|oci-archive|docker-archive|dir):[./]", re.ASCII)  # as other tools write them
+_FILES = re.compile(r"(oci|oci-archive|docker-archive|dir):(?:[./]|[^/]*[^/0-9][^/]*/)", re.ASCII)  # no port and no tag
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
-_LABEL = r"(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])"
-_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{{1,5}}))?", re.ASCII)
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*", re.ASCII)
 
 
@@ -79,8 +79,10 @@ def parse(text: str) -> Reference:
     """The reference that `text` spells. Raises ValueError with a message that says which part is at fault."""
     if not text:
         raise Refused("an image reference cannot be empty")
-    if _FILES.match(text):
-        hint = "load it with 'tank image load', and use its name"
+    if files := _FILES.match(text):
+        hint = f"take it in with 'tank image load -f {text}', and use its name; 'tank image tag' gives it one"
+        if files[1] == "dir":
+            hint = "copy it to an OCI layout with skopeo, and take that in with 'tank image load -f oci:PATH'"
         raise Refused("an image in files is not a reference that a registry knows", hint)
     name, at, digest = text.partition("@")
     if at:
@@ -106,15 +108,11 @@ def _split_tag(name: str) -> tuple[str, str | None]:
 
 def _split_registry(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
-    is_host = slash and (any(sign in first for sign in ".:") or first == "localhost" or first != first.lower())
-    if not is_host:
+    if not slash or not registries.is_host(first):
         return DEFAULT_REGISTRY, name if slash else f"library/{name}"
-    match = _REGISTRY.fullmatch(first)
-    if match is None or not 0 < int(match["port"] or 1) < 65536:
-        raise Refused(f"{quoted(first)} is not a registry host")
-    registry = first.lower() if any(sign in first for sign in ".:") else first
-    if registry in (DEFAULT_REGISTRY, f"index.{DEFAULT_REGISTRY}"):
-        return DEFAULT_REGISTRY, rest if "/" in rest else f"library/{rest}"
+    registry = registries.canonical(first)
+    if registry == DEFAULT_REGISTRY and "/" not in rest:
+        rest = f"library/{rest}"
     return registry, rest
 
 

@@ -2,9 +2,10 @@
 
 A rule fits by registry and repository, as `tank.model.reference` writes them whole: `docker.io/library/nginx`, or
 `docker.io/nginx` for short. `*` stands for anything, slashes included, and a rule fits all that lies below its
-match: `ghcr.io/acme` fits `ghcr.io/acme/team/api` and not `ghcr.io/acmeevil/api`. It fits however the host is written:
-with its usual port, in capitals, by another name of Docker Hub. The first rule that fits decides; an image that none
-fits is accepted, unless a last rule `*` says otherwise.
+match: `ghcr.io/acme` fits `ghcr.io/acme/team/api` and not `ghcr.io/acmeevil/api`. In the host `*` ends at the slash, so
+that no repository passes for a host. It fits however the host is written, since both sides have its one spelling
+(`tank.model.registry`). The first rule that fits decides; an image that none fits is accepted, unless a last rule `*`
+says otherwise.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tank.model import registry
 from tank.model.container_fields import PATH
 from tank.model.faults import BAD, Refused, Spot, quoted
 from tank.model.grammar import Field, Record, choice, text
-from tank.model.reference import DEFAULT_REGISTRY, Reference
+from tank.model.reference import Reference
 
-_HOST = re.compile(r"localhost|(?=.*[.:*])[A-Za-z0-9.:*\[\]-]+", re.ASCII)
+_HOSTS = re.compile(r"[A-Za-z0-9.:*\[\]-]*\*[A-Za-z0-9.:*\[\]-]*", re.ASCII)  # many at once
 _REPOSITORY = re.compile(r"[a-z0-9._/*-]+", re.ASCII)
-_HUB = ("index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
 _LIBRARY = "docker.io/library/"
 
 
@@ -36,20 +37,19 @@ class Trust:
 
     def fits(self, reference: Reference) -> bool:
         """Whether this rule speaks of the image."""
-        name = f"{_plain(reference.registry)}/{reference.repository}"
-        names = {reference.name, name, name.replace(_LIBRARY, "docker.io/", 1)}
-        return any(_pattern(self.match).fullmatch(each) for each in names)
-
-
-def _plain(host: str) -> str:
-    """Other ways to write a host must not lead past its rule."""
-    plain = host.lower().removesuffix(":443")
-    return DEFAULT_REGISTRY if plain in _HUB else plain
+        name = reference.name
+        long = f"{registry.with_port(reference.registry)}/{reference.repository}"
+        pattern = _pattern(self.match)
+        return any(pattern.fullmatch(each) for each in (name, long, name.replace(_LIBRARY, "docker.io/", 1)))
 
 
 def _pattern(match: str) -> re.Pattern[str]:
-    whole = ".*".join(re.escape(part) for part in match.rstrip("/").split("*"))
-    return re.compile(rf"{whole}(/.*)?", re.DOTALL)
+    host, slash, rest = match.rstrip("/").partition("/")
+    return re.compile(f"{_stars(host, '[^/]*')}{slash}{_stars(rest, '.*')}(/.*)?", re.DOTALL)
+
+
+def _stars(text: str, anything: str) -> str:
+    return anything.join(re.escape(part) for part in text.split("*"))
 
 
 def rule_for(rules: Sequence[Trust], reference: Reference) -> Trust | None:
@@ -60,8 +60,11 @@ def rule_for(rules: Sequence[Trust], reference: Reference) -> Trust | None:
 def _match(value: str) -> str:
     """A pattern that begins with the registry, so that none is meant that it does not fit."""
     host, slash, rest = value.partition("/")
-    if _HOST.fullmatch(host) and (not slash or _REPOSITORY.fullmatch(rest)):
-        return f"{host.lower() if '*' in host else _plain(host)}{slash}{rest}"
+    if not slash or _REPOSITORY.fullmatch(rest):
+        if _HOSTS.fullmatch(host):
+            return re.sub(r":0+(?=[0-9]+$)", ":", host.lower()) + slash + rest
+        if registry.is_host(host):
+            return registry.canonical(host) + slash + rest
     hint = "such as 'ghcr.io/acme/*'; Docker Hub's begin with docker.io/"
     raise Refused(f"{quoted(value)} is not a registry and a repository", hint)
 

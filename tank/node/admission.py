@@ -8,7 +8,7 @@ from dataclasses import replace
 from tank.errors import Conflict, InvalidSpec, Problem, Unsupported
 from tank.model.desired import Desired
 from tank.model.pod import Pod
-from tank.model.wanted import all_wanted
+from tank.model.wanted import pins_kept
 from tank.node.observe import Machine, observe
 from tank.plan.changes import Change, changes
 from tank.plan.claims import clashes
@@ -92,6 +92,4 @@ def proposed(pod: Pod, held: Desired | None, revision: int, at: float) -> Desire
     """What would be desired after the apply: pins stay for what is asked for as before."""
     if held is None:
         return Desired(name=pod.name, uid="0" * 12, revision=revision, spec=pod, created_at=at)
-    before, now = all_wanted(held.spec), all_wanted(pod)
-    pins = {key: digest for key, digest in held.pins.items() if key in now and before.get(key) == now[key]}
-    return replace(held, spec=pod, revision=revision, pins=pins)
+    return replace(held, spec=pod, revision=revision, pins=pins_kept(held.pins, held.spec, pod))

@@ -55,6 +55,8 @@ class Collector:
             gone = self._images.keeper.remove(seen, chosen)
             if gone and not goal.reached:
                 self._images.keeper.bin.hurry()
+            if not self._images.claims.flying:  # a receipt comes before its image
+                await asyncio.to_thread(self._images.gate.sweep, found.remembered | needed, self._machine.now().wall)
             return len(gone)
 
     async def make_room(self, size: int) -> None:

@@ -129,6 +129,9 @@ class Images(Protocol):
     async def resolve(self, reference: str, policy: str, digest: str | None) -> Image:
         """Have the image here, whole, by the pull policy; with `digest`, exactly that manifest. Raises PullFailed."""
 
+    def fallback(self, reference: str) -> str | None:
+        """Why `prefer_fresh` gave the image that was here, the last time; None when it gave a fresh one."""
+
 
 class Net(Protocol):
     """Interfaces in a pinned network namespace."""

@@ -87,6 +87,8 @@ class Flights:
         self._report.normal(*tell, "Pulling", f"pulling {reference}", users[0].name)
         try:
             image = await self._machine.images.resolve(reference, wanted.pull, digest)
+            if wanted.pull == "prefer_fresh" and (why := self._machine.images.fallback(reference)):
+                self._report.warning(*tell, "NotFresh", f"{reference} is taken as it is here: {why}", users[0].name)
             await self._store.pin(desired.name, desired.revision, wanted.key, image.digest)
             self._report.normal(*tell, "Pulled", f"{wanted.reference} is {image.digest}", users[0].name)
         except Exception as error:  # whatever it was, the pod waits and tries again

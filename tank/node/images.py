@@ -20,6 +20,7 @@ from tank.image.logins import Logins
 from tank.image.pull import ImageStore
 from tank.image.save import Format, save
 from tank.model import reference as references
+from tank.model import registry as registries
 from tank.model.images import ImageDetail, ImageStatus, Removed
 from tank.model.reference import Reference
 from tank.node import describe
@@ -53,6 +54,8 @@ class ImageVerbs:
     async def pull(self, reference: str, policy: str = "always") -> AsyncIterator[dict[str, Any]]:
         """Bring an image: `{"progress": …}` as it comes, and `{"image": …}` at last. Raises PullFailed, Waiting.
 
+        Beside the image stands a `warning` when it was asked for fresh and is the one that was here (C6).
+
         Who stops listening ends the pull, unless a pod waits for the same.
         """
         wanted = str(_parsed(reference))
@@ -70,7 +73,9 @@ class ImageVerbs:
         kept = seen.image(image.digest)
         if kept is None:
             raise PullFailed("ErrImagePull", f"cannot keep image: {wanted} was removed at once")
-        yield {"image": describe.status(kept, seen, collect.exclusive(seen.images), found)}
+        why = self._images.fallback(wanted) if policy == "prefer_fresh" else None
+        warning = {"warning": f"{wanted} is taken as it is here: {why}"} if why else {}
+        yield {"image": describe.status(kept, seen, collect.exclusive(seen.images), found), **warning}
 
     async def delete(self, name: str) -> Removed:
         """Remove a name, and with the last one the image. Raises NotFound; Conflict when a pod needs it.
@@ -139,10 +144,10 @@ class ImageVerbs:
             raise NotFound(f"tank keeps no password for {host}")
         self._images.relogin()
 
-    async def load(self, source: AsyncIterator[bytes]) -> Sequence[ImageStatus]:
-        """Take the images of an archive in. Raises PullFailed, Failed."""
+    async def load(self, source: AsyncIterator[bytes], name: str = "") -> Sequence[ImageStatus]:
+        """Take the images of an archive in, or of them the one with this name. Raises PullFailed, Failed."""
         try:
-            names = await load(self._images, source)
+            names = await load(self._images, source, name)
         except OSError as error:
             raise Failed(f"cannot load image: {error.strerror or error}") from error
         found, seen = await self._collector.look()
@@ -212,11 +217,11 @@ def _parsed(text: str) -> Reference:
 
 def _registry(text: str) -> str:
     """A registry's host, as references name it. Raises InvalidSpec."""
-    host = text.strip().lower() or references.DEFAULT_REGISTRY
+    host = text.strip() or registries.DEFAULT_REGISTRY
     try:
-        found = references.parse(f"{host}/library/x").registry
+        found = registries.canonical(host)
     except ValueError as error:
         raise InvalidSpec([Problem("registry", str(error))]) from error
-    if found != host:
+    if not registries.is_host(host):
         raise InvalidSpec([Problem("registry", f"{text!r} is not a registry host", "registry.example.org:5000")])
     return found

@@ -8,7 +8,7 @@ from tank.model.desired import Desired
 from tank.model.image import Image
 from tank.model.launch import Launch
 from tank.model.pod import Container
-from tank.model.wanted import volume_key, wanted_images
+from tank.model.wanted import before_key, volume_key, wanted_images
 from tank.node.observe import Machine, pinned
 
 
@@ -39,7 +39,7 @@ async def _images(machine: Machine, desired: Desired, container: Container) -> d
     """The images that the container needs, by their keys; those not pinned left out."""
     images, found = machine.images, {}
     for wanted in wanted_images(desired.spec, container):
-        digest = desired.pins.get(wanted.key)
+        digest = desired.pins.get(wanted.key) or desired.pins.get(before_key(wanted.key))
         if digest is None:
             continue
         verdict = images.verdict(wanted.reference, digest)

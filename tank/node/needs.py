@@ -27,6 +27,7 @@ class Needs:
     pods: dict[str, set[str]] = field(default_factory=dict)
     previous: dict[str, set[str]] = field(default_factory=dict)
     running: set[str] = field(default_factory=set)  # digests of images that containers were made from
+    remembered: set[str] = field(default_factory=set)  # digests that any revision resolved to, for a rollback to it
 
     def digests(self, named: Mapping[str, str]) -> frozenset[str]:
         """Everything that is needed, as digests; `named` says what each key means here."""
@@ -53,7 +54,9 @@ async def gather(store: Store, records: Records) -> Needs:
     while True:
         for desired in contents.pods.values():
             _add(found.pods, desired.name, desired.spec, desired.pins)
-            earlier = [each for each in await store.history(desired.name) if each.revision < desired.revision]
+            history = await store.history(desired.name)
+            found.remembered.update(digest for each in history for digest in each.pins.values())
+            earlier = [each for each in history if each.revision < desired.revision]
             if earlier:
                 _add(found.previous, desired.name, earlier[0].spec, earlier[0].pins)
         again = await store.read()

@@ -19,12 +19,14 @@ from tank.model.desired import Desired
 from tank.model.facts import ContainerFact, ImageFact, ImageState, Now, PodFacts, RuntimeFact, SandboxFact
 from tank.model.pod import Container, Network, Pod, Rootfs
 from tank.model.record import Attempt, ContainerRecord
-from tank.model.wanted import WantedImage, all_wanted
+from tank.model.wanted import WantedImage, all_wanted, before_key, wanted_by
 from tank.node.care import Care
 from tank.node.drivers import Images, Inputs, Net, Runtime
 from tank.node.inputs import NoInputs
 from tank.node.records import Records
 from tank.plan import settling
+from tank.plan.digests import trouble_digest
+from tank.plan.steps import Action
 
 
 class Look(Enum):
@@ -157,16 +159,31 @@ async def _images(
         if isinstance(each.image, Rootfs)
     }
     for key, wanted in all_wanted(desired.spec).items():
-        fact = await _image(machine, desired, wanted, containers.get(key))
+        digest = desired.pins.get(key) or _meanwhile(desired, key, containers, machine.now())
+        fact = await _image(machine, wanted, digest, containers.get(key))
         if fact.state is ImageState.ABSENT and key in flying:
             fact = replace(fact, state=ImageState.PULLING)
         found[key] = fact
     return found
 
 
-async def _image(machine: Machine, desired: Desired, wanted: WantedImage, fact: ContainerFact | None) -> ImageFact:
+def _meanwhile(desired: Desired, key: str, containers: Mapping[str, ContainerFact], now: Now) -> str | None:
+    """The digest from before a pull that was asked for and fails: what has died comes back with that (C6)."""
+    users = wanted_by(desired.spec, key)
+    facts = {each.name: containers[each.name] for each in users if each.name in containers}
+    if any(fact.runtime is not None and fact.runtime.alive for fact in facts.values()):
+        return None
+    pairs = ((trouble_digest(desired, each), facts[each.name].record.trouble) for each in users if each.name in facts)
+    failed = any(
+        trouble is not None
+        and (trouble.action, trouble.digest, trouble.boot_id) == (Action.RESOLVE.value, digest, now.boot_id)
+        for digest, trouble in pairs
+    )
+    return desired.pins.get(before_key(key)) if failed else None
+
+
+async def _image(machine: Machine, wanted: WantedImage, digest: str | None, fact: ContainerFact | None) -> ImageFact:
     """READY: it is here, pinned, and let in. A container that lives has its image; nobody looks for it again."""
-    digest = desired.pins.get(wanted.key)
     attempt = fact.record.attempt if fact else None
     runs = (wanted.reference, digest)
     if attempt is not None and attempt.image and isinstance(attempt.spec.image, str):

@@ -13,6 +13,7 @@ from tank.model.desired import Desired
 from tank.model.facts import Now
 from tank.model.pod import Container, Network, Pod
 from tank.model.record import Attempt, ContainerRecord, PodRecord, Stop
+from tank.model.wanted import before_key, wanted_images
 from tank.plan.activity import active_so_far, afresh
 from tank.plan.aims import WITHDRAWN, fits
 from tank.plan.claims import held_words, words
@@ -111,7 +112,7 @@ def attempt_mark(
         tuning=tuning_of(container),
         revision=desired.revision,
         restarts=asked,
-        pulls=desired.pulls.get(container.name, 0),
+        pulls=_pulled(before, desired, container),
         image=image,
         created_at=now.wall,
         stop=_inherited(before),
@@ -127,6 +128,13 @@ def attempt_mark(
         failures_digest=digest,
         cleared=asked,
     )
+
+
+def _pulled(before: ContainerRecord, desired: Desired, container: Container) -> int:
+    """How many of the pulls that were asked for it has. With an image from before one, no more than its predecessor."""
+    if any(before_key(each.key) in desired.pins for each in wanted_images(desired.spec, container)):
+        return before.attempt.pulls if before.attempt else 0
+    return desired.pulls.get(container.name, 0)
 
 
 def _inherited(before: ContainerRecord) -> Stop | None:

@@ -99,7 +99,7 @@ def _wants_attempt(draft: Draft, desired: Desired, course: Course, case: Case) -
         if at > draft.now.boot:
             draft.wakes.append(at)
             return False
-    held = draft.held(desired, case, MAKING)
+    held = draft.held(desired, case, MAKING - {Action.RESOLVE.value})  # an image that is here holds nothing up
     if held is not None:
         draft.wakes.append(held)
         return False

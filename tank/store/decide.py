@@ -15,7 +15,7 @@ from tank.model.desired import Desired, Event, Revision, Tombstone
 from tank.model.pod import Pod
 from tank.model.stored import StoredInput
 from tank.model.uses import named
-from tank.model.wanted import all_wanted, wanted_images
+from tank.model.wanted import all_wanted, before_key, pins_kept, pins_settled, wanted_images
 from tank.store.base import Change, Contents, Put
 
 KEPT_REVISIONS = 100  # of one pod (C17)
@@ -118,7 +118,7 @@ def restart(contents: Contents, name: str, containers: Sequence[str], *, pull: b
         old,
         restarts=_raised(old.restarts, containers),
         pulls=_raised(old.pulls, containers) if pull else old.pulls,
-        pins={key: pin for key, pin in old.pins.items() if not (pull and key in _images_of(old.spec, containers))},
+        pins=_reopened(old, containers) if pull else old.pins,
     )
     return _same_spec(contents, new), new
 
@@ -130,7 +130,8 @@ def pin(contents: Contents, name: str, revision: int, container: str, digest: st
         return None
     if old.pins.get(container) == digest:
         return None
-    delta = _same_spec(contents, replace(old, pins={**old.pins, container: digest}))
+    others = {key: each for key, each in old.pins.items() if key != before_key(container)}
+    delta = _same_spec(contents, replace(old, pins={**others, container: digest}))
     return replace(delta, pinned=(name, revision, container, digest))
 
 
@@ -187,7 +188,7 @@ def _revised(old: Desired | None, put: Put, revision: int, at: float) -> Desired
         return Desired(name=put.spec.name, uid=put.uid, revision=revision, spec=put.spec, created_at=at, pins=pins)
     if old.spec == put.spec and (put.pins is None or dict(put.pins) == dict(old.pins)):
         return old
-    pins = _carried(old, put.spec) if put.pins is None else dict(put.pins)
+    pins = pins_kept(old.pins, old.spec, put.spec) if put.pins is None else dict(put.pins)
     return replace(old, revision=revision, spec=put.spec, pins=pins)
 
 
@@ -211,10 +212,10 @@ def in_force(contents: Contents, pod: Desired) -> dict[str, str]:
     return {key: version for key, version in (present | held).items() if version}
 
 
-def _carried(old: Desired, spec: Pod) -> dict[str, str]:
-    """The pins that outlive the change: where the same image is asked for in the same way."""
-    before, now = all_wanted(old.spec), all_wanted(spec)
-    return {key: pin for key, pin in old.pins.items() if key in now and before.get(key) == now[key]}
+def _reopened(old: Desired, containers: Iterable[str]) -> dict[str, str]:
+    """The pins once the images of these containers are to be resolved anew. What they were stays beside."""
+    anew = _images_of(old.spec, containers)
+    return {before_key(key) if key in anew else key: pin for key, pin in old.pins.items()}
 
 
 def _images_of(spec: Pod, containers: Iterable[str]) -> frozenset[str]:
@@ -231,7 +232,7 @@ def _remembered(contents: Contents, pod: Desired, origin: str, at: float) -> Rev
         spec=pod.spec,
         at=at,
         origin=origin,
-        pins={**pod.pins, **in_force(contents, pod)},
+        pins={**pins_settled(pod.pins), **in_force(contents, pod)},
     )
 
 

@@ -212,6 +212,7 @@ class FakeImages:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._fallbacks: dict[str, str] = {}
 
     async def find(self, reference: str) -> Image | None:
         """What was pulled."""
@@ -232,7 +233,9 @@ class FakeImages:
     async def resolve(self, reference: str, policy: str, digest: str | None) -> Image:
         """From the registry of the world, at once. Raises PullFailed."""
         self._world.spark(f"pull {reference}")
-        found = self._world.registry.get(_full(reference)) or self._world.here.get(_full(reference))
+        found = self._world.registry.get(_full(reference))
+        if found is None and (policy != "always" or digest is not None):
+            found = self._world.here.get(_full(reference))
         if found is None:
             raise PullFailed("ErrImagePull", f"there is no {reference}")
         if found.digest in self._world.distrusted:
@@ -240,7 +243,13 @@ class FakeImages:
         repository = _full(reference).partition("@")[0].rpartition(":")[0] or _full(reference).partition("@")[0]
         self._world.here[_full(reference)] = self._world.here[f"{repository}@{found.digest}"] = found
         self._world.did(f"pull {reference}")
+        stale = policy == "prefer_fresh" and _full(reference) not in self._world.registry
+        self._fallbacks[reference] = "there is no registry" if stale else ""
         return found
+
+    def fallback(self, reference: str) -> str | None:
+        """That the world's registry had it no more."""
+        return self._fallbacks.get(reference) or None
 
 
 def _full(reference: str) -> str:

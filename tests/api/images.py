@@ -27,6 +27,7 @@ class FakeImages:
 
     held: dict[str, ImageStatus] = field(default_factory=lambda: {"nginx:1.27": image("nginx:1.27")})
     logins: dict[str, str] = field(default_factory=dict)
+    loaded: bytes = b""  # the last archive
 
     async def list(self) -> Sequence[ImageStatus]:
         return [*self.held.values()]
@@ -46,7 +47,8 @@ class FakeImages:
         layers = [{"digest": DIGEST, "done": 1, "total": 2}]
         yield {"progress": {"reference": reference, "done": 1, "total": 2, "layers": layers}}
         self.held[reference] = image(reference)
-        yield {"image": self.held[reference]}
+        stale = {"warning": f"{reference} is taken as it is here: nobody answers"} if policy == "prefer_fresh" else {}
+        yield {"image": self.held[reference], **stale}
 
     async def delete(self, name: str) -> Removed:
         if self._one(name).used_by:
@@ -70,8 +72,9 @@ class FakeImages:
         if self.logins.pop(registry, None) is None:
             raise NotFound(f"tank keeps no password for {registry}")
 
-    async def load(self, source: AsyncIterator[bytes]) -> Sequence[ImageStatus]:
-        name = (b"".join([piece async for piece in source]).decode("ascii", "replace") or "empty")[:20]
+    async def load(self, source: AsyncIterator[bytes], name: str = "") -> Sequence[ImageStatus]:
+        self.loaded = b"".join([piece async for piece in source])
+        name = name or (self.loaded.decode("ascii", "replace") or "empty")[:20]
         self.held[name] = image(name)
         return [self.held[name]]
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -48,6 +52,38 @@ def test_a_password_comes_from_a_pipe_and_is_tried(tank: Tank, daemon: Daemon) -
     assert [tank("image", "logout", "reg.example.org").returncode for _ in range(2)] == [0, 3]
 
 
+def test_an_image_that_is_not_fresh_comes_with_a_warning(tank: Tank) -> None:
+    code, out, err = tank.says("image", "pull", "--policy", "prefer_fresh", "mine:1")
+
+    assert (code, err) == (0, "warning: mine:1 is taken as it is here: nobody answers\n")
+    assert out.startswith("sha256:")
+    assert tank.says("image", "pull", "mine:1")[2] == ""
+
+
+def test_without_a_user_standard_input_is_no_password(tank: Tank, daemon: Daemon) -> None:
+    login = ("image", "login", "reg.example.org")
+
+    for more, stdin in ((("--password-stdin",), b"right\n"), ((), b"")):
+        code, _, err = tank.says(*login, *more, stdin=stdin)
+        assert (code, "Traceback" in err, "-u USER" in err) == (2, False, True)
+    assert daemon.node.images.logins == {}
+
+
+def test_input_that_ends_at_a_terminal_is_no_login(tank: Tank) -> None:
+    ours, theirs = os.openpty()
+    try:
+        os.write(ours, b"\x04")
+        done = subprocess.run(
+            tank.argv("image", "login", "reg.example.org"), env=tank.env, stdin=theirs, capture_output=True, check=False
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
+    assert b"the input ended before user and password" in done.stderr
+
+
 def test_archives_go_through_files_and_pipes(tank: Tank, tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(b"from-a-file")
 
@@ -57,6 +93,28 @@ def test_archives_go_through_files_and_pipes(tank: Tank, tmp_path: Path) -> None
     assert tank("image", "save", "-f", str(tmp_path / "out"), "--format", "docker", "nginx:1.27").returncode == 0
     assert (tmp_path / "out").read_bytes() == b"nginx:1.27"
     assert tank("image", "load", "-f", str(tmp_path / "none")).returncode == 3
+
+
+def test_a_directory_becomes_an_archive_on_the_way(tank: Tank, daemon: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "blobs/sha256").mkdir(parents=True)
+    (tmp_path / "blobs/sha256/ab").write_bytes(b"x" * 700_001)
+    (tmp_path / "index.json").symlink_to("blobs/sha256/ab")
+
+    assert tank.says("image", "load", "-f", f"oci:{tmp_path}:1.2")[:2] == (0, "loaded 1.2\n")
+    with tarfile.open(fileobj=io.BytesIO(daemon.node.images.loaded)) as archive:
+        found = {each.name: each.size for each in archive if each.isreg()}
+    assert found == {"index.json": 700_001, "blobs/sha256/ab": 700_001}
+    assert tank.says("image", "load", "-f", str(tmp_path))[0] == 0
+    assert python.Client(daemon.url).images.load(f"oci:{tmp_path}:mine")[0].references == ("mine",)
+    assert "no such file" in tank.says("image", "load", "-f", "docker-archive:none.tar:x:1")[2].lower()
+
+
+async def test_a_directory_becomes_an_archive_when_awaited(daemon: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "oci-layout").write_bytes(b"{}")
+    async with python.aio.Client(daemon.url) as client:
+        assert (await client.images.load(f"oci:{tmp_path}:1.2"))[0].references == ("1.2",)
+    with tarfile.open(fileobj=io.BytesIO(daemon.node.images.loaded)) as archive:
+        assert archive.getnames() == ["oci-layout"]
 
 
 def test_what_is_nobodys_is_named(tank: Tank) -> None:

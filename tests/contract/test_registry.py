@@ -16,7 +16,6 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from tank.config import Registry
 from tank.errors import PullFailed
 from tank.image import manifest
 from tank.image.address import Reach
@@ -24,6 +23,7 @@ from tank.image.dial import Dialer, Identity, Kind, Patience
 from tank.image.manifest import Descriptor, digest_of
 from tank.image.registry import RegistryClient
 from tank.model import reference
+from tank.model.registry_fields import Registry
 from tests.registry import certify, free_port
 
 QUICK = Patience(connect=2.0, resolve=2.0, silence=0.4, document=1.5, floor=2000.0, window=0.3)

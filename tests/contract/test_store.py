@@ -283,12 +283,28 @@ async def test_a_restart_raises_the_counter_of_each_container_and_is_no_revision
     assert len(await store.history("web")) == 1
 
 
+async def test_a_restart_with_pull_lays_the_pin_aside_until_there_is_another(store: Store) -> None:
+    first = await put(store, pod("web", container("a"), container("b")), pins={"a": "sha256:a", "b": "sha256:b"})
+    await store.restart("web", ["a"], pull=True)
+    again = await store.restart("web", ["a"], pull=True)
+    changed = await put(store, pod("web", container("a"), container("b"), v="2"))
+    assert again.pins == changed.pins == {"before:a": "sha256:a", "b": "sha256:b"}
+    assert (await store.history("web"))[0].pins == {"b": "sha256:b"}
+
+    await store.pin("web", changed.revision, "a", "sha256:a")
+    assert (await store.get("web")).pins == {"a": "sha256:a", "b": "sha256:b"}
+    await store.restart("web", ["a"], pull=True)
+    other = await put(store, pod("web", container("a", "docker.io/library/nginx:2"), container("b")))
+    assert (other.pins, first.pins) == ({"b": "sha256:b"}, {"a": "sha256:a", "b": "sha256:b"})
+
+
 async def test_a_restart_with_pull_drops_the_pin_but_history_keeps_it(store: Store) -> None:
     await put(store, pod("web", container("a"), container("b")), pins={"a": "sha256:a", "b": "sha256:b"})
 
     second = await store.restart("web", ["a"], pull=True)
 
-    assert (second.restarts, second.pulls, second.pins) == ({"a": 1}, {"a": 1}, {"b": "sha256:b"})
+    assert (second.restarts, second.pulls) == ({"a": 1}, {"a": 1})
+    assert second.pins == {"before:a": "sha256:a", "b": "sha256:b"}
     assert (await store.history("web"))[0].pins == {"a": "sha256:a", "b": "sha256:b"}
 
 

@@ -87,3 +87,56 @@ async def test_what_the_machine_cannot_do_is_refused_at_apply(daemon: Daemon) ->
         await daemon.node.plan([pod()])
 
     assert await daemon.node.list() == []
+
+
+async def test_an_image_that_is_not_fresh_starts_with_a_warning_c6(daemon: Daemon) -> None:
+    asked = [{"name": "app", "image": IMAGE, "pull": "prefer_fresh"}]
+    await daemon.node.apply([harness.pod(containers=asked)])
+    await daemon.settle()
+    del daemon.world.registry[IMAGE]
+    await daemon.node.apply([harness.pod("other", containers=asked)])
+    await daemon.settle()
+    await daemon.report.flush()
+
+    assert (await daemon.node.status("other")).ready
+    told = [(each.pod, each.reason, each.message) for each in await daemon.store.events() if each.type == "Warning"]
+    assert told == [("other", "NotFresh", f"{IMAGE} is taken as it is here: there is no registry")]
+
+
+async def test_while_a_pull_that_was_asked_for_fails_what_dies_comes_back_as_it_was_c6(daemon: Daemon) -> None:
+    await daemon.node.apply([harness.pod()])
+    await daemon.settle()
+    image = daemon.world.registry.pop(IMAGE)
+    uid = (await daemon.node.get("web")).uid
+    await daemon.node.restart("web", pull=True)
+    await daemon.settle()
+    assert (daemon.world.processes[uid, "app"].attempt, (await daemon.node.status("web")).ready) == (1, True)
+
+    daemon.world.exit(uid, "app", 1)
+    await daemon.settle()
+    assert (daemon.world.processes[uid, "app"].attempt, daemon.world.processes[uid, "app"].alive) == (2, True)
+    assert (await daemon.node.status("web")).containers[0].image_digest == image.digest
+
+    asked = daemon.world.deeds.count(f"pull {IMAGE}")
+    daemon.world.registry[IMAGE] = Image(digest="sha256:" + "5" * 64)
+    daemon.world.exit(uid, "app", 1)  # the next start asks the registry first, as the restart wanted
+    await daemon.settle()
+    await daemon.pass_time(400)
+    assert daemon.world.deeds.count(f"pull {IMAGE}") == asked + 1
+    assert (await daemon.node.status("web")).containers[0].image_digest == "sha256:" + "5" * 64
+    assert (await daemon.node.get("web")).pins == {"app": "sha256:" + "5" * 64}
+
+
+async def test_after_a_reboot_too_c6(daemon: Daemon) -> None:
+    await daemon.node.apply([harness.pod()])
+    await daemon.settle()
+    image = daemon.world.registry.pop(IMAGE)
+    await daemon.node.restart("web", pull=True)
+    await daemon.settle()
+    daemon.world.reboot()
+    after = harness.again(daemon)
+    await after.settle()
+    await after.pass_time(60)
+
+    assert (await after.node.status("web")).ready
+    assert (await after.node.status("web")).containers[0].image_digest == image.digest

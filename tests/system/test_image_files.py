@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tank.config import Registry as Configured
 from tank.config import Settings
 from tank.errors import PullFailed
 from tank.image.load import load
 from tank.image.pull import ImageStore
 from tank.image.save import save
 from tank.model.image import Image
+from tank.model.registry_fields import Registry as Configured
 from tests import archives, images, registry
 from tests.trees import Node, tree
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tank.errors import Conflict, Denied, Failed, NotFound
 from tests import images
+from tests import registry as registries
 from tests.daemon import Daemon
 from tests.registry import PASSWORD, USERNAME, Registry
 from tests.waiting import wait_for
@@ -142,6 +146,47 @@ def test_an_image_goes_into_a_file_and_comes_back(daemon: Daemon, busybox: str, 
     client.apply(sleeper(busybox) | {"name": "loaded"}, wait=True, timeout=60)
     assert daemon.tank("image", "load", stdin=b"no archive").returncode == 1
     assert client.df().unowned == 0
+
+
+def test_what_other_tools_wrote_is_found_by_their_words(daemon: Daemon, short_tmp: Path) -> None:
+    layout, both, archive = images.busybox(short_tmp / "image"), short_tmp / "both", short_tmp / "d.tar"
+    other = images.layout(short_tmp / "other", [images.layer({"f": b"x"}, ())], {})
+    for source, target in (
+        (layout, f"oci:{both}:one"),
+        (other, f"oci:{both}:two"),
+        (layout, f"docker-archive:{archive}:app:1"),
+    ):
+        subprocess.run(["skopeo", "copy", "--quiet", f"oci:{source}", target], check=True)
+
+    said = [
+        daemon.tank("image", "load", "-f", text).stdout.decode().split()[1:]
+        for text in (f"oci:{both}:two", f"docker-archive:{archive}:app:1", str(both))
+    ]
+
+    two, app, all_ = said[0], said[1], said[2]
+    assert (len(two), app, len(daemon.client.images.list())) == (1, ["docker.io/library/app:1"], 3)
+    assert two[0] in all_
+    missing = daemon.tank("image", "load", "-f", f"oci:{both}:three")
+    assert (missing.returncode, b"there is none called 'three'" in missing.stderr) == (1, True)
+    daemon.client.apply(sleeper("app:1") | {"name": "loaded"}, wait=True, timeout=60)
+
+
+def test_a_pull_that_was_asked_for_and_fails_leaves_no_pod_down(daemon: Daemon, short_tmp: Path) -> None:
+    with registries.plain(short_tmp / "registry", registries.free_port()) as running:
+        image = running.push(images.busybox(short_tmp / "image"), "app:1")
+        daemon.client.apply(sleeper(image), wait=True, timeout=60)
+    before = daemon.client.status("web").containers[0]
+    daemon.client.restart("web", pull=True)
+    wait_for(lambda: "connect" in daemon.client.status("web").message, what="the failure", seconds=30)
+    assert before.pid is not None
+    assert daemon.client.status("web").containers[0].pid == before.pid
+    daemon.end()
+    os.kill(before.pid, signal.SIGKILL)  # as a crash while the daemon is away, or a reboot
+    daemon.start()
+
+    wait_for(lambda: daemon.client.status("web").ready, what="the container", seconds=60)
+    after = daemon.client.status("web").containers[0]
+    assert (after.image_digest, after.pid != before.pid) == (before.image_digest, True)
 
 
 def test_removal_goes_on_after_a_kill(daemon: Daemon, busybox: str) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tank.config import Registry as RegistrySettings
 from tank.config import Settings
 from tank.errors import PullFailed
 from tank.image.manifest import digest_of
 from tank.image.pull import ImageStore
 from tank.model.image import Image
+from tank.model.registry_fields import Registry as RegistrySettings
 from tests import archives, images, registry
 from tests.archives import archive, directory, hardlink, member, symlink
 from tests.registry import Registry

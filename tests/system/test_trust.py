@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from tank.config import Registry as Configured
 from tank.config import Settings
 from tank.errors import PullFailed
 from tank.image import shelf
@@ -17,6 +17,7 @@ from tank.image.load import load
 from tank.image.pull import ImageStore
 from tank.model import reference as references
 from tank.model.image import Image
+from tank.model.registry_fields import Registry as Configured
 from tank.model.trust import Trust
 from tests import images, registry, signing
 from tests.daemon import Daemon
@@ -157,15 +158,37 @@ async def test_what_is_not_signed_is_refused_before_a_layer_is_fetched(
         assert unpacked(tmp_path) == []
 
 
-async def test_a_signature_of_the_index_is_one_of_what_it_names(
-    pushed: tuple[Repository, str], key: Path, tmp_path: Path
-) -> None:
-    repository, digest = pushed
+def sign_index(repository: Repository, digest: str) -> None:
+    """The tag becomes an index, and that alone is signed, as `cosign sign` does without --recursive."""
     platform = {"os": "linux", "architecture": images.ARCHITECTURE}
     size = len(repository.request("GET", "manifests/1", kind="application/json")[1])
     child = {"mediaType": signing.OCI_MANIFEST, "digest": digest, "size": size, "platform": platform}
     index = repository.manifest({"schemaVersion": 2, "mediaType": signing.OCI_INDEX, "manifests": [child]}, "1")
     repository.attach(index["digest"], signed(index["digest"]))
+
+
+async def test_a_rollback_finds_the_signature_of_the_index_after_the_image_has_gone(
+    pushed: tuple[Repository, str], key: Path, tmp_path: Path
+) -> None:
+    repository, digest = pushed
+    sign_index(repository, digest)
+    pinned, later = f"{repository.address}/{repository.name}@{digest}", time.time() + 1000
+    async with store(tmp_path, Trust(match="*", policy="signed", key=key)) as found:
+        await pull(found, repository)
+        for remembered in ({digest}, set[str]()):
+            found.keeper.remove(await found.keeper.look(), [digest], asked=True)
+            found.gate.sweep(remembered, later)
+            if remembered:
+                assert (await found.resolve(pinned, "if_missing", digest)).digest == digest
+        with pytest.raises(PullFailed, match="it has no signature"):  # nobody knows its index any more
+            await found.resolve(pinned, "if_missing", digest)
+
+
+async def test_a_signature_of_the_index_is_one_of_what_it_names(
+    pushed: tuple[Repository, str], key: Path, tmp_path: Path
+) -> None:
+    repository, digest = pushed
+    sign_index(repository, digest)
     rule = Trust(match="*", policy="signed", key=key)
 
     async with store(tmp_path) as found:  # pulled when nobody asked for signatures

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tank.config import Registry, Settings, load, read_settings
+from tank.config import Settings, load, read_settings
 from tank.errors import InvalidSpec
+from tank.model.registry_fields import Registry
 
 WHOLE = """
 data_dir = "/srv/tank/"
@@ -188,6 +189,18 @@ def test_a_key_that_is_not_built_yet_says_so(text: str, path: str) -> None:
             "[registries.x]\nmirrors = ['m/Up']",
             "registries.x.mirrors[0]: 'Up' cannot stand in front of a repository's name",
         ),
+        (
+            "[registries.x]\nmirrors = ['http://127.0.0.1:5000']",
+            "registries.x.mirrors[0]: 'http://127.0.0.1:5000': plain HTTP is spoken to this machine alone (write a loopback host without its scheme: that it has no TLS is found out)",
+        ),
+        (
+            "[registries.x]\nmirrors = ['ftp://m']",
+            "registries.x.mirrors[0]: '/m' cannot stand in front of a repository's name",
+        ),
+        (
+            "[registries.'docker.io']\n[registries.'index.docker.io']",
+            "registries[\"index.docker.io\"]: 'docker.io' is given twice",
+        ),
         ("[registries]\nx = 5", "registries.x: expected a mapping (a registry), found a whole number"),
         ("[registries.'a/b']", "registries[\"a/b\"]: 'a/b' is not a registry host such as 'registry.example.org:5000'"),
         ("pods = [5]", "pods[0]: expected a mapping (a pod), found a whole number"),
@@ -204,3 +217,28 @@ def test_a_fault_of_the_file(text: str | bytes, fault: str) -> None:
 def test_whether_networks_are_repaired() -> None:
     assert read_settings("[net]\nrepair = false")["repair"] is False
     assert Settings().repair is True
+
+
+@pytest.mark.parametrize(
+    ("written", "mirror"),
+    [
+        ("https://mirror.lan", "mirror.lan"),
+        ("https://mirror.lan/", "mirror.lan"),
+        ("https://Mirror.lan:0443/hub", "mirror.lan/hub"),
+        ("mirror.lan:5000/hub", "mirror.lan:5000/hub"),
+    ],
+)
+def test_a_mirror_may_be_written_as_a_url(written: str, mirror: str) -> None:
+    found = read_settings(f'[registries."docker.io"]\nmirrors = ["{written}"]')["registries"]
+
+    assert found["docker.io"].mirrors == (mirror,)
+
+
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [("index.docker.io", "docker.io"), ("registry.lan:05000", "registry.lan:5000"), ("GHCR.io:443", "ghcr.io")],
+)
+def test_a_registry_is_found_however_its_host_is_written(written: str, host: str) -> None:
+    found = read_settings(f'[registries."{written}"]\nca = "/ca"')["registries"]
+
+    assert found == {host: Registry(ca=Path("/ca"))}

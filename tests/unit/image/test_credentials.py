@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tank.config import Registry
 from tank.image.challenge import Challenge, parse
 from tank.image.credentials import Credential, files, find
 from tank.model import reference
+from tank.model.registry_fields import Registry
 
 
 def auth(user: str, password: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tank.model.faults import Refused
 from tank.model.reference import Reference, checked_digest, parse
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -25,13 +26,17 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
         ("localhost:5000/x", Reference("localhost:5000", "x"), "localhost:5000/x"),
         ("127.0.0.1:5000/x:1", Reference("127.0.0.1:5000", "x", "1"), "127.0.0.1:5000/x:1"),
         ("[::1]:5000/x/y:1", Reference("[::1]:5000", "x/y", "1"), "[::1]:5000/x/y:1"),
-        ("Host/x", Reference("Host", "x"), "Host/x"),
+        ("Host/x", Reference("host:443", "x"), "host:443/x"),
+        ("registry-1.docker.io/nginx", Reference("docker.io", "library/nginx"), "nginx"),
+        ("ghcr.io:0443/acme/api", Reference("ghcr.io", "acme/api"), "ghcr.io/acme/api"),
         ("a.b/c", Reference("a.b", "c"), "a.b/c"),
         ("library/library/x", Reference("docker.io", "library/library/x"), "library/library/x"),
         ("docker.io/a.b/c", Reference("docker.io", "a.b/c"), "docker.io/a.b/c"),
         ("docker.io/localhost/c", Reference("docker.io", "localhost/c"), "docker.io/localhost/c"),
         ("a__b/c.d-e--f", Reference("docker.io", "a__b/c.d-e--f"), "a__b/c.d-e--f"),
         ("x:5000", Reference("docker.io", "library/x", "5000"), "x:5000"),
+        ("oci:1.2", Reference("docker.io", "library/oci", "1.2"), "oci:1.2"),
+        ("oci:5000/x", Reference("oci:5000", "x"), "oci:5000/x"),
     ],
 )
 def test_a_reference_is_normalised_as_docker_does(text: str, reference: Reference, familiar: str) -> None:
@@ -66,6 +71,7 @@ def test_a_reference_is_normalised_as_docker_does(text: str, reference: Referenc
         ("a.b:0/c", "'a.b:0' is not a registry host"),
         ("a.b:65536/c", "'a.b:65536' is not a registry host"),
         ("a.b:port/c", "'a.b:port' is not a registry host"),
+        ("127.1:5000/c", "'127.1:5000' is not a registry host"),
         ("https://a.b/c", "'https:' is not a registry host"),
         ("a" * 64, ""),
         ("ü/b", "'ü' cannot be part"),
@@ -107,3 +113,19 @@ def test_a_reference_can_be_held_to_a_digest() -> None:
 def test_a_digest_that_could_be_a_path_is_refused_s27() -> None:
     with pytest.raises(ValueError, match="is not a digest"):
         checked_digest("sha256:../x")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("oci:/srv/x:1", "tank image load -f oci:/srv/x:1', and use its name"),
+        ("oci:layouts/x", "tank image load -f oci:layouts/x'"),
+        ("docker-archive:./x.tar", "tank image load -f docker-archive:./x.tar'"),
+        ("dir:/srv/x", "copy it to an OCI layout with skopeo"),
+    ],
+)
+def test_an_image_in_files_is_no_reference_and_the_cure_is_told(text: str, hint: str) -> None:
+    with pytest.raises(Refused) as refused:
+        parse(text)
+
+    assert hint in refused.value.suggestion

@@ -41,7 +41,20 @@ FITS = [
     ("docker.io/acme", "registry-1.docker.io/acme/x", True),
     ("docker.io/acme", "index.docker.io:443/acme/x", True),
     ("docker.io", "registry.hub.docker.com/library/nginx", True),
-    ("*:443", "ghcr.io/acme/api", False),
+    ("*:443", "ghcr.io/acme/api", True),
+    ("*:443", "registry.lan:5000/x", False),
+    ("ghcr.io/acme/*", "ghcr.io:0443/acme/api", True),
+    ("ghcr.io:0443/acme/*", "ghcr.io/acme/api", True),
+    ("registry.lan:5000", "registry.lan:05000/x", True),
+    ("registry.lan:05000", "registry.lan:5000/x", True),
+    ("*.lan:05000", "registry.lan:5000/x", True),
+    ("[fd00::1]:5000", "[fd00:0::1]:5000/x", True),
+    ("[FD00:0::1]:5000", "[fd00::1]:5000/x", True),
+    ("10.0.0.1:5000", "[::ffff:10.0.0.1]:5000/x", True),
+    ("host:443", "Host/x", True),
+    ("*/acme/api", "ghcr.io/acme/api", True),
+    ("*.example.org", "evil.example/a.example.org", False),
+    ("*.example.org/x", "evil.example/a.example.org/x", False),
 ]
 
 

@@ -69,7 +69,7 @@ def test_a_start_that_could_not_be_done_waits() -> None:
     assert plan_pod(desired, seen, NOW) == Plan(wake_at=LATER)
 
 
-@pytest.mark.parametrize(("action", "again"), [("create", False), ("pull", False), ("tune", True), ("stop", True)])
+@pytest.mark.parametrize(("action", "again"), [("create", False), ("pull", True), ("tune", True), ("stop", True)])
 def test_c1_only_what_concerns_the_making_holds_up_a_restart(action: str, again: bool) -> None:
     desired = wanted()
     seen = situation(desired, troubled(ended(desired), desired, action))
