@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ from tank.model.pools import Wired, Wiring
 from tank.model.record import Address
 from tank.model.stats import NicStats
 from tank.net import parents as below_them
-from tank.net.announce import Announcement, frame, open_sender
+from tank.net.announce import Announcements
 from tank.net.asking import Asking
 from tank.net.counters import counters
 from tank.net.deeds import Scene, carry_out
@@ -70,7 +69,7 @@ class NetDriver:
         self._ears = HostEars(
             self._watches.nudge, self._ruled, lambda: self._rewire(), lambda: self._wires.shims.indexes
         )
-        self._announcements: dict[str, list[Announcement]] = {}
+        self._announcements = Announcements(self._namespaces)
         self._newcomers = Newcomers(self._namespaces, self._watches.nudge)
         self._asking = Asking(settings, installation, self._namespaces, self._watches.nudge)
 
@@ -99,6 +98,8 @@ class NetDriver:
         return addresses + self._asking.addresses(uid, wanted)
 
     async def _connect(self, uid: str, pod: Pod, wanted: Sequence[Interface], namespace: Path) -> None:
+        if self._newcomers.contested(uid, wanted):
+            self._announcements.hush(uid)  # it may be another's
         await self._asking.settle(uid, pod, wanted, namespace)
         known, look = self._asking.filled(uid, wanted), partial(self._talk, namespace, Links.look)
         scene, fresh = await self._talk(namespace, lambda links: self._begin(uid, known, links, namespace))
@@ -108,7 +109,7 @@ class NetDriver:
             known = self._asking.filled(uid, wanted)
             await self._talk(namespace, lambda links: self._settle(uid, known, links, scene))
         self._newcomers.settled(uid, wanted)
-        await self._announce(uid, scene)
+        await self._announcements.tell(uid, scene.namespace, scene.arrived)
 
     def _granted(self, pod: Pod, uid: str) -> Mapping[str, Grant]:
         """What the pools give, with ports of the host that are free: nothing is made for a pod that has to wait."""
@@ -209,17 +210,13 @@ class NetDriver:
         """Let go of the namespace: no socket of ours keeps it alive."""
         self._newcomers.forget(uid)
         self._asking.forget(uid)
-        for announcement in self._announcements.pop(uid, ()):
-            announcement.close()
+        self._announcements.hush(uid)
         self._watches.forget(uid)
         self._ears.forget(uid)
 
     async def close(self) -> None:
         """Let go of every socket and end the threads."""
-        for uid in tuple(self._announcements):
-            self.unwatch(uid)
-        self._newcomers.close()
-        for each in (self._asking, self._ears, self._wires):
+        for each in (self._announcements, self._newcomers, self._asking, self._ears, self._wires):
             each.close()
         await self._watches.close()
         await self._names.close()
@@ -260,14 +257,6 @@ class NetDriver:
                 self._wires.shims.note(uid, on_the_lan(wanted, parents))
                 return
         raise Waiting(REASON, f"cannot settle the network: {'; '.join(each.words for each in changes)}")
-
-    async def _announce(self, uid: str, scene: Scene) -> None:
-        """Tell the neighbours; that they cannot be told is no reason to fail."""
-        for name, (mac, addresses) in scene.arrived.items():
-            frames = [frame(mac, str(ipaddress.ip_interface(each).ip)) for each in addresses]
-            with contextlib.suppress(TankError, OSError):
-                sender = await self._namespaces.inside(scene.namespace, partial(open_sender, name))
-                self._announcements.setdefault(uid, []).append(Announcement(sender, frames))
 
 
 def _source(grant: Grant | None, address: str) -> str:

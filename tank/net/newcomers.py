@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tank.errors import TankError, Waiting
 from tank.host.netns import Namespaces
-from tank.net.conflicts import Inquiry, open_prober
+from tank.net.conflicts import LISTEN, WAIT, Inquiry, open_prober
 from tank.net.drift import find
 from tank.net.links import host_links
 from tank.net.seen import Seen
@@ -66,6 +66,7 @@ class Newcomers:
         self._namespaces, self._nudge = namespaces, nudge
         self._known: dict[str, frozenset[str]] = {}
         self._asking: dict[str, list[Inquiry]] = {}
+        self._doubted: dict[str, frozenset[str]] = {}  # by uid: what somebody claimed when it was last asked about
 
     def known(self, uid: str) -> frozenset[str]:
         """The addresses of the pod that need no question."""
@@ -91,17 +92,21 @@ class Newcomers:
         """Whether these addresses are nobody's. Raises Waiting, with the MAC of the owner."""
         if not fresh:
             return
+        doubted = self._doubted.get(uid, frozenset()) | self._contested(uid).keys()
         self.forget(uid)
+        self._doubted[uid] = doubted
         await asyncio.to_thread(_check_host, fresh)
         asking = self._asking[uid] = []
         for each in fresh:
-            asking += await self._inquire(uid, namespace, each)
+            asking += await self._inquire(uid, namespace, each, doubted)
         for answer in await asyncio.gather(*(each.answer() for each in asking)):
             for address, mac in sorted(answer.items()):
                 self.forget(uid)
+                self._doubted[uid] = doubted | {address}
                 raise Waiting(REASON, f"cannot use {address}: {mac} has it on that network")
+        self._doubted.pop(uid, None)
 
-    async def _inquire(self, uid: str, namespace: Path, fresh: Interface) -> list[Inquiry]:
+    async def _inquire(self, uid: str, namespace: Path, fresh: Interface, doubted: frozenset[str]) -> list[Inquiry]:
         """That nobody can be asked is no reason to fail."""
         addresses = [_bare(each) for each in fresh.addresses]
         versions = {ipaddress.ip_address(each).version for each in addresses}
@@ -110,7 +115,8 @@ class Newcomers:
                 opened = await asyncio.to_thread(open_prober, fresh.parent, versions)
             else:
                 opened = await self._namespaces.inside(namespace, partial(open_prober, fresh.name, versions))
-            return [Inquiry(opened, fresh.mac, addresses, partial(self._nudge, uid))]
+            wait = LISTEN if doubted.intersection(addresses) else WAIT
+            return [Inquiry(opened, fresh.mac, addresses, partial(self._nudge, uid), wait)]
         return []
 
     def settled(self, uid: str, wanted: Iterable[Interface]) -> None:
@@ -120,6 +126,7 @@ class Newcomers:
     def forget(self, uid: str) -> None:
         """Ask and remember no more; may be repeated."""
         self._known.pop(uid, None)
+        self._doubted.pop(uid, None)
         for each in self._asking.pop(uid, ()):
             each.close()
 
