@@ -80,8 +80,9 @@ class NetDriver:
         AddressInUse with the MAC of who has an address already; PortInUse.
         """
         if not isinstance(pod.network, Network):
+            await self._beside(partial(self._grants.settle, pod, uid, {}))
             return ()
-        grants = await asyncio.get_running_loop().run_in_executor(self._pool, partial(self._granted, pod, uid))
+        grants = await self._beside(partial(self._granted, pod, uid))
         wanted = interfaces(pod, uid, self._installation, grants)
         if any(each.kind == "ipvlan" for each in wanted):
             parents = await self._talk(namespace, lambda links: below_them.found(wanted, links.look(), self._uplink))
@@ -95,6 +96,7 @@ class NetDriver:
         deeds = [self._connect(uid, pod, wanted, namespace), self._wires.fence(wired)]
         deeds += [self._names.admit(uid, namespace)] if wired.asks else []
         await together(*deeds)
+        await self._beside(partial(self._grants.settle, pod, uid, grants))
         return addresses + self._asking.addresses(uid, wanted)
 
     async def _connect(self, uid: str, pod: Pod, wanted: Sequence[Interface], namespace: Path) -> None:
@@ -113,10 +115,9 @@ class NetDriver:
 
     def _granted(self, pod: Pod, uid: str) -> Mapping[str, Grant]:
         """What the pools give, with ports of the host that are free: nothing is made for a pod that has to wait."""
-        if isinstance(pod.network, Network):
-            known = self._wires.published(uid)
-            check_ports([each for each in pod.network.ports if each not in known])
-        return self._grants.of(pod, uid, ensure=True)
+        known, ports = self._wires.published(uid), pod.network.ports if isinstance(pod.network, Network) else ()
+        check_ports([each for each in ports if each not in known])
+        return self._grants.of(pod, uid)
 
     def survey(self) -> Survey:
         """Who looks at the pools and tries who reaches whom."""
@@ -153,9 +154,7 @@ class NetDriver:
         if not isinstance(pod.network, Network):
             return ()
         try:
-            grants = await asyncio.get_running_loop().run_in_executor(
-                self._pool, partial(self._grants.of, pod, uid, ensure=False)
-            )
+            grants = await self._beside(partial(self._grants.foreseen, pod, uid))
         except Waiting as error:  # a pool that is gone, or gives nothing: no reason not to see the pod, nor to keep it
             return (error.message,)
         wanted = interfaces(pod, uid, self._installation, grants)
@@ -184,8 +183,7 @@ class NetDriver:
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
         await self.vacate(uid, namespace)
-        if isinstance(pod.network, Network):
-            await asyncio.to_thread(self._grants.leases.release, uid)
+        await self._beside(partial(self._grants.leases.release, uid))
 
     async def vacate(self, uid: str, namespace: Path) -> None:
         """Let go of a namespace that is about to go, and of all in it; what pools gave stays the pod's."""
@@ -222,6 +220,9 @@ class NetDriver:
         await self._names.close()
         await asyncio.to_thread(self._pool.shutdown)
         await self._namespaces.close()
+
+    async def _beside(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     async def _talk(self, namespace: Path, work: Callable[[Links], T]) -> T:
         """Do blocking work in a thread. It is waited for even when cancelled: two never work on one pod."""

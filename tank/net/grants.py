@@ -6,7 +6,7 @@ import contextlib
 import ipaddress
 import socket
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from tank.config import Settings
 from tank.errors import Waiting
@@ -14,6 +14,7 @@ from tank.model.network import Network, Nic, Port
 from tank.model.pod import Pod
 from tank.model.pools import DEFAULT, Pool
 from tank.net import bridges
+from tank.net.book import BookFile
 from tank.net.dhcp.clients import program
 from tank.net.leases import Leases, pool_named, with_gateways
 from tank.net.links import REASON, host_links
@@ -29,7 +30,7 @@ class Grants:
 
     def __init__(self, settings: Settings, installation: str) -> None:
         self._settings, self._installation = settings, installation
-        self.leases = Leases(settings.data_dir / "net" / "leases.json", installation, _occupied)
+        self.leases = Leases(BookFile(settings.data_dir / "net" / "leases.json"), installation, _occupied)
         self.bridging = threading.Lock()  # two never make or remove bridges at once
         self._has_ipvlan = False
         self.avoid: Collection[str] = ()  # addresses that pods have by their own spec
@@ -95,33 +96,50 @@ class Grants:
             if modes[name] == "macvlan" and (pool or not nic.pool)
         }
 
-    def of(self, pod: Pod, uid: str, *, ensure: bool) -> Mapping[str, Grant]:
-        """What each interface gets, by its name. With `ensure` the bridges are made. Raises Waiting, Failed."""
-        nics = pod.network.nics if isinstance(pod.network, Network) else ()
-        return {nic.name: grant for nic in nics if (grant := self._grant(nic, pod, uid, ensure=ensure))}
+    def of(self, pod: Pod, uid: str) -> Mapping[str, Grant]:
+        """What each interface has by now or gets, by its name; bridges are made. Raises Waiting, Failed."""
+        found = {}
+        for nic, pool in self._granting(pod):
+            resolved = self.leases.resolved(pool)
+            found[nic.name] = self._grant(nic, resolved, self.leases, pod, uid)  # first: what has a lease is in use
+            if resolved.mode == "bridge":
+                with self.bridging, host_links() as links:
+                    bridges.ensure(links, resolved, self._installation, repair=self._settings.repair)
+        return found
 
-    def _grant(self, nic: Nic, pod: Pod, uid: str, *, ensure: bool) -> Grant | None:
-        if why := self._refusal(nic):
-            raise Waiting(REASON, f"cannot connect {nic.name}: {why}")
-        pool = self._pool(nic)
-        if pool is None:
-            return None
-        pool = self.leases.resolved(pool)
-        given = self._taken(nic, pool, pod, uid)  # first, for a bridge that has a lease is in use and stays
-        if pool.mode == "bridge" and ensure:
-            with self.bridging, host_links() as links:
-                bridges.ensure(links, pool, self._installation, repair=self._settings.repair)
+    def foreseen(self, pod: Pod, uid: str) -> Mapping[str, Grant]:
+        """What `of` would answer; nothing is made or written down. Raises Waiting, Failed."""
+        draft = self.leases.draft()
+        return {nic.name: self._grant(nic, draft.resolved(pool), draft, pod, uid) for nic, pool in self._granting(pod)}
+
+    def settle(self, pod: Pod, uid: str, grants: Mapping[str, Grant]) -> None:
+        """The pod has what it was granted: what it had before is free. Raises Failed."""
+        nics = pod.network.nics if isinstance(pod.network, Network) else ()
+        held = {
+            (grant.pool, nic.name, address)
+            for nic in nics
+            if (grant := grants.get(nic.name))
+            for address in (*_bare(nic.static), *_bare(grant.addresses))
+        }
+        self.leases.settle(uid, held)
+
+    def _granting(self, pod: Pod) -> Iterator[tuple[Nic, Pool]]:
+        for nic in pod.network.nics if isinstance(pod.network, Network) else ():
+            if why := self._refusal(nic):
+                raise Waiting(REASON, f"cannot connect {nic.name}: {why}")
+            if pool := self._pool(nic):
+                yield nic, pool
+
+    def _grant(self, nic: Nic, pool: Pool, leases: Leases, pod: Pod, uid: str) -> Grant:
+        """What is stated is in the book too on a bridge; on a LAN, the LAN is asked."""
+        stated = _bare(nic.static) if pool.mode == "bridge" else []
+        who = {"uid": uid, "pod": pod.name, "nic": nic.name}
+        given = leases.take(pool, **who, stated=stated, avoid=self.avoid, gives=nic.pool is not None)
         parent = bridges.bridge_name(self._installation, pool) if pool.mode == "bridge" else pool.parent
         families = {":" in each for each in (*nic.static, *given)}
-        stated = () if nic.pool else nic.gateway
-        gateways = stated or tuple(each for each in pool.gateways if (":" in each) in families)
+        gateways = () if nic.pool else nic.gateway
+        gateways = gateways or tuple(each for each in pool.gateways if (":" in each) in families)
         return Grant(mode=pool.mode, parent=parent, addresses=given, gateways=gateways, pool=pool.name)
-
-    def _taken(self, nic: Nic, pool: Pool, pod: Pod, uid: str) -> tuple[str, ...]:
-        """What the pool gives. What is stated is in the book too on a bridge; on a LAN, the LAN is asked."""
-        stated = [each.partition("/")[0] for each in nic.static] if pool.mode == "bridge" else []
-        who = {"uid": uid, "pod": pod.name, "nic": nic.name}
-        return self.leases.take(pool, **who, stated=stated, avoid=self.avoid, gives=nic.pool is not None)
 
     def resolved(self) -> Mapping[str, Pool]:
         """Every pool whose networks are known by now, by name; `default` only once it was used."""
@@ -132,6 +150,10 @@ class Grants:
     def bridge(self, pool: Pool) -> str:
         """What the pool's bridge is called."""
         return bridges.bridge_name(self._installation, pool)
+
+
+def _bare(addresses: Iterable[str]) -> list[str]:
+    return [str(ipaddress.ip_interface(each).ip) for each in addresses]
 
 
 def _strangers(nic: Nic, pool: Pool) -> Iterator[str]:

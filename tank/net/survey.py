@@ -18,9 +18,10 @@ from tank.model.networks import LeaseStatus, NetworkStatus, Reach
 from tank.model.pod import Pod
 from tank.model.pools import DEFAULT, Pool, Wired
 from tank.net import bridges, uplink
+from tank.net.book import Lease
+from tank.net.choosing import room
 from tank.net.grants import Grants
 from tank.net.knocks import knock
-from tank.net.leases import Lease, room
 from tank.net.links import host_links
 from tank.net.outside import outside
 from tank.net.questions import Question, questions

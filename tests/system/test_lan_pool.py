@@ -17,6 +17,7 @@ import pytest
 
 from tank.errors import Waiting
 from tank.model.pools import Pool
+from tank.net.book import BookFile
 from tank.net.leases import Leases
 from tests.daemon import Daemon
 from tests.neighbour import Neighbour
@@ -145,7 +146,7 @@ def all_restarted(daemon: Daemon) -> bool:
 def test_a_thousand_lives_in_the_book(tmp_path: Path) -> None:
     """With a new book each fourth time, as after a kill; thirteen neighbours leave one address to go round."""
     pool, file = Pool(name="lan", mode="macvlan", parent="up0", subnets=("10.0.0.16/28",)), tmp_path / "leases.json"
-    book = Leases(file, "ab12cd", tuple)
+    book = Leases(BookFile(file), "ab12cd", tuple)
     others = {book.take(pool, uid=f"o{each}", pod=f"o{each}", nic="eth0") for each in range(13)}
     for number in range(1000):
         (given,) = book.take(pool, uid=f"u{number}", pod=f"p{number}", nic="eth0")
@@ -153,7 +154,7 @@ def test_a_thousand_lives_in_the_book(tmp_path: Path) -> None:
         with pytest.raises(Waiting, match="no address is left in pool lan"):
             book.take(pool, uid="late", pod="late", nic="eth0")
         if number % 4 == 3:
-            book = Leases(file, "ab12cd", tuple)
+            book = Leases(BookFile(file), "ab12cd", tuple)
         book.release(f"u{number}")
 
     assert len(book.all()) == 13
