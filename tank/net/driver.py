@@ -34,7 +34,7 @@ from tank.net.ears import HostEars
 from tank.net.grants import Grants, check_ports
 from tank.net.links import REASON, Links
 from tank.net.names.keeper import Names
-from tank.net.newcomers import Newcomers, held_back, newcomers
+from tank.net.newcomers import Claimed, Newcomers, held_back, newcomers
 from tank.net.plugs import cabling, plug_in
 from tank.net.policy import wired
 from tank.net.rtnetlink import NETLINK
@@ -95,7 +95,12 @@ class NetDriver:
         wired = self.wired(uid, pod, addresses)
         deeds = [self._connect(uid, pod, wanted, namespace), self._wires.fence(wired)]
         deeds += [self._names.admit(uid, namespace)] if wired.asks else []
-        await together(*deeds)
+        try:
+            await together(*deeds)
+        except Claimed as error:
+            if pool := await self._beside(partial(self._grants.shun, grants, error.address)):
+                raise Claimed(error.address, error.owner, then=f"; pool {pool} gives another") from error
+            raise
         await self._beside(partial(self._grants.settle, pod, uid, grants))
         return addresses + self._asking.addresses(uid, wanted)
 

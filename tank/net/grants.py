@@ -7,6 +7,7 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 
 from tank.config import Settings
 from tank.errors import Waiting
@@ -123,6 +124,17 @@ class Grants:
         }
         self.leases.settle(uid, held)
 
+    def shun(self, grants: Mapping[str, Grant], address: str) -> str:
+        """Of which pool an address was given that another machine has; empty: the spec states it. Raises Failed."""
+        found = (each.pool for each in grants.values() if address in _bare(each.addresses))
+        if pool := next(found, ""):
+            self.leases.shun(pool, address)
+        return pool
+
+    def avoided(self, pool: Pool) -> Collection[str]:
+        """What of a pool is somebody's: pods have it by their spec, or the LAN is the host's too."""
+        return self.avoid if pool.mode == "bridge" else {*self.avoid, *_of_the_host()}
+
     def _granting(self, pod: Pod) -> Iterator[tuple[Nic, Pool]]:
         for nic in pod.network.nics if isinstance(pod.network, Network) else ():
             if why := self._refusal(nic):
@@ -134,7 +146,7 @@ class Grants:
         """What is stated is in the book too on a bridge; on a LAN, the LAN is asked."""
         stated = _bare(nic.static) if pool.mode == "bridge" else []
         who = {"uid": uid, "pod": pod.name, "nic": nic.name}
-        given = leases.take(pool, **who, stated=stated, avoid=self.avoid, gives=nic.pool is not None)
+        given = leases.take(pool, **who, stated=stated, avoid=partial(self.avoided, pool), gives=nic.pool is not None)
         parent = bridges.bridge_name(self._installation, pool) if pool.mode == "bridge" else pool.parent
         families = {":" in each for each in (*nic.static, *given)}
         gateways = () if nic.pool else nic.gateway
@@ -206,6 +218,13 @@ def _occupied() -> Collection[str]:
     with host_links() as links:
         seen = links.look()
     return tuple(_networks(seen))
+
+
+def _of_the_host() -> Collection[str]:
+    """The host's own addresses, and those of the routers that it knows."""
+    with host_links() as links:
+        seen = links.look()
+    return {*_bare(each.address for each in seen.addresses), *(each.via for each in seen.routes if each.via)}
 
 
 def _networks(seen: Seen) -> Iterator[str]:

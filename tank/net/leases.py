@@ -30,11 +30,27 @@ class Leases:
         """`occupied`: the networks that the host has routes to, for the choice of the default pool's."""
         self._paper, self._installation, self._occupied = paper, installation, occupied
         self._lock = threading.Lock()
+        self._shunned: dict[str, tuple[str, ...]] = {}  # by pool: what others had, the longest ago first
 
     def draft(self) -> Leases:
         """A copy of the book to look ahead with: nothing that is done to it is ever so."""
         with self._lock:
-            return Leases(Draft(self._paper.read()), self._installation, self._occupied)
+            made = Leases(Draft(self._paper.read()), self._installation, self._occupied)
+            made._shunned = dict(self._shunned)
+            return made
+
+    def shun(self, pool: str, address: str) -> None:
+        """Somebody who is no pod has it: it is given back, and given again only when no other is left. Raises Failed.
+
+        That is forgotten with the daemon: whoever gets an address of the LAN asks there first.
+        """
+        with self._lock:
+            known = (each for each in self._shunned.get(pool, ()) if each != address)
+            self._shunned[pool] = (*known, address)[-MOST_REMEMBERED:]
+            book = self._paper.read()
+            left = tuple(each for each in book.leases if (each.pool, each.address) != (pool, address))
+            if left != book.leases:
+                self._paper.write(replace(book, leases=left))
 
     def resolved(self, pool: Pool) -> Pool:
         """The pool with networks and gateways: those of `default` are chosen on first use and never change.
@@ -58,12 +74,13 @@ class Leases:
         pod: str,
         nic: str,
         stated: Collection[str] = (),
-        avoid: Collection[str] = (),
+        avoid: Callable[[], Collection[str]] = tuple,
         gives: bool = True,
     ) -> tuple[str, ...]:
         """An address with prefix of each family of a resolved pool; the same ones again. None, where it gives none.
 
-        `stated`: those that the spec names itself, without prefix; nobody else gets them. Raises Waiting, Failed.
+        `stated`: those that the spec names itself, without prefix; nobody else gets them. `avoid` is asked for more
+        that are not to be given, where one has to be chosen. Raises Waiting, Failed.
         """
         with self._lock:
             book, key = self._paper.read(), f"{pool.name}/{pod}/{nic}"
@@ -72,10 +89,11 @@ class Leases:
             for each in others:
                 if each.address in stated and each.uid != uid:
                     raise Waiting(IN_USE, f"cannot use {each.address}: pod {each.pod} has it of pool {pool.name}")
-            last = book.remembered.get(key, ())
+            shunned = self._shunned.get(pool.name, ())
+            last = tuple(each for each in book.remembered.get(key, ()) if each not in shunned)
             held = sorted({each.address for each in mine} - set(stated), key=lambda each: (each not in last, each))
-            taken = {*(each.address for each in others), *stated, *avoid}
-            choosing = _Choosing(pool, taken, last, held, partial(_resting, book, key))
+            taken = {*(each.address for each in others), *stated}
+            choosing = _Choosing(pool, lambda: {*taken, *avoid()}, last, held, partial(_resting, book, key, shunned))
             given = tuple(choosing.of(subnet) for subnet in pool.subnets) if gives else ()
             bare = tuple(each.partition("/")[0] for each in given)
             if fresh := {*stated, *bare} - {each.address for each in mine}:
@@ -135,7 +153,7 @@ class Leases:
 @dataclass(frozen=True, slots=True)
 class _Choosing:
     pool: Pool
-    taken: Collection[str]
+    taken: Callable[[], Collection[str]]
     last: Sequence[str]
     held: Sequence[str]
     resting: Callable[[], Sequence[str]]
@@ -145,7 +163,7 @@ class _Choosing:
         network = ipaddress.ip_network(subnet)
         address = next((each for each in self.held if ipaddress.ip_address(each) in network), None)
         if address is None:
-            address = choose(self.pool, subnet, self.taken, self.last, self.resting())
+            address = choose(self.pool, subnet, self.taken(), self.last, self.resting())
         if address is None:
             raise Waiting(REASON, f"no address is left in pool {self.pool.name} ({subnet})")
         return f"{address}/{network.prefixlen}"
@@ -157,10 +175,11 @@ def _with(book: Book, fresh: Iterable[Lease], key: str, addresses: tuple[str, ..
     return replace(book, leases=(*book.leases, *fresh), remembered=recent)
 
 
-def _resting(book: Book, key: str) -> list[str]:
-    """What others of the same pool had last, the longest ago first."""
+def _resting(book: Book, key: str, shunned: Sequence[str]) -> list[str]:
+    """What others of the same pool had last, the longest ago first; last what somebody who is no pod had."""
     pool = f"{key.partition('/')[0]}/"
-    return [one for name, each in book.remembered.items() if name.startswith(pool) and name != key for one in each]
+    had = (one for name, each in book.remembered.items() if name.startswith(pool) and name != key for one in each)
+    return [*(each for each in had if each not in shunned), *shunned]
 
 
 def unique_local(installation: str) -> str:

@@ -26,6 +26,14 @@ from tank.net.wanted import Interface
 REASON = "AddressInUse"
 
 
+class Claimed(Waiting):
+    """Somebody has `address` already."""
+
+    def __init__(self, address: str, owner: str, *, then: str = "") -> None:
+        self.address, self.owner = address, owner
+        super().__init__(REASON, f"cannot use {address}: {owner}{then}")
+
+
 def newcomers(wanted: Iterable[Interface], seen: Seen, known: frozenset[str]) -> tuple[Interface, ...]:
     """The interfaces on the LAN that are to get addresses which are new here, with these alone. Pure."""
     found = []
@@ -89,7 +97,7 @@ class Newcomers:
         return replace(seen, addresses=kept, routes=()) if len(kept) < len(seen.addresses) else seen
 
     async def ask(self, uid: str, namespace: Path, fresh: Sequence[Interface]) -> None:
-        """Whether these addresses are nobody's. Raises Waiting, with the MAC of the owner."""
+        """Whether these addresses are nobody's. Raises Claimed, with the MAC of the owner."""
         if not fresh:
             return
         doubted = self._doubted.get(uid, frozenset()) | self._contested(uid).keys()
@@ -103,7 +111,7 @@ class Newcomers:
             for address, mac in sorted(answer.items()):
                 self.forget(uid)
                 self._doubted[uid] = doubted | {address}
-                raise Waiting(REASON, f"cannot use {address}: {mac} has it on that network")
+                raise Claimed(address, f"{mac} has it on that network")
         self._doubted.pop(uid, None)
 
     async def _inquire(self, uid: str, namespace: Path, fresh: Interface, doubted: frozenset[str]) -> list[Inquiry]:
@@ -140,13 +148,13 @@ class Newcomers:
 
 
 def _check_host(fresh: Sequence[Interface]) -> None:
-    """The host does not hear its own pods' questions, so it is looked at. Raises Waiting."""
+    """The host does not hear its own pods' questions, so it is looked at. Raises Claimed."""
     with host_links() as links:
         held = {_bare(each.address) for each in links.addresses()}
     for interface in fresh:
         for address in interface.addresses:
             if _bare(address) in held:
-                raise Waiting(REASON, f"cannot use {_bare(address)}: the host itself has it")
+                raise Claimed(_bare(address), "the host itself has it")
 
 
 def _bare(address: str) -> str:

@@ -83,6 +83,25 @@ def test_what_it_had_is_its_own_until_the_change_is_carried_out(tmp_path: Path) 
     assert book.take(POOL, uid="3" * 12, pod="late", nic="eth0") == ("10.0.0.2/28",)
 
 
+def test_what_somebody_else_has_is_given_when_no_other_is_left(tmp_path: Path) -> None:
+    book = leases(tmp_path)
+    take = partial(book.take, POOL, uid="1" * 12, pod="web", nic="eth0")
+    given_last = [take()[0]]
+    for _ in range(13):
+        book.shun("lan", given_last[-1].partition("/")[0])
+        assert book.all() == ()
+        given_last += book.draft().take(POOL, uid="1" * 12, pod="web", nic="eth0")
+        assert take() == (given_last[-1],)
+
+    assert given_last == [f"10.0.0.{each}/28" for each in (*range(2, 15), 2)]
+
+
+def test_what_is_to_be_avoided_is_asked_for_when_one_is_chosen(tmp_path: Path) -> None:
+    book, answers = leases(tmp_path), iter([["10.0.0.2"]])
+    take = partial(book.take, POOL, uid="1" * 12, pod="web", nic="eth0", avoid=lambda: next(answers))
+    assert [take(), take()] == [("10.0.0.3/28",)] * 2
+
+
 def test_a_draft_changes_nothing_that_is_written_down(tmp_path: Path) -> None:
     book = leases(tmp_path)
     held = book.take(POOL, uid="1" * 12, pod="db", nic="eth0", stated=["10.0.0.5"])
