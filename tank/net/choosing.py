@@ -32,9 +32,9 @@ def choose(
     return fresh or next((each for each in free if any(ipaddress.ip_address(each) in span for span in spans)), None)
 
 
-def room(pool: Pool, subnet: str) -> int:
-    """How many addresses of one network of a pool can be handed out in all."""
-    never = {*pool.gateways, *pool.shims}
+def room(pool: Pool, subnet: str, taken: Iterable[str] = ()) -> int:
+    """How many addresses of one network of a pool can be handed out in all, or beside those that are taken."""
+    never = {*pool.gateways, *pool.shims, *taken}
     spans = list(_spans(pool, subnet))
     return sum(each.high - each.low + 1 - sum(ipaddress.ip_address(one) in each for one in never) for each in spans)
 

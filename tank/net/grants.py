@@ -6,7 +6,7 @@ import contextlib
 import ipaddress
 import socket
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from tank.config import Settings
@@ -100,28 +100,28 @@ class Grants:
     def of(self, pod: Pod, uid: str) -> Mapping[str, Grant]:
         """What each interface has by now or gets, by its name; bridges are made. Raises Waiting, Failed."""
         found = {}
-        for nic, pool in self._granting(pod):
-            resolved = self.leases.resolved(pool)
-            found[nic.name] = self._grant(nic, resolved, self.leases, pod, uid)  # first: what has a lease is in use
-            if resolved.mode == "bridge":
+        for nic in self._connected(pod):
+            pool, grant = self._grant(nic, self.leases, pod, uid)  # first: a bridge that has a lease is in use
+            if pool and grant:
+                found[nic.name] = grant
+            if pool and pool.mode == "bridge":
                 with self.bridging, host_links() as links:
-                    bridges.ensure(links, resolved, self._installation, repair=self._settings.repair)
+                    bridges.ensure(links, pool, self._installation, repair=self._settings.repair)
         return found
 
     def foreseen(self, pod: Pod, uid: str) -> Mapping[str, Grant]:
         """What `of` would answer; nothing is made or written down. Raises Waiting, Failed."""
         draft = self.leases.draft()
-        return {nic.name: self._grant(nic, draft.resolved(pool), draft, pod, uid) for nic, pool in self._granting(pod)}
+        found = {nic.name: self._grant(nic, draft, pod, uid)[1] for nic in self._connected(pod)}
+        return {name: grant for name, grant in found.items() if grant}
 
     def settle(self, pod: Pod, uid: str, grants: Mapping[str, Grant]) -> None:
         """The pod has what it was granted: what it had before is free. Raises Failed."""
         nics = pod.network.nics if isinstance(pod.network, Network) else ()
         held = {
-            (grant.pool, nic.name, address)
-            for nic in nics
-            if (grant := grants.get(nic.name))
-            for address in (*_bare(nic.static), *_bare(grant.addresses))
+            (pool.name, nic.name, each) for nic in nics for pool, stated in self._stated(nic).items() for each in stated
         }
+        held |= {(grant.pool, name, each) for name, grant in grants.items() for each in _bare(grant.addresses)}
         self.leases.settle(uid, held)
 
     def shun(self, grants: Mapping[str, Grant], address: str) -> str:
@@ -135,23 +135,36 @@ class Grants:
         """What of a pool is somebody's: pods have it by their spec, or the LAN is the host's too."""
         return self.avoid if pool.mode == "bridge" else {*self.avoid, *_of_the_host()}
 
-    def _granting(self, pod: Pod) -> Iterator[tuple[Nic, Pool]]:
+    def _connected(self, pod: Pod) -> Iterator[Nic]:
         for nic in pod.network.nics if isinstance(pod.network, Network) else ():
             if why := self._refusal(nic):
                 raise Waiting(REASON, f"cannot connect {nic.name}: {why}")
-            if pool := self._pool(nic):
-                yield nic, pool
+            yield nic
 
-    def _grant(self, nic: Nic, pool: Pool, leases: Leases, pod: Pod, uid: str) -> Grant:
-        """What is stated is in the book too on a bridge; on a LAN, the LAN is asked."""
-        stated = _bare(nic.static) if pool.mode == "bridge" else []
-        who = {"uid": uid, "pod": pod.name, "nic": nic.name}
-        given = leases.take(pool, **who, stated=stated, avoid=partial(self.avoided, pool), gives=nic.pool is not None)
+    def _stated(self, nic: Nic) -> Mapping[Pool, Sequence[str]]:
+        """The pools that have what the spec states in their books: that of the bridge, or those of the LAN."""
+        own, stated = self._pool(nic), _bare(nic.static)
+        if own and own.mode == "bridge":
+            return {own: stated}
+        lan = [each for each in self._settings.pools if each.mode != "bridge"]
+        return {pool: found for pool in lan if (found := [each for each in stated if _within(each, pool)])}
+
+    def _grant(self, nic: Nic, leases: Leases, pod: Pod, uid: str) -> tuple[Pool | None, Grant | None]:
+        """The pool with its networks, and what it gives; nothing, where none is asked."""
+        own, stated = self._pool(nic), self._stated(nic)
+        take = partial(leases.take, uid=uid, pod=pod.name, nic=nic.name)
+        for other in (each for each in stated if each != own):
+            take(leases.resolved(other), stated=stated[other], gives=False)
+        if own is None:
+            return None, None
+        pool = leases.resolved(own)
+        avoid = partial(self.avoided, pool)
+        given = take(pool, stated=stated.get(own, ()), avoid=avoid, gives=nic.pool is not None)
         parent = bridges.bridge_name(self._installation, pool) if pool.mode == "bridge" else pool.parent
         families = {":" in each for each in (*nic.static, *given)}
         gateways = () if nic.pool else nic.gateway
         gateways = gateways or tuple(each for each in pool.gateways if (":" in each) in families)
-        return Grant(mode=pool.mode, parent=parent, addresses=given, gateways=gateways, pool=pool.name)
+        return pool, Grant(mode=pool.mode, parent=parent, addresses=given, gateways=gateways, pool=pool.name)
 
     def resolved(self) -> Mapping[str, Pool]:
         """Every pool whose networks are known by now, by name; `default` only once it was used."""
@@ -166,6 +179,10 @@ class Grants:
 
 def _bare(addresses: Iterable[str]) -> list[str]:
     return [str(ipaddress.ip_interface(each).ip) for each in addresses]
+
+
+def _within(address: str, pool: Pool) -> bool:
+    return any(ipaddress.ip_address(address) in ipaddress.ip_network(subnet) for subnet in pool.subnets)
 
 
 def _strangers(nic: Nic, pool: Pool) -> Iterator[str]:

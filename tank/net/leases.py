@@ -88,7 +88,8 @@ class Leases:
             others = [each for each in book.leases if each.pool == pool.name and each not in mine]
             for each in others:
                 if each.address in stated and each.uid != uid:
-                    raise Waiting(IN_USE, f"cannot use {each.address}: pod {each.pod} has it of pool {pool.name}")
+                    who = f"pod {each.pod}" if each.pod else "the host"
+                    raise Waiting(IN_USE, f"cannot use {each.address}: {who} has it of pool {pool.name}")
             shunned = self._shunned.get(pool.name, ())
             last = tuple(each for each in book.remembered.get(key, ()) if each not in shunned)
             held = sorted({each.address for each in mine} - set(stated), key=lambda each: (each not in last, each))

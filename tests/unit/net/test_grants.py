@@ -25,6 +25,7 @@ ON_BACK = {"mode": "bridge", "parent": "br-back"}
 
 
 UID = "0123456789ab"
+OTHER: dict[str, Any] = {"name": "other", "containers": [{"name": "app", "image": "x"}]}
 
 
 def spec(nic: dict[str, Any], **network: Any) -> Pod:
@@ -74,6 +75,22 @@ def test_of_pools_and_interfaces_that_a_pod_left_it_has_nothing(tmp_path: Path) 
 
     assert [[each[:2] for each in one] for one in told] == [[(pool, name)] for name, pool in ips]
     assert granted(grants, {"name": "lan0", "ip": "192.0.2.5/24"}) == []
+
+
+def test_what_a_spec_states_of_a_lan_is_in_the_book_of_its_pool(tmp_path: Path) -> None:
+    grants = Grants(Settings(data_dir=tmp_path, pools=(LAN, PICK)), "ab12cd")
+    nic = {"name": "eth0", "ip": ["10.0.0.5/24", "10.0.1.1/28", "192.0.2.5/24", {"pool": "pick"}]}
+
+    held = granted(grants, nic)
+
+    assert [each for each in held if each[2] != "10.0.1.2"] == [
+        ("lan", "eth0", "10.0.0.5"),
+        ("pick", "eth0", "10.0.1.1"),
+    ]
+    other = parse_pod({**OTHER, "network": {"nics": [{"name": "eth0", "ip": "10.0.0.5/24"}]}})
+    with pytest.raises(Waiting, match=r"cannot use 10\.0\.0\.5: pod web has it of pool lan"):
+        grants.of(other, "f" * 12)
+    assert granted(grants, {"name": "eth0", "ip": "192.0.2.5/24"}) == []
 
 
 def test_looking_ahead_writes_nothing_down(tmp_path: Path) -> None:
