@@ -10,12 +10,14 @@ import secrets
 import socket
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tank.host import syscalls
 from tank.host.netns import Namespaces
+from tank.net.announce import frame
+from tank.net.conflicts import open_prober, probe
 
 NEIGHBOUR, NEIGHBOUR6 = "10.66.0.1", "fd66::1"
 
@@ -79,6 +81,48 @@ def ip(words: str, namespace: Path | None = None) -> str:
     inside = ["nsenter", f"--net={namespace}"] if namespace else []
     told = subprocess.run([*inside, "ip", *words.split()], check=True, capture_output=True, text=True)
     return told.stdout
+
+
+@dataclass(slots=True)
+class Sleeper:
+    """A machine of the LAN that has an address, and says so late: a radio that saves power. `taken`: what it heard
+    others announce of its address.
+    """
+
+    opened: socket.socket
+    mac: str
+    address: str
+    delay: float
+    taken: int = 0
+
+    def hear(self) -> None:
+        """Answer each question for the address after the delay."""
+        loop = asyncio.get_running_loop()
+        with suppress(BlockingIOError):
+            while True:
+                heard = self.opened.recv(2048)
+                asker = heard[6:12].hex(":")
+                if heard == probe(asker, self.address):
+                    loop.call_later(self.delay, self._answer)
+                elif heard == frame(asker, self.address):
+                    self.taken += 1
+
+    def _answer(self) -> None:
+        with suppress(OSError):
+            self.opened.send(frame(self.mac, self.address))
+
+
+@asynccontextmanager
+async def sleeper(lan: Lan, mac: str, address: str, delay: float) -> AsyncIterator[Sleeper]:
+    """One on the LAN of the neighbour."""
+    (opened,) = await lan.namespaces.inside(lan.neighbour, lambda: open_prober(lan.far, [4]))
+    loop, made = asyncio.get_running_loop(), Sleeper(opened, mac, address, delay)
+    loop.add_reader(opened.fileno(), made.hear)
+    try:
+        yield made
+    finally:
+        loop.remove_reader(opened.fileno())
+        opened.close()
 
 
 async def talk(lan: Lan, client: Path, server: Path, address: str) -> str:

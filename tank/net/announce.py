@@ -12,7 +12,12 @@ import contextlib
 import ipaddress
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from tank.errors import TankError
+from tank.host.netns import Namespaces
 
 TIMES, PAUSE = 3, 1.0  # seconds
 
@@ -85,3 +90,29 @@ class Announcement:
             self._timer = asyncio.get_running_loop().call_later(PAUSE, self._send)
         else:
             self.close()
+
+
+class Announcements:
+    """Those of all pods, by uid."""
+
+    def __init__(self, namespaces: Namespaces) -> None:
+        self._namespaces = namespaces
+        self._told: dict[str, list[Announcement]] = {}
+
+    async def tell(self, uid: str, namespace: Path, arrived: Mapping[str, tuple[str, Sequence[str]]]) -> None:
+        """Tell the neighbours of each interface's MAC and addresses; that they cannot be told is no reason to fail."""
+        for name, (mac, addresses) in arrived.items():
+            frames = [frame(mac, str(ipaddress.ip_interface(each).ip)) for each in addresses]
+            with contextlib.suppress(TankError, OSError):
+                sender = await self._namespaces.inside(namespace, partial(open_sender, name))
+                self._told.setdefault(uid, []).append(Announcement(sender, frames))
+
+    def hush(self, uid: str) -> None:
+        """Tell of this pod no more; may be repeated."""
+        for each in self._told.pop(uid, ()):
+            each.close()
+
+    def close(self) -> None:
+        """Tell of nobody any more."""
+        for uid in tuple(self._told):
+            self.hush(uid)

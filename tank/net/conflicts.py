@@ -2,7 +2,8 @@
 
 Three probes a few milliseconds apart: a wired neighbour answers within one. That wait is over before the pod's
 containers are created, so it costs a start nothing. One more probe follows, and for a second we go on listening:
-who was asleep and answers late was there first all the same.
+who was asleep and answers late was there first all the same. Where somebody has claimed an address once, its owner
+may be one of these: then it is not used before that second is over.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from tank.net.announce import checksum
 
 PROBES = (0.0, 0.005, 0.010, 0.3)  # seconds
-WAIT, LISTEN = 0.015, 1.0  # until the address is used; until nobody listens any more
+WAIT, LISTEN = 0.015, 1.0  # until the address is used; from then on, until nobody listens any more
 
 ETH_ARP, ETH_IPV6 = 0x0806, 0x86DD
 _ICMPV6, _SOLICITATION, _ADVERTISEMENT = 58, 135, 136
@@ -101,18 +102,26 @@ def _hear_neighbours_only(opened: socket.socket) -> None:
 class Inquiry:
     """Probes for the addresses of one interface. It must be made on the event loop, and owns its sockets.
 
-    `found` is who has which of them. After `WAIT` nobody waits any more; who answers later is told to `late`.
+    `found` is who has which of them. After `wait` nobody waits any more; who answers later is told to `late`.
     """
 
-    def __init__(self, opened: list[socket.socket], mac: str, addresses: Iterable[str], late: Callable[[], None]):
-        self._opened, self._mac, self._late, self._waiting = opened, mac, late, True
+    def __init__(
+        self,
+        opened: list[socket.socket],
+        mac: str,
+        addresses: Iterable[str],
+        late: Callable[[], None],
+        wait: float = WAIT,
+    ) -> None:
+        self._opened, self._mac, self._late, self._wait, self._waiting = opened, mac, late, wait, True
         self._wanted = tuple(addresses)
         self._found: dict[str, str] = {}
+        self._heard = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         for each in opened:
             self._loop.add_reader(each.fileno(), self._hear, each)
         self._timers = [self._loop.call_later(after, self._ask) for after in PROBES if after]
-        self._timers.append(self._loop.call_later(LISTEN, self.close))
+        self._timers.append(self._loop.call_later(wait + LISTEN, self.close))
         self._ask()
 
     @property
@@ -121,8 +130,10 @@ class Inquiry:
         return self._found
 
     async def answer(self) -> Mapping[str, str]:
-        """What is known after the wait."""
-        await asyncio.sleep(WAIT)
+        """What is known after the wait, which is over as soon as somebody claims one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._wait):
+                await self._heard.wait()
         self._waiting = False
         return self._found
 
@@ -149,5 +160,7 @@ class Inquiry:
                 claim = claimed(opened.recv(2048))
                 if claim and claim[0] in self._wanted and claim[1] != self._mac:
                     self._found[claim[0]] = claim[1]
-        if len(self._found) > known and not self._waiting:
-            self._late()
+        if len(self._found) > known:
+            self._heard.set()
+            if not self._waiting:
+                self._late()

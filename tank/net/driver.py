@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ from tank.model.pools import Wired, Wiring
 from tank.model.record import Address
 from tank.model.stats import NicStats
 from tank.net import parents as below_them
-from tank.net.announce import Announcement, frame, open_sender
+from tank.net.announce import Announcements
 from tank.net.asking import Asking
 from tank.net.counters import counters
 from tank.net.deeds import Scene, carry_out
@@ -35,7 +34,7 @@ from tank.net.ears import HostEars
 from tank.net.grants import Grants, check_ports
 from tank.net.links import REASON, Links
 from tank.net.names.keeper import Names
-from tank.net.newcomers import Newcomers, held_back, newcomers
+from tank.net.newcomers import Claimed, Newcomers, held_back, newcomers
 from tank.net.plugs import cabling, plug_in
 from tank.net.policy import wired
 from tank.net.rtnetlink import NETLINK
@@ -70,7 +69,7 @@ class NetDriver:
         self._ears = HostEars(
             self._watches.nudge, self._ruled, lambda: self._rewire(), lambda: self._wires.shims.indexes
         )
-        self._announcements: dict[str, list[Announcement]] = {}
+        self._announcements = Announcements(self._namespaces)
         self._newcomers = Newcomers(self._namespaces, self._watches.nudge)
         self._asking = Asking(settings, installation, self._namespaces, self._watches.nudge)
 
@@ -81,8 +80,9 @@ class NetDriver:
         AddressInUse with the MAC of who has an address already; PortInUse.
         """
         if not isinstance(pod.network, Network):
+            await self._beside(partial(self._grants.settle, pod, uid, {}))
             return ()
-        grants = await asyncio.get_running_loop().run_in_executor(self._pool, partial(self._granted, pod, uid))
+        grants = await self._beside(partial(self._granted, pod, uid))
         wanted = interfaces(pod, uid, self._installation, grants)
         if any(each.kind == "ipvlan" for each in wanted):
             parents = await self._talk(namespace, lambda links: below_them.found(wanted, links.look(), self._uplink))
@@ -95,10 +95,18 @@ class NetDriver:
         wired = self.wired(uid, pod, addresses)
         deeds = [self._connect(uid, pod, wanted, namespace), self._wires.fence(wired)]
         deeds += [self._names.admit(uid, namespace)] if wired.asks else []
-        await together(*deeds)
+        try:
+            await together(*deeds)
+        except Claimed as error:
+            if pool := await self._beside(partial(self._grants.shun, grants, error.address)):
+                raise Claimed(error.address, error.owner, then=f"; pool {pool} gives another") from error
+            raise
+        await self._beside(partial(self._grants.settle, pod, uid, grants))
         return addresses + self._asking.addresses(uid, wanted)
 
     async def _connect(self, uid: str, pod: Pod, wanted: Sequence[Interface], namespace: Path) -> None:
+        if self._newcomers.contested(uid, wanted):
+            self._announcements.hush(uid)  # it may be another's
         await self._asking.settle(uid, pod, wanted, namespace)
         known, look = self._asking.filled(uid, wanted), partial(self._talk, namespace, Links.look)
         scene, fresh = await self._talk(namespace, lambda links: self._begin(uid, known, links, namespace))
@@ -108,14 +116,13 @@ class NetDriver:
             known = self._asking.filled(uid, wanted)
             await self._talk(namespace, lambda links: self._settle(uid, known, links, scene))
         self._newcomers.settled(uid, wanted)
-        await self._announce(uid, scene)
+        await self._announcements.tell(uid, scene.namespace, scene.arrived)
 
     def _granted(self, pod: Pod, uid: str) -> Mapping[str, Grant]:
         """What the pools give, with ports of the host that are free: nothing is made for a pod that has to wait."""
-        if isinstance(pod.network, Network):
-            known = self._wires.published(uid)
-            check_ports([each for each in pod.network.ports if each not in known])
-        return self._grants.of(pod, uid, ensure=True)
+        known, ports = self._wires.published(uid), pod.network.ports if isinstance(pod.network, Network) else ()
+        check_ports([each for each in ports if each not in known])
+        return self._grants.of(pod, uid)
 
     def survey(self) -> Survey:
         """Who looks at the pools and tries who reaches whom."""
@@ -152,9 +159,7 @@ class NetDriver:
         if not isinstance(pod.network, Network):
             return ()
         try:
-            grants = await asyncio.get_running_loop().run_in_executor(
-                self._pool, partial(self._grants.of, pod, uid, ensure=False)
-            )
+            grants = await self._beside(partial(self._grants.foreseen, pod, uid))
         except Waiting as error:  # a pool that is gone, or gives nothing: no reason not to see the pod, nor to keep it
             return (error.message,)
         wanted = interfaces(pod, uid, self._installation, grants)
@@ -183,8 +188,7 @@ class NetDriver:
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
         await self.vacate(uid, namespace)
-        if isinstance(pod.network, Network):
-            await asyncio.to_thread(self._grants.leases.release, uid)
+        await self._beside(partial(self._grants.leases.release, uid))
 
     async def vacate(self, uid: str, namespace: Path) -> None:
         """Let go of a namespace that is about to go, and of all in it; what pools gave stays the pod's."""
@@ -209,22 +213,21 @@ class NetDriver:
         """Let go of the namespace: no socket of ours keeps it alive."""
         self._newcomers.forget(uid)
         self._asking.forget(uid)
-        for announcement in self._announcements.pop(uid, ()):
-            announcement.close()
+        self._announcements.hush(uid)
         self._watches.forget(uid)
         self._ears.forget(uid)
 
     async def close(self) -> None:
         """Let go of every socket and end the threads."""
-        for uid in tuple(self._announcements):
-            self.unwatch(uid)
-        self._newcomers.close()
-        for each in (self._asking, self._ears, self._wires):
+        for each in (self._announcements, self._newcomers, self._asking, self._ears, self._wires):
             each.close()
         await self._watches.close()
         await self._names.close()
         await asyncio.to_thread(self._pool.shutdown)
         await self._namespaces.close()
+
+    async def _beside(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     async def _talk(self, namespace: Path, work: Callable[[Links], T]) -> T:
         """Do blocking work in a thread. It is waited for even when cancelled: two never work on one pod."""
@@ -260,14 +263,6 @@ class NetDriver:
                 self._wires.shims.note(uid, on_the_lan(wanted, parents))
                 return
         raise Waiting(REASON, f"cannot settle the network: {'; '.join(each.words for each in changes)}")
-
-    async def _announce(self, uid: str, scene: Scene) -> None:
-        """Tell the neighbours; that they cannot be told is no reason to fail."""
-        for name, (mac, addresses) in scene.arrived.items():
-            frames = [frame(mac, str(ipaddress.ip_interface(each).ip)) for each in addresses]
-            with contextlib.suppress(TankError, OSError):
-                sender = await self._namespaces.inside(scene.namespace, partial(open_sender, name))
-                self._announcements.setdefault(uid, []).append(Announcement(sender, frames))
 
 
 def _source(grant: Grant | None, address: str) -> str:

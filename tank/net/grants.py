@@ -6,7 +6,8 @@ import contextlib
 import ipaddress
 import socket
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from tank.config import Settings
 from tank.errors import Waiting
@@ -14,6 +15,7 @@ from tank.model.network import Network, Nic, Port
 from tank.model.pod import Pod
 from tank.model.pools import DEFAULT, Pool
 from tank.net import bridges
+from tank.net.book import BookFile
 from tank.net.dhcp.clients import program
 from tank.net.leases import Leases, pool_named, with_gateways
 from tank.net.links import REASON, host_links
@@ -29,7 +31,7 @@ class Grants:
 
     def __init__(self, settings: Settings, installation: str) -> None:
         self._settings, self._installation = settings, installation
-        self.leases = Leases(settings.data_dir / "net" / "leases.json", installation, _occupied)
+        self.leases = Leases(BookFile(settings.data_dir / "net" / "leases.json"), installation, _occupied)
         self.bridging = threading.Lock()  # two never make or remove bridges at once
         self._has_ipvlan = False
         self.avoid: Collection[str] = ()  # addresses that pods have by their own spec
@@ -95,33 +97,74 @@ class Grants:
             if modes[name] == "macvlan" and (pool or not nic.pool)
         }
 
-    def of(self, pod: Pod, uid: str, *, ensure: bool) -> Mapping[str, Grant]:
-        """What each interface gets, by its name. With `ensure` the bridges are made. Raises Waiting, Failed."""
-        nics = pod.network.nics if isinstance(pod.network, Network) else ()
-        return {nic.name: grant for nic in nics if (grant := self._grant(nic, pod, uid, ensure=ensure))}
+    def of(self, pod: Pod, uid: str) -> Mapping[str, Grant]:
+        """What each interface has by now or gets, by its name; bridges are made. Raises Waiting, Failed."""
+        found = {}
+        for nic in self._connected(pod):
+            pool, grant = self._grant(nic, self.leases, pod, uid)  # first: a bridge that has a lease is in use
+            if pool and grant:
+                found[nic.name] = grant
+            if pool and pool.mode == "bridge":
+                with self.bridging, host_links() as links:
+                    bridges.ensure(links, pool, self._installation, repair=self._settings.repair)
+        return found
 
-    def _grant(self, nic: Nic, pod: Pod, uid: str, *, ensure: bool) -> Grant | None:
-        if why := self._refusal(nic):
-            raise Waiting(REASON, f"cannot connect {nic.name}: {why}")
-        pool = self._pool(nic)
-        if pool is None:
-            return None
-        pool = self.leases.resolved(pool)
-        given = self._taken(nic, pool, pod, uid)  # first, for a bridge that has a lease is in use and stays
-        if pool.mode == "bridge" and ensure:
-            with self.bridging, host_links() as links:
-                bridges.ensure(links, pool, self._installation, repair=self._settings.repair)
+    def foreseen(self, pod: Pod, uid: str) -> Mapping[str, Grant]:
+        """What `of` would answer; nothing is made or written down. Raises Waiting, Failed."""
+        draft = self.leases.draft()
+        found = {nic.name: self._grant(nic, draft, pod, uid)[1] for nic in self._connected(pod)}
+        return {name: grant for name, grant in found.items() if grant}
+
+    def settle(self, pod: Pod, uid: str, grants: Mapping[str, Grant]) -> None:
+        """The pod has what it was granted: what it had before is free. Raises Failed."""
+        nics = pod.network.nics if isinstance(pod.network, Network) else ()
+        held = {
+            (pool.name, nic.name, each) for nic in nics for pool, stated in self._stated(nic).items() for each in stated
+        }
+        held |= {(grant.pool, name, each) for name, grant in grants.items() for each in _bare(grant.addresses)}
+        self.leases.settle(uid, held)
+
+    def shun(self, grants: Mapping[str, Grant], address: str) -> str:
+        """Of which pool an address was given that another machine has; empty: the spec states it. Raises Failed."""
+        found = (each.pool for each in grants.values() if address in _bare(each.addresses))
+        if pool := next(found, ""):
+            self.leases.shun(pool, address)
+        return pool
+
+    def avoided(self, pool: Pool) -> Collection[str]:
+        """What of a pool is somebody's: pods have it by their spec, or the LAN is the host's too."""
+        return self.avoid if pool.mode == "bridge" else {*self.avoid, *_of_the_host()}
+
+    def _connected(self, pod: Pod) -> Iterator[Nic]:
+        for nic in pod.network.nics if isinstance(pod.network, Network) else ():
+            if why := self._refusal(nic):
+                raise Waiting(REASON, f"cannot connect {nic.name}: {why}")
+            yield nic
+
+    def _stated(self, nic: Nic) -> Mapping[Pool, Sequence[str]]:
+        """The pools that have what the spec states in their books: that of the bridge, or those of the LAN."""
+        own, stated = self._pool(nic), _bare(nic.static)
+        if own and own.mode == "bridge":
+            return {own: stated}
+        lan = [each for each in self._settings.pools if each.mode != "bridge"]
+        return {pool: found for pool in lan if (found := [each for each in stated if _within(each, pool)])}
+
+    def _grant(self, nic: Nic, leases: Leases, pod: Pod, uid: str) -> tuple[Pool | None, Grant | None]:
+        """The pool with its networks, and what it gives; nothing, where none is asked."""
+        own, stated = self._pool(nic), self._stated(nic)
+        take = partial(leases.take, uid=uid, pod=pod.name, nic=nic.name)
+        for other in (each for each in stated if each != own):
+            take(leases.resolved(other), stated=stated[other], gives=False)
+        if own is None:
+            return None, None
+        pool = leases.resolved(own)
+        avoid = partial(self.avoided, pool)
+        given = take(pool, stated=stated.get(own, ()), avoid=avoid, gives=nic.pool is not None)
         parent = bridges.bridge_name(self._installation, pool) if pool.mode == "bridge" else pool.parent
         families = {":" in each for each in (*nic.static, *given)}
-        stated = () if nic.pool else nic.gateway
-        gateways = stated or tuple(each for each in pool.gateways if (":" in each) in families)
-        return Grant(mode=pool.mode, parent=parent, addresses=given, gateways=gateways, pool=pool.name)
-
-    def _taken(self, nic: Nic, pool: Pool, pod: Pod, uid: str) -> tuple[str, ...]:
-        """What the pool gives. What is stated is in the book too on a bridge; on a LAN, the LAN is asked."""
-        stated = [each.partition("/")[0] for each in nic.static] if pool.mode == "bridge" else []
-        who = {"uid": uid, "pod": pod.name, "nic": nic.name}
-        return self.leases.take(pool, **who, stated=stated, avoid=self.avoid, gives=nic.pool is not None)
+        gateways = () if nic.pool else nic.gateway
+        gateways = gateways or tuple(each for each in pool.gateways if (":" in each) in families)
+        return pool, Grant(mode=pool.mode, parent=parent, addresses=given, gateways=gateways, pool=pool.name)
 
     def resolved(self) -> Mapping[str, Pool]:
         """Every pool whose networks are known by now, by name; `default` only once it was used."""
@@ -132,6 +175,14 @@ class Grants:
     def bridge(self, pool: Pool) -> str:
         """What the pool's bridge is called."""
         return bridges.bridge_name(self._installation, pool)
+
+
+def _bare(addresses: Iterable[str]) -> list[str]:
+    return [str(ipaddress.ip_interface(each).ip) for each in addresses]
+
+
+def _within(address: str, pool: Pool) -> bool:
+    return any(ipaddress.ip_address(address) in ipaddress.ip_network(subnet) for subnet in pool.subnets)
 
 
 def _strangers(nic: Nic, pool: Pool) -> Iterator[str]:
@@ -184,6 +235,13 @@ def _occupied() -> Collection[str]:
     with host_links() as links:
         seen = links.look()
     return tuple(_networks(seen))
+
+
+def _of_the_host() -> Collection[str]:
+    """The host's own addresses, and those of the routers that it knows."""
+    with host_links() as links:
+        seen = links.look()
+    return {*_bare(each.address for each in seen.addresses), *(each.via for each in seen.routes if each.via)}
 
 
 def _networks(seen: Seen) -> Iterator[str]:

@@ -17,13 +17,21 @@ from pathlib import Path
 
 from tank.errors import TankError, Waiting
 from tank.host.netns import Namespaces
-from tank.net.conflicts import Inquiry, open_prober
+from tank.net.conflicts import LISTEN, WAIT, Inquiry, open_prober
 from tank.net.drift import find
 from tank.net.links import host_links
 from tank.net.seen import Seen
 from tank.net.wanted import Interface
 
 REASON = "AddressInUse"
+
+
+class Claimed(Waiting):
+    """Somebody has `address` already."""
+
+    def __init__(self, address: str, owner: str, *, then: str = "") -> None:
+        self.address, self.owner = address, owner
+        super().__init__(REASON, f"cannot use {address}: {owner}{then}")
 
 
 def newcomers(wanted: Iterable[Interface], seen: Seen, known: frozenset[str]) -> tuple[Interface, ...]:
@@ -66,6 +74,7 @@ class Newcomers:
         self._namespaces, self._nudge = namespaces, nudge
         self._known: dict[str, frozenset[str]] = {}
         self._asking: dict[str, list[Inquiry]] = {}
+        self._doubted: dict[str, frozenset[str]] = {}  # by uid: what somebody claimed when it was last asked about
 
     def known(self, uid: str) -> frozenset[str]:
         """The addresses of the pod that need no question."""
@@ -88,20 +97,24 @@ class Newcomers:
         return replace(seen, addresses=kept, routes=()) if len(kept) < len(seen.addresses) else seen
 
     async def ask(self, uid: str, namespace: Path, fresh: Sequence[Interface]) -> None:
-        """Whether these addresses are nobody's. Raises Waiting, with the MAC of the owner."""
+        """Whether these addresses are nobody's. Raises Claimed, with the MAC of the owner."""
         if not fresh:
             return
+        doubted = self._doubted.get(uid, frozenset()) | self._contested(uid).keys()
         self.forget(uid)
+        self._doubted[uid] = doubted
         await asyncio.to_thread(_check_host, fresh)
         asking = self._asking[uid] = []
         for each in fresh:
-            asking += await self._inquire(uid, namespace, each)
+            asking += await self._inquire(uid, namespace, each, doubted)
         for answer in await asyncio.gather(*(each.answer() for each in asking)):
             for address, mac in sorted(answer.items()):
                 self.forget(uid)
-                raise Waiting(REASON, f"cannot use {address}: {mac} has it on that network")
+                self._doubted[uid] = doubted | {address}
+                raise Claimed(address, f"{mac} has it on that network")
+        self._doubted.pop(uid, None)
 
-    async def _inquire(self, uid: str, namespace: Path, fresh: Interface) -> list[Inquiry]:
+    async def _inquire(self, uid: str, namespace: Path, fresh: Interface, doubted: frozenset[str]) -> list[Inquiry]:
         """That nobody can be asked is no reason to fail."""
         addresses = [_bare(each) for each in fresh.addresses]
         versions = {ipaddress.ip_address(each).version for each in addresses}
@@ -110,7 +123,8 @@ class Newcomers:
                 opened = await asyncio.to_thread(open_prober, fresh.parent, versions)
             else:
                 opened = await self._namespaces.inside(namespace, partial(open_prober, fresh.name, versions))
-            return [Inquiry(opened, fresh.mac, addresses, partial(self._nudge, uid))]
+            wait = LISTEN if doubted.intersection(addresses) else WAIT
+            return [Inquiry(opened, fresh.mac, addresses, partial(self._nudge, uid), wait)]
         return []
 
     def settled(self, uid: str, wanted: Iterable[Interface]) -> None:
@@ -120,6 +134,7 @@ class Newcomers:
     def forget(self, uid: str) -> None:
         """Ask and remember no more; may be repeated."""
         self._known.pop(uid, None)
+        self._doubted.pop(uid, None)
         for each in self._asking.pop(uid, ()):
             each.close()
 
@@ -133,13 +148,13 @@ class Newcomers:
 
 
 def _check_host(fresh: Sequence[Interface]) -> None:
-    """The host does not hear its own pods' questions, so it is looked at. Raises Waiting."""
+    """The host does not hear its own pods' questions, so it is looked at. Raises Claimed."""
     with host_links() as links:
         held = {_bare(each.address) for each in links.addresses()}
     for interface in fresh:
         for address in interface.addresses:
             if _bare(address) in held:
-                raise Waiting(REASON, f"cannot use {_bare(address)}: the host itself has it")
+                raise Claimed(_bare(address), "the host itself has it")
 
 
 def _bare(address: str) -> str:

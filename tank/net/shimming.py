@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Set
+from functools import partial
 from pathlib import Path
 
 from tank.config import Settings
@@ -86,9 +87,8 @@ class Shims:
             return plan, look
         for pool in needed.values():
             with contextlib.suppress(Waiting):  # a full pool is for pods, not for the host
-                self._grants.leases.take(
-                    pool, uid=f"{_LEASED}{pool.name}", pod="", nic="shim", avoid=self._grants.avoid
-                )
+                avoid = partial(self._grants.avoided, pool)
+                self._grants.leases.take(pool, uid=f"{_LEASED}{pool.name}", pod="", nic="shim", avoid=avoid)
         return shims.plan(seats, look.seen, pools, self._given(), self._installation), look
 
     def _all_seats(self, wiring: Wiring) -> Iterator[Seat]:
@@ -148,10 +148,20 @@ class Shims:
             if parent and bare and not each.gone and bare not in own | self._asked:
                 if owner := await _owner(parent, bare):
                     refused.add(bare)
-                    faults.append(Waiting(REASON, f"cannot use {bare} for the host: {owner} has it on that network"))
+                    then = await asyncio.to_thread(self._shun, bare)
+                    why = f"cannot use {bare} for the host: {owner} has it on that network{then}"
+                    faults.append(Waiting(REASON, why))
                 else:
                     self._asked.add(bare)
         return frozenset(refused)
+
+    def _shun(self, address: str) -> str:
+        """What becomes of it, in words; nothing, where a person has stated it."""
+        pool = next((name for name, given in self._given().items() if address in given), "")
+        if not pool:
+            return ""
+        self._grants.leases.shun(pool, address)
+        return f"; pool {pool} gives another"
 
 
 def is_shim(uid: str) -> bool:

@@ -18,9 +18,10 @@ from tank.model.networks import LeaseStatus, NetworkStatus, Reach
 from tank.model.pod import Pod
 from tank.model.pools import DEFAULT, Pool, Wired
 from tank.net import bridges, uplink
+from tank.net.book import Lease
+from tank.net.choosing import room
 from tank.net.grants import Grants
 from tank.net.knocks import knock
-from tank.net.leases import Lease, room
 from tank.net.links import host_links
 from tank.net.outside import outside
 from tank.net.questions import Question, questions
@@ -54,7 +55,7 @@ class Survey:
         mine = [each for each in leases if each.pool == pool.name]
         first = ipaddress.ip_network(pool.subnets[0]) if pool.subnets else None
         used = sum(ipaddress.ip_address(each.address) in first for each in mine) if first else 0
-        total = room(pool, pool.subnets[0]) if pool.subnets else 0
+        free = room(pool, pool.subnets[0], [each.address for each in mine]) if pool.subnets else None
         state, faults = self._state(pool, seen, in_use=bool(mine))
         return NetworkStatus(
             name=pool.name,
@@ -63,7 +64,7 @@ class Survey:
             subnets=pool.subnets,
             gateways=pool.gateways,
             used=used,
-            free=total - used if pool.subnets and total < COUNTED else None,
+            free=free if free is None or free < COUNTED else None,
             pods=tuple(sorted({each.pod for each in mine if not is_shim(each.uid)})),
             state=state,
             faults=tuple(faults),

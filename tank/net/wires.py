@@ -8,8 +8,7 @@ replaced by its equal, and no packet notices.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,13 +20,13 @@ from tank.model.network import Port
 from tank.model.pools import Pool, Wired, Wiring
 from tank.net import bridges, conntrack, policy
 from tank.net.anchor import Anchor
+from tank.net.bookkeeping import Bookkeeping
 from tank.net.flows import stale
 from tank.net.grants import Grants
-from tank.net.leases import Lease
 from tank.net.links import host_links
 from tank.net.names.keeper import Names
 from tank.net.ruleset import HostRules, fence_rules, host_rules, shim_rules
-from tank.net.shimming import Shims, is_shim
+from tank.net.shimming import Shims
 from tank.net.shims import Plan
 from tank.net.tables import HOST, SHIMS, Tables
 from tank.net.wanted import mark, plug_name
@@ -39,6 +38,7 @@ class Wires:
     def __init__(self, settings: Settings, installation: str, grants: Grants, names: Names) -> None:
         self._settings, self._installation, self._grants, self._names = settings, installation, grants, names
         self._lock, self._anchor = asyncio.Lock(), Anchor(installation)
+        self._bookkeeping = Bookkeeping(grants.leases)
         self._wiring: Wiring | None = None
         self._coming: dict[str, Wired] = {}  # by uid: pods whose records do not tell of their network yet
         self._gone: set[str] = set()  # whose records still tell of it
@@ -198,9 +198,7 @@ class Wires:
         return await self._tables.keep(pod.uid, fence_rules(fence), what, look=_among(pod.uid, suspects))
 
     def _settle_leases(self, wiring: Wiring) -> None:
-        """After a loss of the book the records say who has what; who is neither wanted nor on record, has nothing."""
-        self._grants.leases.adopt(_held(wiring))
-        self._grants.leases.keep(lambda uid: uid in wiring.uids or is_shim(uid))
+        self._bookkeeping.settle(wiring)
         self._grants.avoid = frozenset(
             each.ip.partition("/")[0] for pod in wiring.pods for each in pod.addresses if not each.source
         )
@@ -223,15 +221,6 @@ class Wires:
 
 def _among(key: str, suspects: Set[str] | None) -> bool | None:
     return None if suspects is None else key in suspects
-
-
-def _held(wiring: Wiring) -> Iterator[tuple[Lease, int]]:
-    for pod in wiring.pods:
-        for each in pod.addresses:
-            if each.source and each.source not in ("dhcp", "slaac"):
-                found = ipaddress.ip_interface(each.ip)
-                lease = Lease(pool=each.source, address=str(found.ip), uid=pod.uid, pod=pod.name, nic=each.nic)
-                yield lease, found.network.prefixlen
 
 
 def _forget_flows(before: HostRules, after: HostRules) -> None:

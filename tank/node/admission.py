@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tank.errors import Conflict, InvalidSpec, Problem, Unsupported
 from tank.model.desired import Desired
 from tank.model.pod import Pod
-from tank.model.wanted import pins_kept
+from tank.model.record import PodRecord
+from tank.model.wanted import all_wanted, pins_kept
 from tank.node.observe import Machine, observe
 from tank.plan.changes import Change, changes
-from tank.plan.claims import clashes
+from tank.plan.claims import clashes, leased, leased_clashes
 from tank.plan.foresee import foresee
 from tank.plan.preview import Preview, PreviewStep, preview, shown
 from tank.plan.selector import matches
@@ -26,14 +27,15 @@ class PlanChanged(Conflict):
         super().__init__(f"the plan changed since it was shown; it is now {now.token}")
 
 
-def check_claims(pods: Sequence[Pod], contents: Contents, prune: str | None) -> None:
-    """Raises Conflict when a pod wants an address or a volume that another one holds."""
+def check_claims(pods: Sequence[Pod], contents: Contents, prune: str | None, records: Iterable[PodRecord]) -> None:
+    """Raises Conflict when a pod wants an address or a volume that another one holds, or has of a pool."""
     going = set(pruned(pods, contents, prune)) | {pod.name for pod in pods}
     staying = [desired.spec for name, desired in contents.pods.items() if name not in going]
+    given = leased([*staying, *pods], records)
     problems = [
         f"pod {pod.name}: {what} belongs to pod {holder}"
         for index, pod in enumerate(pods)
-        for what, holder in clashes(pod, [*staying, *pods[:index]])
+        for what, holder in (*clashes(pod, [*staying, *pods[:index]]), *leased_clashes(pod, given))
     ]
     if problems:
         raise Conflict("; ".join(problems))

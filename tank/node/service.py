@@ -76,7 +76,7 @@ class Node:
         """
         self.relieve()
         contents = await self._store.read()
-        check_claims(pods, contents, prune)
+        check_claims(pods, contents, prune, self._machine.records.pods().values())
         await check_machine(self._machine, pods)
         if token is not None:
             current = await foresee_apply(self._machine, pods, contents, prune)
@@ -97,7 +97,7 @@ class Node:
     async def plan(self, pods: Sequence[Pod], *, prune: str | None = None) -> Preview:
         """What `apply` would do, until rest. Changes nothing."""
         contents = await self._store.read()
-        check_claims(pods, contents, prune)
+        check_claims(pods, contents, prune, self._machine.records.pods().values())
         await check_machine(self._machine, pods)
         return await foresee_apply(self._machine, pods, contents, prune)
 

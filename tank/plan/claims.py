@@ -43,6 +43,24 @@ def held_clashes(pod: Pod, records: Iterable[PodRecord]) -> tuple[tuple[str, str
     return _clashes(pod, ((record.name, read(held_words(record))) for record in records))
 
 
+def leased(pods: Iterable[Pod], records: Iterable[PodRecord]) -> Mapping[str, str]:
+    """Who has what of pools, by the words of a claim: what is on record, as far as these specs leave it to the pod."""
+    wanted = {pod.name: pod for pod in pods}
+    found: dict[str, str] = {}
+    for record in records:
+        pod = wanted.get(record.name)
+        if pod is not None and isinstance(pod.network, Network) and not record.deleting:
+            pools = {nic.name: nic.pool for nic in pod.network.nics}
+            given = (each for each in record.addresses if each.source and each.source == pools.get(each.nic))
+            found |= {f"address {each.ip.partition('/')[0]}": record.name for each in given}
+    return found
+
+
+def leased_clashes(pod: Pod, others: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """(what, the other pod's name) for each claim that another pod has of a pool."""
+    return tuple((what, others[what]) for what in claims(pod) if others.get(what, pod.name) != pod.name)
+
+
 def _clashes(pod: Pod, others: Iterable[tuple[str, Mapping[str, bool]]]) -> tuple[tuple[str, str], ...]:
     mine = claims(pod)
     return tuple(

@@ -11,7 +11,7 @@ from tank.errors import Waiting
 from tank.model.pod import Container, Network, Nic, Pod
 from tank.net.announce import Announcement, frame, open_sender
 from tank.net.driver import NetDriver
-from tests.segment import NEIGHBOUR, NEIGHBOUR6, Lan, ip, talk
+from tests.segment import NEIGHBOUR, NEIGHBOUR6, Lan, ip, sleeper, talk
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.system
@@ -94,6 +94,26 @@ async def test_an_owner_who_wakes_late_gets_it_back(segment: Lan, net: NetDriver
             await net.configure(UID, wanted, inside)
 
     assert "10.66.0.5" not in ip("-o addr", inside)
+
+
+async def test_an_owner_who_always_answers_late_loses_it_once_at_most(segment: Lan, net: NetDriver) -> None:
+    """It is taken, for nobody can wait for such an owner at each start; then asked about for as long as it takes."""
+    inside, nudged, wanted = await segment.namespace("pod"), asyncio.Event(), pod("10.66.0.5/24")
+    async with sleeper(segment, "02:00:00:00:00:77", "10.66.0.5", delay=0.12) as owner:
+        await net.configure(UID, wanted, inside)
+        net.watch(UID, inside, nudged.set)
+        async with asyncio.timeout(5):
+            while not any("is used by" in each for each in await net.observe(UID, wanted, inside)):
+                nudged.clear()
+                await nudged.wait()
+        for _ in range(3):
+            with pytest.raises(Waiting, match="02:00:00:00:00:77 has it"):
+                await net.configure(UID, wanted, inside)
+            assert "10.66.0.5" not in ip("-o addr", inside)
+        assert owner.taken == 1
+
+    await net.configure(UID, wanted, inside)
+    assert "10.66.0.5" in ip("-o addr", inside)
 
 
 async def test_two_pods_that_come_at_once_never_both_have_it(segment: Lan, net: NetDriver) -> None:

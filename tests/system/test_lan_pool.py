@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from tank.errors import Waiting
+from tank.errors import Conflict, Waiting
 from tank.model.pools import Pool
+from tank.net.book import BookFile
 from tank.net.leases import Leases
 from tests.daemon import Daemon
 from tests.neighbour import Neighbour
@@ -74,6 +75,9 @@ def test_an_address_of_the_lan_is_reached_and_kept(lan: Daemon, neighbour: Neigh
 
     assert ipaddress.ip_address(first) in ipaddress.ip_network(f"{neighbour.prefix}.16/28")
     wait_for(lambda: knocks(neighbour, first), what="the server")
+    states = {"nics": [{"name": "eth0", "ip": f"{first}/28", "parent": neighbour.parent}]}
+    with pytest.raises(Conflict, match=f"address {first} belongs to pod web"):
+        lan.client.apply(pod(debian, "db") | {"network": states})
     lan.kill()
     lan.start()
     assert (address(lan, "web"), knocks(neighbour, first)) == (first, True)
@@ -86,6 +90,27 @@ def test_an_address_of_the_lan_is_reached_and_kept(lan: Daemon, neighbour: Neigh
 
 def knocks(neighbour: Neighbour, address: str) -> bool:
     return neighbour.run("python3", "-I", "-c", KNOCK, address).returncode == 0
+
+
+def test_a_plan_changes_nothing_and_a_change_leaves_nothing(lan: Daemon, neighbour: Neighbour, busybox: str) -> None:
+    lan.client.apply(sleeper(busybox, "web"))
+    lan.client.wait("web", "running", timeout=60)
+    first = address(lan, "web")
+    renamed = {"nics": [{"name": "lan0", "ip": {"pool": "lan"}}]}
+    static = {"nics": [{"name": "lan0", "ip": f"{neighbour.prefix}.29/28", "parent": neighbour.parent}]}
+
+    for network in (renamed, static):
+        lan.client.plan(sleeper(busybox, "web") | {"network": network})
+    assert leases(lan) == {("eth0", first)}
+    lan.client.apply(sleeper(busybox, "web") | {"network": renamed})
+    wait_for(lambda: {nic for nic, _ in leases(lan)} == {"lan0"}, what="the end of the old lease")
+    lan.client.apply(sleeper(busybox, "web") | {"network": static})
+    wait_for(lambda: leases(lan) == {("lan0", f"{neighbour.prefix}.29")}, what="the stated address alone")
+
+
+def leases(daemon: Daemon) -> set[tuple[str, str]]:
+    """The interfaces of pods and their addresses that are in the book."""
+    return {(each.nic, each.address) for each in daemon.client.networks.inspect("lan").leases if each.pod}
 
 
 def test_lives_and_deaths_do_not_use_up_the_pool(lan: Daemon, busybox: str) -> None:
@@ -145,7 +170,7 @@ def all_restarted(daemon: Daemon) -> bool:
 def test_a_thousand_lives_in_the_book(tmp_path: Path) -> None:
     """With a new book each fourth time, as after a kill; thirteen neighbours leave one address to go round."""
     pool, file = Pool(name="lan", mode="macvlan", parent="up0", subnets=("10.0.0.16/28",)), tmp_path / "leases.json"
-    book = Leases(file, "ab12cd", tuple)
+    book = Leases(BookFile(file), "ab12cd", tuple)
     others = {book.take(pool, uid=f"o{each}", pod=f"o{each}", nic="eth0") for each in range(13)}
     for number in range(1000):
         (given,) = book.take(pool, uid=f"u{number}", pod=f"p{number}", nic="eth0")
@@ -153,7 +178,7 @@ def test_a_thousand_lives_in_the_book(tmp_path: Path) -> None:
         with pytest.raises(Waiting, match="no address is left in pool lan"):
             book.take(pool, uid="late", pod="late", nic="eth0")
         if number % 4 == 3:
-            book = Leases(file, "ab12cd", tuple)
+            book = Leases(BookFile(file), "ab12cd", tuple)
         book.release(f"u{number}")
 
     assert len(book.all()) == 13

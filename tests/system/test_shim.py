@@ -239,11 +239,13 @@ def restart(daemon: Daemon, config: str) -> None:
 def test_without_an_address_there_the_host_has_one_of_the_pool(
     pooled: Daemon, neighbour: Neighbour, debian: str
 ) -> None:
+    neighbour.run("ip", "address", "add", "203.0.113.18/28", "dev", "lan0")  # which the pool would give the host
     start(pooled, spec(debian, "web", {"pool": "lan"}))
     pod = pooled.client.status("web").addresses[0].ip.partition("/")[0]
     wait_for(lambda: asked(pod) != "", 10, "the host's way")
     found = pooled.client.networks.inspect("lan")
-    assert (asked(pod), found.used, found.pods) == (found.shim, 2, ("web",))
+    assert (asked(pod), found.used, found.pods) == ("203.0.113.19", 2, ("web",))
+    assert found.shim == "203.0.113.19"
 
     restart(pooled, POOL.format(parent=neighbour.parent, more='shim = "203.0.113.30"'))
     wait_for(lambda: asked(pod) == "203.0.113.30", 10, "the stated address")

@@ -12,6 +12,7 @@ from tank.config import Settings
 from tank.errors import Waiting
 from tank.model.network import Port
 from tank.model.parse import parse_pod
+from tank.model.pod import Pod
 from tank.model.pools import Pool
 from tank.net.grants import Grants, check_ports
 
@@ -19,13 +20,22 @@ BACK = Pool(name="back", parent="br-back", subnets=("10.9.0.0/16", "fd00:9::/64"
 LAN = Pool(name="lan", mode="macvlan", parent="eth0", subnets=("10.0.0.0/24",))
 
 
+PICK = Pool(name="pick", mode="macvlan", parent="eth0", subnets=("10.0.1.0/28",))
 ON_BACK = {"mode": "bridge", "parent": "br-back"}
+
+
+UID = "0123456789ab"
+OTHER: dict[str, Any] = {"name": "other", "containers": [{"name": "app", "image": "x"}]}
+
+
+def spec(nic: dict[str, Any], **network: Any) -> Pod:
+    made = {"nics": [{"name": "eth0", **nic}], **network}
+    return parse_pod({"name": "web", "network": made, "containers": [{"name": "app", "image": "x"}]})
 
 
 def refusal(directory: Path, nic: dict[str, Any], **network: Any) -> str:
     grants = Grants(Settings(data_dir=directory, pools=(LAN, BACK)), "ab12cd")
-    made = {"nics": [{"name": "eth0", **nic}], **network}
-    return grants.refusal(parse_pod({"name": "web", "network": made, "containers": [{"name": "app", "image": "x"}]}))
+    return grants.refusal(spec(nic, **network))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +58,49 @@ def test_an_interface_that_cannot_be(tmp_path: Path, nic: dict[str, Any], why: s
 )
 def test_an_interface_that_can_be(tmp_path: Path, nic: dict[str, Any]) -> None:
     assert refusal(tmp_path, nic) == ""
+
+
+def granted(grants: Grants, nic: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What the pod `web` has after its network was brought to this interface."""
+    pod = spec(nic)
+    grants.settle(pod, UID, grants.of(pod, UID))
+    return [(each.pool, each.nic, each.address) for each in grants.leases.all()]
+
+
+def test_of_pools_and_interfaces_that_a_pod_left_it_has_nothing(tmp_path: Path) -> None:
+    grants = Grants(Settings(data_dir=tmp_path, pools=(LAN, PICK)), "ab12cd")
+    ips: list[tuple[str, Any]] = [("eth0", "lan"), ("eth0", "pick"), ("lan0", "pick")]
+
+    told = [granted(grants, {"name": name, "ip": {"pool": pool}}) for name, pool in ips]
+
+    assert [[each[:2] for each in one] for one in told] == [[(pool, name)] for name, pool in ips]
+    assert granted(grants, {"name": "lan0", "ip": "192.0.2.5/24"}) == []
+
+
+def test_what_a_spec_states_of_a_lan_is_in_the_book_of_its_pool(tmp_path: Path) -> None:
+    grants = Grants(Settings(data_dir=tmp_path, pools=(LAN, PICK)), "ab12cd")
+    nic = {"name": "eth0", "ip": ["10.0.0.5/24", "10.0.1.1/28", "192.0.2.5/24", {"pool": "pick"}]}
+
+    held = granted(grants, nic)
+
+    assert [each for each in held if each[2] != "10.0.1.2"] == [
+        ("lan", "eth0", "10.0.0.5"),
+        ("pick", "eth0", "10.0.1.1"),
+    ]
+    other = parse_pod({**OTHER, "network": {"nics": [{"name": "eth0", "ip": "10.0.0.5/24"}]}})
+    with pytest.raises(Waiting, match=r"cannot use 10\.0\.0\.5: pod web has it of pool lan"):
+        grants.of(other, "f" * 12)
+    assert granted(grants, {"name": "eth0", "ip": "192.0.2.5/24"}) == []
+
+
+def test_looking_ahead_writes_nothing_down(tmp_path: Path) -> None:
+    grants = Grants(Settings(data_dir=tmp_path, pools=(LAN, PICK)), "ab12cd")
+    before = granted(grants, {"name": "eth0", "ip": {"pool": "lan"}})
+
+    ahead = grants.foreseen(spec({"name": "eth0", "ip": {"pool": "pick"}}), UID)["eth0"]
+
+    assert (ahead.pool, ahead.addresses) == ("pick", ("10.0.1.1/28",))
+    assert [(each.pool, each.nic, each.address) for each in grants.leases.all()] == before
 
 
 def test_ports_need_a_pool_with_a_bridge(tmp_path: Path) -> None:

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 
 from tank.errors import Waiting
 from tank.model.pools import Pool
-from tank.net.leases import Lease, Leases, choose, room, unique_local, with_gateways
+from tank.net.book import BookFile, Lease
+from tank.net.choosing import choose, room
+from tank.net.leases import Leases, unique_local, with_gateways
 
 POOL = Pool(name="lan", mode="macvlan", subnets=("10.0.0.0/28",), gateways=("10.0.0.1",))
 
 
 def leases(directory: Path, *occupied: str) -> Leases:
-    return Leases(directory / "net" / "leases.json", "ab12cd", lambda: occupied)
+    return Leases(BookFile(directory / "net" / "leases.json"), "ab12cd", lambda: occupied)
 
 
 def test_the_lowest_free_one_is_taken_and_never_the_gateway() -> None:
@@ -65,13 +67,58 @@ def test_what_a_spec_states_is_nobody_elses(tmp_path: Path) -> None:
     with pytest.raises(Waiting, match=r"cannot use 10.0.0.3: pod web has it of pool lan"):
         state(stated=["10.0.0.3"])
     state(stated=["10.0.0.4"])
+    book.settle("1" * 12, {("lan", "eth0", "10.0.0.4")})
     assert {each.address for each in book.all()} == {"10.0.0.3", "10.0.0.4"}
+
+
+def test_what_it_had_is_its_own_until_the_change_is_carried_out(tmp_path: Path) -> None:
+    book = leases(tmp_path)
+    state = partial(book.take, POOL, uid="1" * 12, pod="db", gives=False)
+    state(nic="eth0", stated=["10.0.0.2"])
+    state(nic="eth0", stated=["10.0.0.3"])
+    assert book.take(POOL, uid="2" * 12, pod="web", nic="eth0") == ("10.0.0.4/28",)
+    state(nic="lan0", stated=["10.0.0.3"])  # the interface is called otherwise
+    book.settle("1" * 12, {("lan", "lan0", "10.0.0.3")})
+    assert [(each.nic, each.address) for each in book.all()] == [("eth0", "10.0.0.4"), ("lan0", "10.0.0.3")]
+    assert book.take(POOL, uid="3" * 12, pod="late", nic="eth0") == ("10.0.0.2/28",)
+
+
+def test_what_somebody_else_has_is_given_when_no_other_is_left(tmp_path: Path) -> None:
+    book = leases(tmp_path)
+    take = partial(book.take, POOL, uid="1" * 12, pod="web", nic="eth0")
+    given_last = [take()[0]]
+    for _ in range(13):
+        book.shun("lan", given_last[-1].partition("/")[0])
+        assert book.all() == ()
+        given_last += book.draft().take(POOL, uid="1" * 12, pod="web", nic="eth0")
+        assert take() == (given_last[-1],)
+
+    assert given_last == [f"10.0.0.{each}/28" for each in (*range(2, 15), 2)]
+
+
+def test_what_is_to_be_avoided_is_asked_for_when_one_is_chosen(tmp_path: Path) -> None:
+    book, answers = leases(tmp_path), iter([["10.0.0.2"]])
+    take = partial(book.take, POOL, uid="1" * 12, pod="web", nic="eth0", avoid=lambda: next(answers))
+    assert [take(), take()] == [("10.0.0.3/28",)] * 2
+
+
+def test_a_draft_changes_nothing_that_is_written_down(tmp_path: Path) -> None:
+    book = leases(tmp_path)
+    held = book.take(POOL, uid="1" * 12, pod="db", nic="eth0", stated=["10.0.0.5"])
+    draft = book.draft()
+    assert draft.take(POOL, uid="1" * 12, pod="db", nic="eth0", stated=["10.0.0.6"]) == held
+    assert draft.resolved(Pool(name="default")).subnets == ("10.61.0.0/16", unique_local("ab12cd"))
+    assert "10.0.0.6" in {each.address for each in draft.all()}
+    again = leases(tmp_path, "10.61.0.0/16")
+    assert {each.address for each in again.all()} == {each.address for each in book.all()} == {"10.0.0.2", "10.0.0.5"}
+    assert again.resolved(Pool(name="default")).subnets[0] == "10.62.0.0/16"
 
 
 def test_an_address_stated_beside_the_given_one_changes_that_one_never(tmp_path: Path) -> None:
     book = leases(tmp_path)
     take = partial(book.take, POOL, uid="1" * 12, pod="db", nic="eth0")
     assert [take(), take(stated=["10.0.0.14"]), take()] == [("10.0.0.2/28",)] * 3
+    book.settle("1" * 12, {("lan", "eth0", "10.0.0.2")})
     assert [each.address for each in book.all()] == ["10.0.0.2"]
 
 

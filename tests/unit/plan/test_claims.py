@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tank.model.parse import parse_pod
 from tank.model.pod import Pod
-from tank.plan.claims import clashes, read, words
+from tank.model.record import Address, PodRecord
+from tank.plan.claims import clashes, leased, leased_clashes, read, words
 
 
 def publishing(*ports: Any, name: str = "web") -> Pod:
@@ -51,3 +53,35 @@ def test_claims_are_read_back_from_a_record_as_they_were() -> None:
 
 def test_an_address_of_a_pool_is_claimed_by_its_lease_alone() -> None:
     assert words(publishing()) == ()
+
+
+def on_the_lan(name: str, *ip: Any) -> Pod:
+    network = {"nics": [{"name": "eth0", "ip": list(ip)}]}
+    return parse_pod({"name": name, "containers": [{"name": "app", "image": "x:1"}], "network": network})
+
+
+def record_of(pod: Pod, address: Address) -> PodRecord:
+    return PodRecord(
+        uid="1" * 12,
+        name=pod.name,
+        installation="i",
+        revision=1,
+        spec=pod,
+        sandbox_digest="",
+        boot_id="b",
+        created_at=0.0,
+        addresses=(address,),
+        network_ready=True,
+    )
+
+
+def test_what_a_pool_gave_to_a_pod_no_other_states() -> None:
+    given = Address(nic="eth0", ip="10.0.0.200/24", mac="", source="lan")
+    web, db = on_the_lan("web", {"pool": "lan"}), on_the_lan("db", "10.0.0.200/24")
+    record = record_of(web, given)
+
+    assert leased_clashes(db, leased([web, db], [record])) == (("address 10.0.0.200", "web"),)
+    assert leased_clashes(db, leased([db], [record])) == ()  # web goes
+    assert leased_clashes(db, leased([on_the_lan("web", {"pool": "other"}), db], [record])) == ()
+    assert leased_clashes(on_the_lan("web", "10.0.0.200/24"), leased([web], [record])) == ()
+    assert leased([web], [replace(record, deleting=True)]) == {}
