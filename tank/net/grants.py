@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from tank.config import Settings
 from tank.errors import Waiting
 from tank.model.network import Network, Nic, Port
+from tank.model.network_checks import MIN_MTU6
 from tank.model.pod import Pod
 from tank.model.pools import DEFAULT, Pool
 from tank.net import bridges
@@ -57,6 +58,8 @@ class Grants:
             return f"no pool has a bridge called {nic.parent}" if nic.mode == "bridge" else self._unsupported(nic.mode)
         if nic.mode is not None and nic.mode != pool.mode:
             return f"pool {pool.name} is {pool.mode}, not {nic.mode}"
+        if (nic.mtu or MIN_MTU6) < MIN_MTU6 and (not pool.subnets or any(":" in each for each in pool.subnets)):
+            return f"mtu: IPv6, which pool {pool.name} has, needs at least {MIN_MTU6}"
         return next(_strangers(nic, pool), "") if pool.mode == "bridge" else self._unsupported(pool.mode)
 
     def _unsupported(self, mode: str | None) -> str:

@@ -36,6 +36,8 @@ def refusal(directory: Path, nic: dict[str, Any], **network: Any) -> str:
         (ON_BACK | {"ip": ["10.9.0.5/16", "fd00:9::1/64"]}, "ip: fd00:9::1 is the gateway of pool back"),
         ({"ip": {"pool": "lan"}, "mode": "bridge"}, "pool lan is macvlan, not bridge"),
         ({"ip": "10.0.0.5/24", "mode": "bridge", "parent": "br7"}, "no pool has a bridge called br7"),
+        ({"ip": {"pool": "default"}, "mtu": 1279}, "mtu: IPv6, which pool default has, needs at least 1280"),
+        (ON_BACK | {"ip": "10.9.0.5/16", "mtu": 576}, "mtu: IPv6, which pool back has, needs at least 1280"),
     ],
 )
 def test_an_interface_that_cannot_be(tmp_path: Path, nic: dict[str, Any], why: str) -> None:
@@ -44,7 +46,13 @@ def test_an_interface_that_cannot_be(tmp_path: Path, nic: dict[str, Any], why: s
 
 @pytest.mark.parametrize(
     "nic",
-    [ON_BACK | {"ip": "10.9.0.5/16"}, {"ip": {"pool": "default"}}, {"ip": {"pool": "lan"}}, {"ip": "10.0.0.5/24"}],
+    [
+        ON_BACK | {"ip": "10.9.0.5/16"},
+        {"ip": {"pool": "lan"}, "mtu": 576},
+        {"ip": {"pool": "default"}},
+        {"ip": {"pool": "lan"}},
+        {"ip": "10.0.0.5/24"},
+    ],
 )
 def test_an_interface_that_can_be(tmp_path: Path, nic: dict[str, Any]) -> None:
     assert refusal(tmp_path, nic) == ""
