@@ -21,7 +21,7 @@ from tank.host import files
 from tank.host.netns import Namespaces
 from tank.model.etcfiles import Resolver, pod_hostname
 from tank.model.leased import RESOLVER, dumped
-from tank.model.pod import Pod
+from tank.model.pod import Network, Pod
 from tank.model.record import Address
 from tank.net import asked, routers
 from tank.net.dhcp.clients import Clients, Wish, boot
@@ -160,10 +160,12 @@ class Asking:
         leases = (self._clients.lease(uid, each.nic) for each in addresses if each.source == "dhcp")
         return tuple(dict.fromkeys(server for each in leases if each for server in each.dns))
 
-    async def release(self, uid: str) -> None:
-        """Give everything back. Raises Failed."""
+    async def leave(self, uid: str, pod: Pod | None) -> None:
+        """Ask no more where it asks now; give back what `pod`, which comes next, does not ask for. Raises Failed."""
+        nics = pod.network.nics if pod and isinstance(pod.network, Network) else ()
+        again = {nic.name for nic in nics if nic.asks("dhcp")}
         for nic in self._clients.nics(uid):
-            await self._clients.release(uid, nic)
+            await (self._clients.end(uid, nic) if nic in again else self._clients.release(uid, nic))
 
     def forget(self, uid: str) -> None:
         """Listen no more."""

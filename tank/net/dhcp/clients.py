@@ -101,7 +101,7 @@ class Clients:
         """Have the client of this interface run. Raises Waiting, Failed."""
         if self.runs(uid, wish.nic, link=wish.link, namespace=namespace) and not self._changed(uid, wish):
             return
-        await self._end(uid, wish.nic)
+        await self.end(uid, wish.nic)
         await self._start(uid, wish, namespace)
         if not self.runs(uid, wish.nic, link=wish.link, namespace=namespace):
             raise Waiting(REASON, f"cannot ask a DHCP server for {wish.nic}: {self._said(uid, wish.nic)}")
@@ -125,7 +125,7 @@ class Clients:
                         await self._heard(uid, nic, BOUND)  # one that was just started holds nothing to give back
                         asking.signal(signal.SIGUSR2)
                         await self._heard(uid, nic, ("deconfig",))
-        await self._end(uid, nic)
+        await self.end(uid, nic)
         files.remove_tree(self._directory(uid, nic))
 
     async def _heard(self, uid: str, nic: str, events: Collection[str]) -> None:
@@ -175,7 +175,8 @@ class Clients:
         if code:
             raise Failed(f"cannot start the DHCP client of {wish.nic}: {self._said(uid, wish.nic)}")
 
-    async def _end(self, uid: str, nic: str) -> None:
+    async def end(self, uid: str, nic: str) -> None:
+        """Ask no more; what it had is asked for again, should it be started once more. Raises Failed."""
         self._unwatch((uid, nic))
         groups, group = self._groups(), self._group(uid, nic)
         await groups.kill(group, seconds=_KILL)
