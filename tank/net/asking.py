@@ -150,6 +150,8 @@ class Asking:
                 continue  # missed by others
             if "dhcp" in each.asks and not self._clients.runs(uid, each.name, link=link.index, namespace=namespace):
                 yield f"the DHCP client of {each.name} has ended"
+            elif "dhcp" in each.asks and (why := self._clients.fault(uid, each.name)):
+                yield f"the DHCP client of {each.name} {why}"
             before, now = (sorted(address for nic, address in of if nic == each.name) for of in (told, held))
             if now != before:
                 had = ", ".join(before) or "nothing"

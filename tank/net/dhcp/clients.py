@@ -20,6 +20,7 @@ from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
 
+import tank
 from tank.config import Settings
 from tank.errors import Failed, Waiting
 from tank.host import cgroup, files, process, syscalls
@@ -33,6 +34,7 @@ START, RELEASE = 10.0, 1.0  # seconds until both processes run; until a release 
 _KILL = 5.0
 _ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 1; shift; done; shift; exec "$@"'
 _MODULE = "tank.net.dhcp.client"
+_MAKER = [tank.__version__, sys.executable]  # whose program the keeper starts at each piece of news
 
 
 def program() -> str | None:
@@ -97,9 +99,18 @@ class Clients:
             self._attend(uid, nic, keeper.pid)
             return True
 
+    def fault(self, uid: str, nic: str) -> str:
+        """Why one that runs is of no use, in words; empty when it is of use."""
+        said, state = _loaded(files.read(self._directory(uid, nic) / "wish")), self.state(uid, nic)
+        if not isinstance(said, list) or said[-len(_MAKER) :] != _MAKER:
+            return "is that of another Tank"
+        lapsed = state.event in BOUND and state.lease is not None and not state.lease.valid(boot())
+        return "has let its lease end" if lapsed else ""
+
     async def ensure(self, uid: str, wish: Wish, namespace: Path) -> None:
         """Have the client of this interface run. Raises Waiting, Failed."""
-        if self.runs(uid, wish.nic, link=wish.link, namespace=namespace) and not self._changed(uid, wish):
+        serves = self.runs(uid, wish.nic, link=wish.link, namespace=namespace) and not self.fault(uid, wish.nic)
+        if serves and not self._changed(uid, wish):
             return
         await self.end(uid, wish.nic)
         await self._start(uid, wish, namespace)
@@ -222,10 +233,7 @@ class Clients:
         return files.read(self._directory(uid, wish.nic) / "wish") != _words(wish)
 
     def _told(self, uid: str, nic: str) -> dict[str, Any]:
-        try:
-            found = json.loads(files.read(self._directory(uid, nic) / client.CLIENT) or b"{}")
-        except ValueError:
-            return {}
+        found = _loaded(files.read(self._directory(uid, nic) / client.CLIENT))
         return found if isinstance(found, dict) else {}
 
     def _said(self, uid: str, nic: str) -> str:
@@ -248,7 +256,14 @@ def boot() -> float:
 
 
 def _words(wish: Wish) -> bytes:
-    return json.dumps([wish.hostname, wish.metric]).encode()
+    return json.dumps([wish.hostname, wish.metric, *_MAKER]).encode()
+
+
+def _loaded(data: bytes | None) -> Any:
+    try:
+        return json.loads(data or b"null")
+    except ValueError:
+        return None
 
 
 @contextlib.contextmanager
