@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import socket
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tank.config import Settings
 from tank.errors import Waiting
@@ -43,9 +44,10 @@ class Grants:
             if why := self._refusal(nic):
                 return f"network.nics[{index}]: {why}"
         served = [self._pool(nic) for nic in pod.network.nics]
-        if pod.network.ports and not any(pool and pool.mode == "bridge" for pool in served):
+        bridged = [pool for pool in served if pool and pool.mode == "bridge"]
+        if pod.network.ports and not bridged:
             return "network.ports: only a bridge interface has ports of the host"
-        return ""
+        return next(_unled(pod.network.ports, bridged), "")
 
     def _refusal(self, nic: Nic) -> str:
         if why := unbuilt(nic):
@@ -147,6 +149,17 @@ def _strangers(nic: Nic, pool: Pool) -> Iterator[str]:
             yield f"ip: {each.ip} is not in {' or '.join(pool.subnets)}, which pool {pool.name} is"
 
 
+def _unled(ports: Sequence[Port], pools: Sequence[Pool]) -> Iterator[str]:
+    """Ports on an address of a family of which the pod has none on a bridge, in words."""
+    if any(not pool.subnets for pool in pools):
+        return  # `default` has both
+    families = {ipaddress.ip_network(subnet).version for pool in pools for subnet in pool.subnets}
+    for port in ports:
+        if port.host_ip and ipaddress.ip_address(port.host_ip).version not in families:
+            names = " and ".join(dict.fromkeys(pool.name for pool in pools))
+            yield f"network.ports: nothing leads from {port.host_ip} into pool {names}, which is of the other IP family"
+
+
 def unbuilt(nic: Nic) -> str:
     """What of an interface is not built; empty when all is."""
     if nic.asks("dhcp") and program() is None:
@@ -179,6 +192,9 @@ def _check_port(port: Port, family: socket.AddressFamily, address: str) -> None:
         except OSError as error:
             what = f"port {port.host}/{port.protocol} of the host"
             where = f" on {port.host_ip}" if port.host_ip else ""
+            if error.errno == errno.EADDRNOTAVAIL:
+                cure = "this host has no such address (ip address); the pod goes on once it has"
+                raise Waiting(REASON, f"cannot publish {what}{where}: {cure}") from error
             raise Waiting("PortInUse", f"cannot publish {what}{where}: {(error.strerror or '').lower()}") from error
 
 

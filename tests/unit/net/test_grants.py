@@ -73,3 +73,33 @@ def test_r48_a_port_is_free_when_nobody_listens_though_a_connection_just_ended()
             served.close()  # first, so that this end waits a minute
             assert client.recv(1) == b""
     check_ports([Port(host=number, container=80)])
+
+
+def test_a_port_on_an_address_that_the_host_lacks_says_so() -> None:
+    with pytest.raises(Waiting, match=r"on 203\.0\.113\.7: this host has no such address") as raised:
+        check_ports([Port(host=61999, container=80, host_ip="203.0.113.7")])
+    assert raised.value.reason == "NetworkNotReady"
+
+
+@pytest.mark.parametrize(
+    ("subnet", "port", "why"),
+    [
+        (
+            "fd00:9::/64",
+            "127.0.0.1:8080:80",
+            "nothing leads from 127.0.0.1 into pool back, which is of the other IP family",
+        ),
+        (
+            "10.9.0.0/16",
+            "[fd00::1]:8080:80",
+            "nothing leads from fd00::1 into pool back, which is of the other IP family",
+        ),
+        ("10.9.0.0/16", "127.0.0.1:8080:80", ""),
+    ],
+)
+def test_a_port_on_an_address_of_the_other_family(tmp_path: Path, subnet: str, port: str, why: str) -> None:
+    back = Pool(name="back", subnets=(subnet,))
+    network = {"nics": [{"name": "eth0", "ip": {"pool": "back"}}], "ports": [port]}
+    pod = parse_pod({"name": "web", "network": network, "containers": [{"name": "app", "image": "x"}]})
+    said = Grants(Settings(data_dir=tmp_path, pools=(back,)), "ab12cd").refusal(pod)
+    assert said == (why and f"network.ports: {why}")
