@@ -71,15 +71,18 @@ def without_ways(interface: Interface, version: int) -> Interface:
     return replace(interface, routes=tuple(filter(stands, interface.routes)))
 
 
-def made_by_kernel(interface: Interface, seen: Seen) -> tuple[str, ...]:
-    """The addresses that the kernel has made of routers' prefixes and the interface's MAC, and that can be used."""
+def made_by_kernel(interface: Interface, seen: Seen, *, ready: bool = True) -> tuple[str, ...]:
+    """The addresses that the kernel has made of routers' prefixes and the interface's MAC, and that can be used.
+
+    Not `ready`: those of which it does not know, or knows that they are another's.
+    """
     link = find(interface, seen)
     if link is None:
         return ()
     return tuple(
         each.address
         for each in seen.addresses
-        if each.index == link.index and each.ready and is_made(each.address, link.mac)
+        if each.index == link.index and each.ready == ready and is_made(each.address, link.mac)
     )
 
 

@@ -28,6 +28,7 @@ from tank.net.dhcp.clients import Clients, Wish, boot
 from tank.net.dhcp.lease import Lease
 from tank.net.drift import find
 from tank.net.links import REASON
+from tank.net.newcomers import REASON as IN_USE
 from tank.net.seen import Seen
 from tank.net.together import together
 from tank.net.wanted import Interface
@@ -101,22 +102,29 @@ class Asking:
             raise Waiting(REASON, f"{why} {where}" if why else f"no DHCP server answers {where}")
 
     async def _hear(self, interface: Interface, seen: Seen, namespace: Path, look: Look) -> None:
-        index = _index(interface, seen)
         await self._namespaces.inside(namespace, partial(routers.heed, interface.name))
         asks = await self._namespaces.socket(namespace, socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
         await self._namespaces.inside(namespace, partial(routers.hasten, interface.name, HASTE))
+        met = set[str]()
         try:
             with asks, contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WAIT):
-                    return await self._made(interface, index, asks, look)
+                    return await self._made(interface, asks, look, met)
         finally:
             await self._namespaces.inside(namespace, partial(routers.hasten, interface.name))
+        if met:  # and found to be another's: else one could be used by now
+            raise Waiting(IN_USE, f"cannot use {', '.join(sorted(met))}: another has it {_place(interface, seen)}")
         raise Waiting(REASON, f"no IPv6 router gives an address {_place(interface, seen)}")
 
-    async def _made(self, interface: Interface, index: int, asks: socket.socket, look: Look) -> None:
-        """Routers are asked as soon as there is an address to ask from, and each second again."""
+    async def _made(self, interface: Interface, asks: socket.socket, look: Look, met: set[str]) -> None:
+        """Routers are asked as soon as there is an address to ask from, and each second again.
+
+        `met` gathers what the kernel has tried.
+        """
         later = 0.0
         while not asked.made_by_kernel(interface, seen := await look()):
+            index, tried = _index(interface, seen), asked.made_by_kernel(interface, seen, ready=False)
+            met |= {each.partition("/")[0] for each in tried}
             if boot() >= later and any(
                 each.index == index and each.ready and ":" in each.address for each in seen.addresses
             ):

@@ -93,6 +93,7 @@ def test_only_what_can_be_used_counts() -> None:
     seen = Seen(links=(link(),), addresses=(ready, claimed, elsewhere))
 
     assert made_by_kernel(made(), seen) == (ready.address,)
+    assert made_by_kernel(made(), seen, ready=False) == (claimed.address,)
     assert made_by_kernel(made("eth9", mac="02:00:00:00:00:09"), seen) == ()
 
 
