@@ -23,6 +23,7 @@ class Router:
     first: int = 100
     last: int = 119
     records: tuple[str, ...] = ()
+    mtu: int = 1400
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,7 +61,7 @@ class Router:
             f"--dhcp-range={prefix}.{self.first},{prefix}.{self.last},255.255.255.0,10m",
             f"--dhcp-option=option:dns-server,{self.neighbour.address if self.records else f'{prefix}.53'}",
             "--dhcp-option=option:domain-search,lan.test",
-            "--dhcp-option=option:mtu,1400",
+            f"--dhcp-option=option:mtu,{self.mtu}",
             f"--dhcp-range={PREFIX6},ra-only,64",
             "--enable-ra",
             "--ra-param=lan0,4,600",

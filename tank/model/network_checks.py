@@ -179,5 +179,7 @@ def _check_routes(nic: Draft, spot: Spot) -> None:
 
 
 def _check_mtu(nic: Draft, spot: Spot) -> None:
-    if nic.get("mtu", MIN_MTU6) < MIN_MTU6 and any(":" in each for each in stated(nic)):
+    """A pool may be of IPv4 alone; who knows it, looks."""
+    six = any(":" in each for each in stated(nic)) or "slaac" in nic.get("ip", [])
+    if nic.get("mtu", MIN_MTU6) < MIN_MTU6 and six:
         spot.at("mtu").fault(f"IPv6 needs at least {MIN_MTU6}")

@@ -36,6 +36,8 @@ def _host_ip(value: str) -> str | None:
     ip = ipaddress.ip_address(found)
     if found == "::1":
         raise Refused("the kernel lets no packet from ::1 out of the host itself", "write 127.0.0.1")
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        raise Refused(f"{quoted(value)} is an IPv4 address in IPv6's form", f"write {ip.ipv4_mapped}")
     if ip.is_multicast or found == "255.255.255.255":
         raise Refused(f"{quoted(value)} is no address of one host")
     return found

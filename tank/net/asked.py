@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from tank.model.network_checks import MIN_MTU6
 from tank.net.dhcp.lease import Lease
 from tank.net.drift import find
 from tank.net.seen import Seen
@@ -33,8 +34,14 @@ def _with(interface: Interface, lease: Lease, wanted: Sequence[Interface], now: 
         addresses=interface.addresses if stated else (*interface.addresses, lease.address),
         leased={} if stated else {lease.address: lease.seconds(now)},
         routes=routes,
-        offered_mtu=lease.mtu,
+        offered_mtu=_bearable(interface, lease.mtu),
     )
+
+
+def _bearable(interface: Interface, mtu: int | None) -> int | None:
+    """Below 1280 the kernel takes IPv6 away (RFC 8200): no server on the LAN has a say in that."""
+    six = "slaac" in interface.asks or any(":" in each for each in interface.addresses)
+    return max(mtu, MIN_MTU6) if mtu and six else mtu
 
 
 def lead(interface: Interface, wanted: Sequence[Interface]) -> int | None:
@@ -64,15 +71,18 @@ def without_ways(interface: Interface, version: int) -> Interface:
     return replace(interface, routes=tuple(filter(stands, interface.routes)))
 
 
-def made_by_kernel(interface: Interface, seen: Seen) -> tuple[str, ...]:
-    """The addresses that the kernel has made of routers' prefixes and the interface's MAC, and that can be used."""
+def made_by_kernel(interface: Interface, seen: Seen, *, ready: bool = True) -> tuple[str, ...]:
+    """The addresses that the kernel has made of routers' prefixes and the interface's MAC, and that can be used.
+
+    Not `ready`: those of which it does not know, or knows that they are another's.
+    """
     link = find(interface, seen)
     if link is None:
         return ()
     return tuple(
         each.address
         for each in seen.addresses
-        if each.index == link.index and each.ready and is_made(each.address, link.mac)
+        if each.index == link.index and each.ready == ready and is_made(each.address, link.mac)
     )
 
 

@@ -21,13 +21,14 @@ from tank.host import files
 from tank.host.netns import Namespaces
 from tank.model.etcfiles import Resolver, pod_hostname
 from tank.model.leased import RESOLVER, dumped
-from tank.model.pod import Pod
+from tank.model.pod import Network, Pod
 from tank.model.record import Address
 from tank.net import asked, routers
 from tank.net.dhcp.clients import Clients, Wish, boot
 from tank.net.dhcp.lease import Lease
 from tank.net.drift import find
 from tank.net.links import REASON
+from tank.net.newcomers import REASON as IN_USE
 from tank.net.seen import Seen
 from tank.net.together import together
 from tank.net.wanted import Interface
@@ -101,22 +102,29 @@ class Asking:
             raise Waiting(REASON, f"{why} {where}" if why else f"no DHCP server answers {where}")
 
     async def _hear(self, interface: Interface, seen: Seen, namespace: Path, look: Look) -> None:
-        index = _index(interface, seen)
         await self._namespaces.inside(namespace, partial(routers.heed, interface.name))
         asks = await self._namespaces.socket(namespace, socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
         await self._namespaces.inside(namespace, partial(routers.hasten, interface.name, HASTE))
+        met = set[str]()
         try:
             with asks, contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WAIT):
-                    return await self._made(interface, index, asks, look)
+                    return await self._made(interface, asks, look, met)
         finally:
             await self._namespaces.inside(namespace, partial(routers.hasten, interface.name))
+        if met:  # and found to be another's: else one could be used by now
+            raise Waiting(IN_USE, f"cannot use {', '.join(sorted(met))}: another has it {_place(interface, seen)}")
         raise Waiting(REASON, f"no IPv6 router gives an address {_place(interface, seen)}")
 
-    async def _made(self, interface: Interface, index: int, asks: socket.socket, look: Look) -> None:
-        """Routers are asked as soon as there is an address to ask from, and each second again."""
+    async def _made(self, interface: Interface, asks: socket.socket, look: Look, met: set[str]) -> None:
+        """Routers are asked as soon as there is an address to ask from, and each second again.
+
+        `met` gathers what the kernel has tried.
+        """
         later = 0.0
         while not asked.made_by_kernel(interface, seen := await look()):
+            index, tried = _index(interface, seen), asked.made_by_kernel(interface, seen, ready=False)
+            met |= {each.partition("/")[0] for each in tried}
             if boot() >= later and any(
                 each.index == index and each.ready and ":" in each.address for each in seen.addresses
             ):
@@ -150,6 +158,8 @@ class Asking:
                 continue  # missed by others
             if "dhcp" in each.asks and not self._clients.runs(uid, each.name, link=link.index, namespace=namespace):
                 yield f"the DHCP client of {each.name} has ended"
+            elif "dhcp" in each.asks and (why := self._clients.fault(uid, each.name)):
+                yield f"the DHCP client of {each.name} {why}"
             before, now = (sorted(address for nic, address in of if nic == each.name) for of in (told, held))
             if now != before:
                 had = ", ".join(before) or "nothing"
@@ -160,10 +170,12 @@ class Asking:
         leases = (self._clients.lease(uid, each.nic) for each in addresses if each.source == "dhcp")
         return tuple(dict.fromkeys(server for each in leases if each for server in each.dns))
 
-    async def release(self, uid: str) -> None:
-        """Give everything back. Raises Failed."""
+    async def leave(self, uid: str, pod: Pod | None) -> None:
+        """Ask no more where it asks now; give back what `pod`, which comes next, does not ask for. Raises Failed."""
+        nics = pod.network.nics if pod and isinstance(pod.network, Network) else ()
+        again = {nic.name for nic in nics if nic.asks("dhcp")}
         for nic in self._clients.nics(uid):
-            await self._clients.release(uid, nic)
+            await (self._clients.end(uid, nic) if nic in again else self._clients.release(uid, nic))
 
     def forget(self, uid: str) -> None:
         """Listen no more."""

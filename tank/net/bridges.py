@@ -17,7 +17,7 @@ from tank.model.pools import Pool
 from tank.net.drift import Parent
 from tank.net.links import REASON, Links
 from tank.net.seen import Link, Seen
-from tank.net.wanted import PROTOCOL, stable_mac
+from tank.net.wanted import CABLE_MTU, PROTOCOL, stable_mac
 
 _SYSCTL = Path("/proc/sys/net")
 
@@ -43,8 +43,8 @@ def ensure(links: Links, pool: Pool, installation: str, *, repair: bool = True) 
     if link is not None and not repair:
         return Parent(name=link.name, index=link.index, mtu=link.mtu)
     link = _ours(standing, name, mark) or _made(links, pool, installation)
-    if not link.up or link.name != name or link.alias != mark:
-        links.set_link(link.index, name=name, alias=mark)
+    if not link.up or link.mtu != CABLE_MTU or link.name != name or link.alias != mark:
+        links.set_link(link.index, name=name, alias=mark, mtu=CABLE_MTU)
     seen = links.look()
     for address in _strange(pool, link, seen):
         links.drop_address(link.index, address)
@@ -64,6 +64,8 @@ def differences(seen: Seen, pool: Pool, installation: str) -> Iterator[str]:
         return
     if not link.up:
         yield f"the bridge {name} is down"
+    if link.mtu != CABLE_MTU:
+        yield f"the bridge {name} has MTU {link.mtu}, not {CABLE_MTU}"
     for address in _missing(pool, link, seen):
         yield f"the bridge {name} has lost its address {address}"
     for address in _strange(pool, link, seen):

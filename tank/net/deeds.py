@@ -85,8 +85,9 @@ def _bear_on(host: Links, interface: Interface, namespace: int, parent: Parent) 
     match interface.kind:
         case "veth":
             plug = interface.plug
-            host.make_veth(plug, peer=name, mac=interface.mac, mtu=mtu or parent.mtu, namespace=namespace)
-            host.plug_in(host.index(plug), parent.index, f"{interface.mark}/plug")
+            inner = mtu or parent.mtu
+            host.make_veth(plug, mtu=parent.mtu, peer=name, mac=interface.mac, peer_mtu=inner, namespace=namespace)
+            host.plug_in(host.index(plug), parent.index, f"{interface.mark}/plug", mtu=parent.mtu)
         case "ipvlan":
             host.make_ipvlan(name, parent=parent.index, mtu=mtu, namespace=namespace)
         case _:

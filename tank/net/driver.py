@@ -187,15 +187,18 @@ class NetDriver:
 
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
-        await self.vacate(uid, namespace)
+        await self.vacate(uid, None, namespace)
         await self._beside(partial(self._grants.leases.release, uid))
 
-    async def vacate(self, uid: str, namespace: Path) -> None:
-        """Let go of a namespace that is about to go, and of all in it; what pools gave stays the pod's."""
+    async def vacate(self, uid: str, pod: Pod | None, namespace: Path) -> None:
+        """Let go of a namespace that is about to go, and of all in it; what pools gave stays the pod's.
+
+        `pod`: as it is to be next, if at all. A lease of the LAN's that it does not ask for then is given back.
+        """
         self.unwatch(uid)
         with contextlib.suppress(TankError):  # the next `wire` tells of it; a pod can go all the same
             await self._wires.retire(uid)
-        await self._asking.release(uid)
+        await self._asking.leave(uid, pod)
         if pinned(namespace):
             prefix = mark(uid, self._installation)
             await self._talk(namespace, lambda links: _drop(links, prefix))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import socket
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 
 from tank.config import Settings
 from tank.errors import Waiting
 from tank.model.network import Network, Nic, Port
+from tank.model.network_checks import MIN_MTU6
 from tank.model.pod import Pod
 from tank.model.pools import DEFAULT, Pool
 from tank.net import bridges
@@ -44,9 +45,10 @@ class Grants:
             if why := self._refusal(nic):
                 return f"network.nics[{index}]: {why}"
         served = [self._pool(nic) for nic in pod.network.nics]
-        if pod.network.ports and not any(pool and pool.mode == "bridge" for pool in served):
+        bridged = [pool for pool in served if pool and pool.mode == "bridge"]
+        if pod.network.ports and not bridged:
             return "network.ports: only a bridge interface has ports of the host"
-        return ""
+        return next(_unled(pod.network.ports, bridged), "")
 
     def _refusal(self, nic: Nic) -> str:
         if why := unbuilt(nic):
@@ -59,6 +61,8 @@ class Grants:
             return f"no pool has a bridge called {nic.parent}" if nic.mode == "bridge" else self._unsupported(nic.mode)
         if nic.mode is not None and nic.mode != pool.mode:
             return f"pool {pool.name} is {pool.mode}, not {nic.mode}"
+        if (nic.mtu or MIN_MTU6) < MIN_MTU6 and (not pool.subnets or any(":" in each for each in pool.subnets)):
+            return f"mtu: IPv6, which pool {pool.name} has, needs at least {MIN_MTU6}"
         return next(_strangers(nic, pool), "") if pool.mode == "bridge" else self._unsupported(pool.mode)
 
     def _unsupported(self, mode: str | None) -> str:
@@ -195,6 +199,17 @@ def _strangers(nic: Nic, pool: Pool) -> Iterator[str]:
             yield f"ip: {each.ip} is not in {' or '.join(pool.subnets)}, which pool {pool.name} is"
 
 
+def _unled(ports: Sequence[Port], pools: Sequence[Pool]) -> Iterator[str]:
+    """Ports on an address of a family of which the pod has none on a bridge, in words."""
+    if any(not pool.subnets for pool in pools):
+        return  # `default` has both
+    families = {ipaddress.ip_network(subnet).version for pool in pools for subnet in pool.subnets}
+    for port in ports:
+        if port.host_ip and ipaddress.ip_address(port.host_ip).version not in families:
+            names = " and ".join(dict.fromkeys(pool.name for pool in pools))
+            yield f"network.ports: nothing leads from {port.host_ip} into pool {names}, which is of the other IP family"
+
+
 def unbuilt(nic: Nic) -> str:
     """What of an interface is not built; empty when all is."""
     if nic.asks("dhcp") and program() is None:
@@ -227,6 +242,9 @@ def _check_port(port: Port, family: socket.AddressFamily, address: str) -> None:
         except OSError as error:
             what = f"port {port.host}/{port.protocol} of the host"
             where = f" on {port.host_ip}" if port.host_ip else ""
+            if error.errno == errno.EADDRNOTAVAIL:
+                cure = "this host has no such address (ip address); the pod goes on once it has"
+                raise Waiting(REASON, f"cannot publish {what}{where}: {cure}") from error
             raise Waiting("PortInUse", f"cannot publish {what}{where}: {(error.strerror or '').lower()}") from error
 
 

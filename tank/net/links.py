@@ -124,9 +124,9 @@ class Links:
             return error.errno != errno.EOPNOTSUPP
         return True
 
-    def make_veth(self, name: str, *, peer: str, mac: str, mtu: int | None, namespace: int) -> None:
-        """A cable: its end here, down; the other end is born in that namespace, down."""
-        inner = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(peer, None, mac, mtu) + attribute(_NET_NS_FD, namespace)
+    def make_veth(self, name: str, *, mtu: int, peer: str, mac: str, peer_mtu: int, namespace: int) -> None:
+        """A cable: its end here, down; the other end, with that MAC, is born in that namespace, down."""
+        inner = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(peer, None, mac, peer_mtu) + attribute(_NET_NS_FD, namespace)
         data = nested(_INFO_DATA, attribute(_VETH_PEER | _NESTED, inner))
         body = _IFINFO.pack(0, 0, 0, 0, 0) + _stated(name, None, None, mtu)
         body += nested(_LINKINFO, attribute(_INFO_KIND, "veth"), data)
@@ -142,9 +142,9 @@ class Links:
         with refused(f"make the bridge {name}", done=(errno.EEXIST,), cures=cures):
             self._talk.request(wire.NEWLINK, body, wire.CREATE | wire.EXCL)
 
-    def plug_in(self, index: int, bridge: int, mark: str) -> None:
-        """Put a link on a bridge, with its mark, and up."""
-        body = _IFINFO.pack(0, 0, index, _UP, _UP) + attribute(_MASTER, bridge) + attribute(_ALIAS, mark)
+    def plug_in(self, index: int, bridge: int, mark: str, *, mtu: int) -> None:
+        """Put a link on a bridge, with its mark, and up. `mtu`: a bridge takes the least that one of its links has."""
+        body = _IFINFO.pack(0, 0, index, _UP, _UP) + _stated(None, mark, None, mtu) + attribute(_MASTER, bridge)
         with refused("plug a cable into its bridge"):
             self._talk.request(wire.NEWLINK, body)
 

@@ -17,7 +17,7 @@ from tank.errors import Failed
 from tank.host.netns import Namespaces
 from tank.net.links import Links, host_links
 from tank.net.rtnetlink import NETLINK
-from tank.net.wanted import WantedRoute, plug_name, stable_mac
+from tank.net.wanted import CABLE_MTU, WantedRoute, plug_name, stable_mac
 
 _ROOM = ipaddress.ip_network("169.254.64.0/18")  # link-local: never routed, whatever else the machine has
 
@@ -49,7 +49,7 @@ def _cable(namespace: int, installation: str) -> tuple[str, str]:
         network = _free([each.address for each in links.look().addresses])
         host, other = (str(each) for each in network.hosts())
         mac = stable_mac(installation, "outside", "eth0")
-        links.make_veth(name, peer="eth0", mac=mac, mtu=None, namespace=namespace)
+        links.make_veth(name, peer="eth0", mac=mac, mtu=CABLE_MTU, peer_mtu=CABLE_MTU, namespace=namespace)
         found = next(each for each in links.links() if each.name == name)
         links.set_link(found.index, alias=mark)
         links.add_address(found.index, f"{host}/30")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tank.errors import Waiting
 from tank.net import uplink
 from tank.net.drift import Parent, find
 from tank.net.links import REASON
 from tank.net.seen import Seen
-from tank.net.wanted import Interface
+from tank.net.wanted import CABLE_MTU, Interface
 
 
 def found(wanted: Sequence[Interface], seen: Seen, configured: str | None) -> Mapping[str, Parent]:
@@ -31,11 +32,17 @@ def standing(wanted: Sequence[Interface], seen: Seen, configured: str | None) ->
     for interface in wanted:
         if link := find(interface, seen):
             name = configured if interface.parent == "auto" else interface.parent
-            parents[interface.name] = uplink.below(0 if interface.kind == "veth" else link.lower, name)
+            lower = 0 if interface.kind == "veth" else link.lower
+            parents[interface.name] = _carrying(interface, uplink.below(lower, name))
     return {name: parent for name, parent in parents.items() if parent}
+
+
+def _carrying(interface: Interface, parent: Parent | None) -> Parent | None:
+    """A bridge says what its cables are to carry, not what the least of them has made of it."""
+    return replace(parent, mtu=CABLE_MTU) if parent and interface.kind == "veth" else parent
 
 
 def _new(interface: Interface, configured: str | None) -> Parent:
     if interface.kind == "veth":
-        return uplink.existing(interface.parent)
+        return replace(uplink.existing(interface.parent), mtu=CABLE_MTU)
     return uplink.find(interface.parent, configured, own_mac=interface.kind != "ipvlan")

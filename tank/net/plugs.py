@@ -11,7 +11,7 @@ from tank.net.drift import Parent
 from tank.net.links import Links, host_links
 from tank.net.seen import Link
 from tank.net.shaper import plug_limits
-from tank.net.wanted import Interface
+from tank.net.wanted import CABLE_MTU, Interface
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def _plug_in(links: Links, wanted: Sequence[Interface], parents: Mapping[str, Pa
     for interface in _cabled(wanted):
         link, parent = by_name.get(interface.plug), parents.get(interface.name)
         if link and parent and not _right(link, interface, parent.index):
-            links.plug_in(link.index, parent.index, f"{interface.mark}/plug")
+            links.plug_in(link.index, parent.index, f"{interface.mark}/plug", mtu=parent.mtu)
             _hairpin(link.name).write_text("1")
     for deed in plug_limits(wanted, links, by_name):
         queues.carry_out(deed, links)
@@ -64,11 +64,11 @@ def _wrong(wanted: Sequence[Interface], by_name: Mapping[str, Link]) -> Iterator
     for interface in _cabled(wanted):
         link, bridge = by_name.get(interface.plug), by_name.get(interface.parent)
         if link and not (bridge and _right(link, interface, bridge.index)):
-            yield f"the cable of {interface.name} is not plugged into {interface.parent}"
+            yield f"the cable of {interface.name} is not plugged into {interface.parent} as it should be"
 
 
 def _right(link: Link, interface: Interface, bridge: int) -> bool:
-    marked = link.master == bridge and link.up and link.alias == f"{interface.mark}/plug"
+    marked = link.master == bridge and link.up and link.alias == f"{interface.mark}/plug" and link.mtu == CABLE_MTU
     return marked and _hairpin(link.name).read_text().strip() == "1"
 
 

@@ -13,7 +13,8 @@ from tank.model.network import Allow, Network, Port
 from tank.model.pod import Pod
 from tank.model.pools import Pool, Wired, Wiring
 from tank.model.record import Address
-from tank.net.ruleset import Bridge, Fence, HostRules, Opening, Plug, Publication
+from tank.net.fences import Fence, Opening
+from tank.net.ruleset import Bridge, HostRules, Plug, Publication
 
 
 def wired(
@@ -47,14 +48,42 @@ def wired(
 def fence(pod: Wired, wiring: Wiring, pools: Mapping[str, Pool]) -> Fence | None:
     """What may come into the pod; None: it is open."""
     if pod.allow is not None:
-        return Fence(openings=tuple(_opening(each, pod, wiring) for each in pod.allow))
+        return Fence(openings=(*(_opening(each, pod, wiring) for each in pod.allow), *_hidden(pod, pools)))
     if not pod.pools:
         return None
     lan = (Opening(link=link, sources=None) for link in pod.links if link not in pod.pools)
     own = (Opening(link=link, sources=pools[pool].subnets) for link, pool in pod.pools.items() if pool in pools)
-    published = tuple(sorted({(each.protocol, each.container) for each in pod.ports if not _on_loopback(each)}))
-    ports = (Opening(sources=None, ports=published),) if published else ()
-    return Fence(openings=(*lan, *own, *ports))
+    return Fence(openings=(*lan, *own, *_published(pod)))
+
+
+def _published(pod: Wired) -> Iterator[Opening]:
+    """A port on one address of the host opens the pod to nobody who comes by another way (S33)."""
+    if everywhere := _numbers(each for each in pod.ports if each.host_ip is None):
+        yield Opening(sources=None, ports=everywhere)
+    if bound := _numbers(each for each in pod.ports if _is_bound(each)):
+        for nic in dict.fromkeys(each.nic for each in _targets(pod)):
+            yield Opening(link=nic, sources=None, ports=bound, led=True)
+
+
+def _hidden(pod: Wired, pools: Mapping[str, Pool]) -> Iterator[Opening]:
+    """Who comes by a port of the host with the bridge's address was looked at by the host, see `_callers`."""
+    ports = _numbers(pod.ports)
+    for nic in dict.fromkeys(each.nic for each in _targets(pod)) if ports and _is_crossed(pod) else ():
+        if pod.pools[nic] in pools:
+            yield Opening(link=nic, sources=pools[pod.pools[nic]].gateways, ports=ports, led=True)
+
+
+def _numbers(ports: Iterable[Port]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted({(each.protocol, each.container) for each in ports}))
+
+
+def _is_crossed(pod: Wired) -> bool:
+    """Whether an answer to somebody out there may leave by another interface than the question came by."""
+    return len(pod.links) > 1
+
+
+def _is_bound(port: Port) -> bool:
+    return port.host_ip is not None and not _on_loopback(port)
 
 
 def _on_loopback(port: Port) -> bool:
@@ -93,28 +122,53 @@ def host_side(
         bridges=tuple(
             Bridge(link=bridges[name], subnets=pools[name].subnets) for name in sorted(used) if name in pools
         ),
-        publications=tuple(each for pod in wiring.pods for each in _publications(pod)),
+        publications=tuple(each for pod in wiring.pods for each in _publications(pod, wiring, pools)),
         plugs=tuple(each for pod in wiring.pods for each in _plugs(pod, plugs)),
     )
 
 
-def _publications(pod: Wired) -> Iterator[Publication]:
-    """Each port leads to the pod's first address of a family on a bridge; to one of a pool before a stated one."""
-    targets: dict[int, str] = {}
+def _targets(pod: Wired) -> tuple[Address, ...]:
+    """Where ports lead: the pod's first address of a family on a bridge; one of a pool before a stated one."""
+    found: dict[int, Address] = {}
     for address in sorted(pod.addresses, key=lambda each: not each.source):
         if address.nic in pod.pools:
-            ip = ipaddress.ip_interface(address.ip).ip
-            targets.setdefault(ip.version, str(ip))
+            found.setdefault(_version(address.ip), address)
+    return tuple(found[version] for version in sorted(found))
+
+
+def _publications(pod: Wired, wiring: Wiring, pools: Mapping[str, Pool]) -> Iterator[Publication]:
+    crossed = _is_crossed(pod)
     for port in pod.ports:
-        for version, target in sorted(targets.items()):
-            if port.host_ip is None or ipaddress.ip_address(port.host_ip).version == version:
+        sources = _callers(port, pod, wiring, pools) if crossed and pod.allow is not None else None
+        for target in _targets(pod):
+            if port.host_ip is None or _version(port.host_ip) == _version(target.ip):
                 yield Publication(
                     protocol=port.protocol,
                     host_port=port.host,
                     host_ip=port.host_ip,
-                    target=target,
+                    target=str(ipaddress.ip_interface(target.ip).ip),
                     target_port=port.container,
+                    sources=sources,
+                    hidden=crossed,
+                    told=sources is not None or _is_bound(port),
                 )
+
+
+def _callers(port: Port, pod: Wired, wiring: Wiring, pools: Mapping[str, Pool]) -> tuple[str, ...]:
+    """Whom `allow` lets come to a port, where the pod itself sees no more than the bridge's address.
+
+    The host's own programs come to 127.0.0.1 by that address, as to any pod.
+    """
+    rules = [_opening(each, pod, wiring) for each in pod.allow or ()]
+    asked = (port.protocol, port.container)
+    found = [cidr for each in rules if not each.ports or asked in each.ports for cidr in each.sources or ()]
+    gateways = [one for each in pod.pools.values() if each in pools for one in pools[each].gateways]
+    own = any(ipaddress.ip_address(one) in ipaddress.ip_network(cidr) for one in gateways for cidr in found)
+    return (*found, "127.0.0.0/8") if own else tuple(found)
+
+
+def _version(address: str) -> int:
+    return ipaddress.ip_interface(address).version
 
 
 def _plugs(pod: Wired, plugs: Mapping[str, str]) -> Iterator[Plug]:

@@ -21,8 +21,9 @@ from pathlib import Path
 from tank.errors import Waiting
 from tank.host import files
 from tank.net import nftables
+from tank.net.fences import FENCE
 from tank.net.nftables import Listing
-from tank.net.ruleset import FENCE, rules_in
+from tank.net.ruleset import rules_in
 
 TRIES = 3  # of rules that others change while they are set
 HOST, SHIMS = "", "shims"  # keys of the host's tables; any other is a pod's uid

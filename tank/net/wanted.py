@@ -20,6 +20,7 @@ from tank.net.seen import PROTOCOL as PROTOCOL
 TEMPORARY = re.compile("tk[0-9a-f]{12}")
 V4, V6 = 2, 10  # AF_INET, AF_INET6
 UNLIMITED = Rate()
+CABLE_MTU = 1500  # of our bridges and the cables into them, whatever the pods at their other ends want
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class WantedRoute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
-    """One interface of a pod as it should be. `mtu` None: the parent's.
+    """One interface of a pod as it should be. `mtu` None: the parent's; of a cable, the pod's end alone has it.
 
     `kind` is the kernel's: macvlan, ipvlan, or veth, whose `parent` is a bridge of ours.
     """

@@ -21,11 +21,12 @@ from tank.model.pools import Pool, Wired, Wiring
 from tank.net import bridges, conntrack, policy
 from tank.net.anchor import Anchor
 from tank.net.bookkeeping import Bookkeeping
+from tank.net.fences import fence_rules
 from tank.net.flows import stale
 from tank.net.grants import Grants
 from tank.net.links import host_links
 from tank.net.names.keeper import Names
-from tank.net.ruleset import HostRules, fence_rules, host_rules, shim_rules
+from tank.net.ruleset import HostRules, host_rules, shim_rules
 from tank.net.shimming import Shims
 from tank.net.shims import Plan
 from tank.net.tables import HOST, SHIMS, Tables

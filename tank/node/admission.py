@@ -9,7 +9,7 @@ from tank.errors import Conflict, InvalidSpec, Problem, Unsupported
 from tank.model.desired import Desired
 from tank.model.pod import Pod
 from tank.model.record import PodRecord
-from tank.model.wanted import all_wanted, pins_kept
+from tank.model.wanted import pins_kept
 from tank.node.observe import Machine, observe
 from tank.plan.changes import Change, changes
 from tank.plan.claims import clashes, leased, leased_clashes

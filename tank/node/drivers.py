@@ -148,8 +148,11 @@ class Net(Protocol):
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
 
-    async def vacate(self, uid: str, namespace: Path) -> None:
-        """Let go of a namespace that is about to go, and of all in it; what pools gave stays the pod's."""
+    async def vacate(self, uid: str, pod: Pod | None, namespace: Path) -> None:
+        """Let go of a namespace that is about to go, and of all in it; what pools gave stays the pod's.
+
+        `pod`: as it is to be next, if at all. A lease of the LAN's that it does not ask for then is given back.
+        """
 
     async def refusal(self, pod: Pod) -> str:
         """What of the pod's network this machine cannot do, and why; empty when they can do all."""

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bridged import HOST, OTHER, Lan, address, ask, inside, pod, tables, up
+from tests.bridged import HOST, OTHER, Lan, address, ask, inside, pod, run, tables, up
 from tests.daemon import Daemon
 from tests.system.conftest import emptied
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+
+
+MTU = "/sys/class/net/eth0/mtu"
 
 
 @pytest.fixture
@@ -49,6 +52,22 @@ def test_out_of_a_pod_goes_with_the_address_of_the_host(daemon: Daemon, lan: Lan
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listening:
         wait_for(lambda: inside(daemon, "web", OTHER, 9000) == "", what="the connection")
         assert listening.communicate(timeout=10)[0] == f"{HOST}\n"
+
+
+def test_the_mtu_of_one_pod_is_no_other_pods(daemon: Daemon, debian: str, port: int) -> None:
+    narrow, whole = pod(debian, "narrow", ports=[f"{port}:80"]), pod(debian, "whole")
+    narrow["network"]["nics"][0]["mtu"] = 1280
+    whole["network"]["nics"][0]["mtu"] = 1500
+
+    up(daemon, narrow, pod(debian), whole)
+
+    mtus = [daemon.client.exec(each, ["cat", MTU]).stdout for each in ("narrow", "web", "whole")]
+    assert mtus == [b"1280\n", b"1500\n", b"1500\n"]
+    assert "mtu 1500 " in run(f"ip link show {daemon.client.networks.inspect('default').parent}")
+    six = daemon.client.status("narrow").addresses[1].ip.partition("/")[0]
+    assert inside(daemon, "web", six, 81) == "ConnectionRefusedError"  # by it: it serves IPv4 alone
+    assert ask("127.0.0.1", port).startswith("narrow ")
+    assert [each.reason for each in daemon.client.events() if each.reason == "NetworkRepaired"] == []
 
 
 def test_s33_a_port_on_loopback_is_not_reached_from_the_lan(daemon: Daemon, lan: Lan, debian: str, port: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,48 @@ def test_the_address_outlives_the_containers_and_ends_with_the_pod(tank: Daemon,
 
     assert router.said("DHCPRELEASE") == 1
     assert router.leases == []
+
+
+def test_a_pod_that_is_made_anew_asks_for_what_it_had(tank: Daemon, router: Router, busybox: str) -> None:
+    address = start(tank, spec(busybox, "dhcp"))["dhcp"]
+    started = tank.client.status("web").containers[0].pid
+
+    tank.client.apply(spec(busybox, "dhcp") | {"hostname": "other"})
+
+    wait_for(lambda: (now := tank.client.status("web")).ready and now.containers[0].pid != started, 60)
+    wait_for(lambda: router.leases[0][3] == "other", 20, "the new name in the router's book")
+    assert (addresses(tank)["dhcp"], router.said("DHCPRELEASE")) == (address, 0)
+
+    tank.client.apply(spec(busybox, "192.0.2.77/24") | {"hostname": "third"})
+    wait_for(lambda: router.said("DHCPRELEASE"), 60, "the end of what is not asked for any more")
+
+
+def test_a_client_of_another_version_has_a_successor(tank: Daemon, router: Router, busybox: str) -> None:
+    address, before = start(tank, spec(busybox, "dhcp"))["dhcp"], pids(tank)
+    tank.kill()
+    (wish,) = tank.run.glob("pods/*/dhcp/eth0/wish")
+    hostname, metric, *_ = json.loads(wish.read_bytes())
+    wish.write_text(json.dumps([hostname, metric, "0.0.1", "/usr/lib/python2/bin/python"]))
+
+    tank.start()
+
+    wait_for(lambda: not {*pids(tank)} & {*before}, what="another client")
+    wait_for(lambda: [each for each in events(tank, "NetworkRepaired") if "is that of another Tank" in each])
+    assert (addresses(tank)["dhcp"], router.said("DHCPRELEASE")) == (address, 0)
+
+
+def test_no_server_takes_ipv6_away_and_the_host_reaches_the_pod(tank: Daemon, router: Router, busybox: str) -> None:
+    router.stop()
+    router.mtu = 576
+    router.start()
+    ip(f"address add {router.neighbour.prefix}.9/24 dev {router.neighbour.parent}")
+
+    found = start(tank, spec(busybox, "dhcp", "slaac"))
+
+    assert "mtu 1280 " in ip("link show eth0", inside(tank))
+    assert router.neighbour.run("busybox", "ping", "-6", "-c1", "-W2", found["slaac"]).returncode == 0
+    ping = ["busybox", "ping", "-c1", "-W1", found["dhcp"]]
+    wait_for(lambda: subprocess.run(ping, capture_output=True, check=False).returncode == 0, what="the way by the shim")
 
 
 def test_without_a_server_a_pod_waits_and_says_so(tank: Daemon, router: Router, busybox: str) -> None:

@@ -73,7 +73,10 @@ class Scene:
             "names": run(f"{self.inside} nft list table ip tank_names"),
             "limit": run(f"{self.inside} tc qdisc show dev eth0"),
             "bridge": _addresses(f"ip -j addr show {self.bridge}", routers=True),
-            "plug": [(each.get("master"), "UP" in each["flags"]) for each in links(f"ip -j link show {self.plug}")],
+            "plug": [
+                (each.get("master"), "UP" in each["flags"], each["mtu"])
+                for each in links(f"ip -j link show {self.plug}")
+            ],
             "limit in": run(f"tc qdisc show dev {self.plug}"),
             "hairpin": Path("/sys/class/net", self.plug, "brport/hairpin_mode").read_text(),
             "forward": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
@@ -130,9 +133,11 @@ HARMS = [
     "{inside} nft delete table ip tank_names",
     "ip link set {plug} down",
     "ip link set {plug} nomaster",
+    "ip link set {plug} mtu 1300",
     "bridge link set dev {plug} hairpin off",
     "tc qdisc del dev {plug} root",
     "ip link set {bridge} down",
+    "ip link set {bridge} mtu 1300",
     "ip address flush dev {bridge}",
     "ip link delete {bridge}",
     "nft delete table inet {table}",

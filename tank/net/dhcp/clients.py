@@ -20,6 +20,7 @@ from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
 
+import tank
 from tank.config import Settings
 from tank.errors import Failed, Waiting
 from tank.host import cgroup, files, process, syscalls
@@ -33,6 +34,7 @@ START, RELEASE = 10.0, 1.0  # seconds until both processes run; until a release 
 _KILL = 5.0
 _ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 1; shift; done; shift; exec "$@"'
 _MODULE = "tank.net.dhcp.client"
+_MAKER = [tank.__version__, sys.executable]  # whose program the keeper starts at each piece of news
 
 
 def program() -> str | None:
@@ -97,11 +99,20 @@ class Clients:
             self._attend(uid, nic, keeper.pid)
             return True
 
+    def fault(self, uid: str, nic: str) -> str:
+        """Why one that runs is of no use, in words; empty when it is of use."""
+        said, state = _loaded(files.read(self._directory(uid, nic) / "wish")), self.state(uid, nic)
+        if not isinstance(said, list) or said[-len(_MAKER) :] != _MAKER:
+            return "is that of another Tank"
+        lapsed = state.event in BOUND and state.lease is not None and not state.lease.valid(boot())
+        return "has let its lease end" if lapsed else ""
+
     async def ensure(self, uid: str, wish: Wish, namespace: Path) -> None:
         """Have the client of this interface run. Raises Waiting, Failed."""
-        if self.runs(uid, wish.nic, link=wish.link, namespace=namespace) and not self._changed(uid, wish):
+        serves = self.runs(uid, wish.nic, link=wish.link, namespace=namespace) and not self.fault(uid, wish.nic)
+        if serves and not self._changed(uid, wish):
             return
-        await self._end(uid, wish.nic)
+        await self.end(uid, wish.nic)
         await self._start(uid, wish, namespace)
         if not self.runs(uid, wish.nic, link=wish.link, namespace=namespace):
             raise Waiting(REASON, f"cannot ask a DHCP server for {wish.nic}: {self._said(uid, wish.nic)}")
@@ -125,7 +136,7 @@ class Clients:
                         await self._heard(uid, nic, BOUND)  # one that was just started holds nothing to give back
                         asking.signal(signal.SIGUSR2)
                         await self._heard(uid, nic, ("deconfig",))
-        await self._end(uid, nic)
+        await self.end(uid, nic)
         files.remove_tree(self._directory(uid, nic))
 
     async def _heard(self, uid: str, nic: str, events: Collection[str]) -> None:
@@ -175,7 +186,8 @@ class Clients:
         if code:
             raise Failed(f"cannot start the DHCP client of {wish.nic}: {self._said(uid, wish.nic)}")
 
-    async def _end(self, uid: str, nic: str) -> None:
+    async def end(self, uid: str, nic: str) -> None:
+        """Ask no more; what it had is asked for again, should it be started once more. Raises Failed."""
         self._unwatch((uid, nic))
         groups, group = self._groups(), self._group(uid, nic)
         await groups.kill(group, seconds=_KILL)
@@ -221,10 +233,7 @@ class Clients:
         return files.read(self._directory(uid, wish.nic) / "wish") != _words(wish)
 
     def _told(self, uid: str, nic: str) -> dict[str, Any]:
-        try:
-            found = json.loads(files.read(self._directory(uid, nic) / client.CLIENT) or b"{}")
-        except ValueError:
-            return {}
+        found = _loaded(files.read(self._directory(uid, nic) / client.CLIENT))
         return found if isinstance(found, dict) else {}
 
     def _said(self, uid: str, nic: str) -> str:
@@ -247,7 +256,14 @@ def boot() -> float:
 
 
 def _words(wish: Wish) -> bytes:
-    return json.dumps([wish.hostname, wish.metric]).encode()
+    return json.dumps([wish.hostname, wish.metric, *_MAKER]).encode()
+
+
+def _loaded(data: bytes | None) -> Any:
+    try:
+        return json.loads(data or b"null")
+    except ValueError:
+        return None
 
 
 @contextlib.contextmanager

@@ -44,6 +44,9 @@ def carry_over(interface: str, before: Lease | None, after: Lease | None, *, met
         if after is None or not after.valid(now):
             return
         talk.request(wire.NEWADDR, _given(index, after, now), wire.CREATE | wire.REPLACE)
+        if before and before.router and metric is not None and before.router != after.router:
+            with suppress(OSError):  # gone with its address
+                talk.request(wire.DELROUTE, _way(index, before.router, metric))
         if after.router and metric is not None:
             try:
                 talk.request(wire.NEWROUTE, _way(index, after.router, metric), wire.CREATE | wire.EXCL)

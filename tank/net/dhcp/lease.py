@@ -18,6 +18,7 @@ BOUND = ("bound", "renew")  # the events by which a client has a lease
 CHANGES = (*BOUND, "nak")  # and by which a lease changes
 FOR_EVER = 2**32 - 1  # as a server says it
 LEAST_MTU, MOST_MTU = 576, 65_535
+SHORTEST = 8  # prefix: no LAN is larger, and half of the world is not on this link
 _MOST_SERVERS, _MOST_DOMAINS = 3, 6
 _NAME = re.compile(r"(?=.{1,253}\.?\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_-]{1,63})*\.?\Z")
 
@@ -109,7 +110,7 @@ def _prefix(mask: str) -> int:
     """A mask has its ones first; `ipaddress` alone would take a wildcard for one too."""
     bits = int(ipaddress.IPv4Address(mask))
     length = bits.bit_count()
-    if length == 0 or bits != (0xFFFFFFFF << (32 - length)) & 0xFFFFFFFF:
+    if length < SHORTEST or bits != (0xFFFFFFFF << (32 - length)) & 0xFFFFFFFF:
         raise ValueError("no mask")
     return length
 

@@ -92,6 +92,11 @@ def test_a_port_has_one_long_form(written: list[Any], canonical: list[dict[str, 
     assert network(net(ports=written)).get("ports", []) == canonical
 
 
+def test_an_ipv4_address_in_the_form_of_ipv6_is_none_of_the_host() -> None:
+    (fault,) = told(net(ports=["[::ffff:192.0.2.1]:8080:80"]))
+    assert fault.endswith("is an IPv4 address in IPv6's form (write 192.0.2.1)")
+
+
 WEB = {"ports": [{"host": 80, "container": 8080, "name": "web"}]}
 RULES: list[tuple[Any, dict[str, Any]]] = [
     ({"from": {"pods": {"app": "web"}}}, {"from": {"pods": {"app": "web"}}}),

@@ -165,6 +165,7 @@ NIC: list[tuple[dict[str, Any], str]] = [  # faults below network.nics[0]
     ({"mac": "00-00-00-00-00-00"}, "mac: a MAC cannot be all zeros"),
     ({"mtu": 67}, "mtu: must lie between 68 and 65535"),
     ({"mtu": 1000, "ip": "fd00::5/64"}, "mtu: IPv6 needs at least 1280"),
+    ({"mtu": 1000, "ip": ["dhcp", "slaac"]}, "mtu: IPv6 needs at least 1280"),
     ({"routes": [{}]}, "routes[0].to: a route needs this field"),
     ({"routes": ["10.0.0.0/8"]}, "routes[0]: expected a mapping (a route), found a string"),
     ({"routes": [{"to": "10.1.0.1/16"}]}, "routes[0].to: '10.1.0.1/16' is not a network (did you mean '10.1.0.0/16'?)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,6 +35,16 @@ def test_a_lease_brings_address_route_and_mtu() -> None:
     assert (found.addresses, found.leased) == (("10.0.0.5/24",), {"10.0.0.5/24": 60.0})
     assert found.routes == (WantedRoute(to="0.0.0.0/0", via="10.0.0.1"),)
     assert (found.mtu, found.offered_mtu) == (None, 1400)
+
+
+@pytest.mark.parametrize(
+    ("more", "mtu"),
+    [({}, 576), ({"addresses": ("fd00::5/64",)}, 1280), ({"asks": frozenset({"dhcp", "slaac"})}, 1280)],
+)
+def test_no_lease_takes_ipv6_away(more: dict[str, Any], mtu: int) -> None:
+    (found,) = with_leases([made(**{"asks": DHCP, **more})], {"eth0": replace(LEASE, mtu=576)}, 100.0)
+
+    assert found.offered_mtu == mtu
 
 
 def test_what_the_spec_says_goes_before() -> None:
@@ -82,6 +93,7 @@ def test_only_what_can_be_used_counts() -> None:
     seen = Seen(links=(link(),), addresses=(ready, claimed, elsewhere))
 
     assert made_by_kernel(made(), seen) == (ready.address,)
+    assert made_by_kernel(made(), seen, ready=False) == (claimed.address,)
     assert made_by_kernel(made("eth9", mac="02:00:00:00:00:09"), seen) == ()
 
 

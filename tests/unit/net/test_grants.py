@@ -46,6 +46,8 @@ def refusal(directory: Path, nic: dict[str, Any], **network: Any) -> str:
         (ON_BACK | {"ip": ["10.9.0.5/16", "fd00:9::1/64"]}, "ip: fd00:9::1 is the gateway of pool back"),
         ({"ip": {"pool": "lan"}, "mode": "bridge"}, "pool lan is macvlan, not bridge"),
         ({"ip": "10.0.0.5/24", "mode": "bridge", "parent": "br7"}, "no pool has a bridge called br7"),
+        ({"ip": {"pool": "default"}, "mtu": 1279}, "mtu: IPv6, which pool default has, needs at least 1280"),
+        (ON_BACK | {"ip": "10.9.0.5/16", "mtu": 576}, "mtu: IPv6, which pool back has, needs at least 1280"),
     ],
 )
 def test_an_interface_that_cannot_be(tmp_path: Path, nic: dict[str, Any], why: str) -> None:
@@ -54,7 +56,13 @@ def test_an_interface_that_cannot_be(tmp_path: Path, nic: dict[str, Any], why: s
 
 @pytest.mark.parametrize(
     "nic",
-    [ON_BACK | {"ip": "10.9.0.5/16"}, {"ip": {"pool": "default"}}, {"ip": {"pool": "lan"}}, {"ip": "10.0.0.5/24"}],
+    [
+        ON_BACK | {"ip": "10.9.0.5/16"},
+        {"ip": {"pool": "lan"}, "mtu": 576},
+        {"ip": {"pool": "default"}},
+        {"ip": {"pool": "lan"}},
+        {"ip": "10.0.0.5/24"},
+    ],
 )
 def test_an_interface_that_can_be(tmp_path: Path, nic: dict[str, Any]) -> None:
     assert refusal(tmp_path, nic) == ""
@@ -118,3 +126,33 @@ def test_r48_a_port_is_free_when_nobody_listens_though_a_connection_just_ended()
             served.close()  # first, so that this end waits a minute
             assert client.recv(1) == b""
     check_ports([Port(host=number, container=80)])
+
+
+def test_a_port_on_an_address_that_the_host_lacks_says_so() -> None:
+    with pytest.raises(Waiting, match=r"on 203\.0\.113\.7: this host has no such address") as raised:
+        check_ports([Port(host=61999, container=80, host_ip="203.0.113.7")])
+    assert raised.value.reason == "NetworkNotReady"
+
+
+@pytest.mark.parametrize(
+    ("subnet", "port", "why"),
+    [
+        (
+            "fd00:9::/64",
+            "127.0.0.1:8080:80",
+            "nothing leads from 127.0.0.1 into pool back, which is of the other IP family",
+        ),
+        (
+            "10.9.0.0/16",
+            "[fd00::1]:8080:80",
+            "nothing leads from fd00::1 into pool back, which is of the other IP family",
+        ),
+        ("10.9.0.0/16", "127.0.0.1:8080:80", ""),
+    ],
+)
+def test_a_port_on_an_address_of_the_other_family(tmp_path: Path, subnet: str, port: str, why: str) -> None:
+    back = Pool(name="back", subnets=(subnet,))
+    network = {"nics": [{"name": "eth0", "ip": {"pool": "back"}}], "ports": [port]}
+    pod = parse_pod({"name": "web", "network": network, "containers": [{"name": "app", "image": "x"}]})
+    said = Grants(Settings(data_dir=tmp_path, pools=(back,)), "ab12cd").refusal(pod)
+    assert said == (why and f"network.ports: {why}")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tank.model.network import Allow, Peer, Port
 from tank.model.pools import Pool, Wired, Wiring
 from tank.model.record import Address
+from tank.net.fences import Fence, Opening
 from tank.net.policy import fence, host_side
-from tank.net.ruleset import Fence, Opening, Publication
+from tank.net.ruleset import Publication
 
-POOLS = {"default": Pool(name="default", subnets=("10.61.0.0/16",))}
+POOLS = {"default": Pool(name="default", subnets=("10.61.0.0/16",), gateways=("10.61.0.1",))}
+PORT = Port(host=8080, container=80)
+LAN = Address(nic="lan0", ip="192.0.2.9/24", mac="02:00:00:00:00:02")
 
 
 def address(ip: str, nic: str = "eth0") -> Address:
@@ -89,3 +94,43 @@ def test_s33_a_port_on_loopback_opens_the_pod_to_nobody_but_its_pool() -> None:
     found = fence(pod, Wiring(pods=(pod,)), POOLS)
     assert found is not None
     assert found.openings[-1] == Opening(sources=None, ports=(("tcp", 81),))
+
+
+def test_s33_a_port_on_one_address_opens_the_pod_to_what_the_host_leads_in_alone() -> None:
+    pod = wired(ports=(Port(host=8080, container=80, host_ip="10.8.0.1"),))
+    found = fence(pod, Wiring(pods=(pod,)), POOLS)
+    assert found is not None
+    assert found.openings[1:] == (Opening(link="eth0", sources=None, ports=(("tcp", 80),), led=True),)
+    (port,) = host_side(Wiring(pods=(pod,)), POOLS, {"default": "tk0"}, {}).publications
+    assert (port.told, port.hidden, port.sources) == (True, False, None)
+
+
+def test_who_comes_by_a_port_is_hidden_where_the_answer_may_leave_by_another_interface() -> None:
+    alone, both = (
+        wired(ports=(PORT,)),
+        wired(ports=(PORT,), links=("eth0", "lan0"), addresses=(LAN, address("10.61.0.2/16"))),
+    )
+    for pod, hidden in ((alone, False), (both, True)):
+        (port,) = host_side(Wiring(pods=(pod,)), POOLS, {"default": "tk0"}, {}).publications
+        assert (port.target, port.hidden, port.told, port.sources) == ("10.61.0.2", hidden, False, None)
+
+
+@pytest.mark.parametrize(
+    ("rule", "sources"),
+    [
+        (Allow(peer=Peer(cidr="192.0.2.0/24"), ports=(80,)), ("192.0.2.0/24",)),
+        (Allow(peer=Peer(cidr="192.0.2.0/24"), ports=(81,)), ()),
+        (Allow(peer=Peer(cidr="10.61.0.0/16")), ("10.61.0.0/16", "127.0.0.0/8")),
+        (Allow(peer=Peer(pods={"app": "a"})), ("10.61.0.3",)),
+    ],
+)
+def test_the_host_asks_who_may_come_where_the_pod_cannot_see_it(rule: Allow, sources: tuple[str, ...]) -> None:
+    pod = wired(ports=(PORT,), allow=(rule,), links=("eth0", "lan0"))
+    friend = wired(uid="2" * 12, labels={"app": "a"}, addresses=(address("10.61.0.3/16"),))
+    wiring = Wiring(pods=(pod, friend))
+    (port,) = host_side(wiring, POOLS, {"default": "tk0"}, {}).publications
+    assert (port.sources, port.told) == (sources, True)
+    led = Opening(link="eth0", sources=("10.61.0.1",), ports=(("tcp", 80),), led=True)
+    found = fence(pod, wiring, POOLS)
+    assert found is not None
+    assert found.openings[-1] == led

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from tank.net.ruleset import (
-    Bridge,
-    Fence,
-    HostRules,
-    Opening,
-    Plug,
-    Publication,
-    fence_rules,
-    host_rules,
-    rules_in,
-)
+from tank.net.fences import Fence, Opening, fence_rules
+from tank.net.ruleset import Bridge, HostRules, Plug, Publication, host_rules, rules_in
 
 BRIDGE = Bridge(link="tk0", subnets=("10.61.0.0/16", "fd00:61::/64"))
 PLUG = Plug(link="tk1", mac="02:00:00:00:00:01", addresses=("10.61.0.2", "fd00:61::2"))
@@ -76,6 +67,27 @@ def test_s33_a_port_on_loopback_is_only_asked_for_by_the_host_itself() -> None:
     assert chain(script, "published_here") == [line]
     assert "jump published_here" in chain(script, "output")
     assert "jump published_here" not in chain(script, "prerouting")
+
+def test_s33_what_is_led_to_a_port_on_one_address_can_be_told_from_what_is_only_forwarded() -> None:
+    ports = (published(), published(host_ip="10.8.0.1", host_port=8081, target_port=81, told=True))
+    script = host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=ports))
+    assert chain(script, "led") == [
+        "type filter hook postrouting priority mangle; policy accept;",
+        "ip daddr 10.61.0.2 tcp dport 81 ct status dnat ip ttl set 255",
+    ]
+    fence = fence_rules(Fence(openings=(Opening(link="eth0", sources=None, ports=(("tcp", 81),), led=True),)))
+    assert 'iifname "eth0" meta nfproto ipv4 ip ttl 255 tcp dport { 81 } accept' in lines(fence)
+    assert 'iifname "eth0" meta nfproto ipv6 ip6 hoplimit 255 tcp dport { 81 } accept' in lines(fence)
+
+
+def test_who_is_hidden_comes_with_the_address_of_the_bridge_and_only_from_where_it_may() -> None:
+    callers = ("192.0.2.0/24", "192.0.2.7/32", "2001:db8::/32")
+    ports = (published(hidden=True, sources=callers), published(host_port=9, hidden=True, sources=()))
+    script = host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=ports))
+    led = "meta nfproto ipv4 ip saddr { 192.0.2.0/24 } tcp dport 8080 dnat ip to 10.61.0.2:80"
+    assert chain(script, "published") == ["ip6 daddr ::1 return", led]
+    assert chain(script, "inward")[1] == "ip daddr 10.61.0.2 tcp dport 80 ct status dnat masquerade"
+
 
 
 def test_whoever_comes_to_a_bridge_keeps_its_address_whatever_others_say_later() -> None:

@@ -39,6 +39,8 @@ def test_a_whole_answer() -> None:
         ({"ip": "fe80::1"}, "it gives no address, or no subnet mask"),
         ({"subnet": ""}, "it gives no address, or no subnet mask"),
         ({"subnet": "0.0.0.0"}, "it gives no address, or no subnet mask"),
+        ({"subnet": "128.0.0.0"}, "it gives no address, or no subnet mask"),
+        ({"subnet": "254.0.0.0"}, "it gives no address, or no subnet mask"),
         ({"subnet": "255.0.255.0"}, "it gives no address, or no subnet mask"),
         ({"subnet": "0.0.0.255"}, "it gives no address, or no subnet mask"),
         ({"subnet": "24"}, "it gives no address, or no subnet mask"),
