@@ -39,9 +39,11 @@ class Cache:
 
     def put(self, query: bytes, upstreams: tuple[str, ...], response: bytes, now: float) -> None:
         """Remember an answer that may be."""
+        if len(response) > LARGEST:
+            return
         found = packets.lifetimes(response)
         longest = LONGEST_ABSENCE if packets.code(response) or response[6:8] == b"\0\0" else LONGEST
-        if not found.seconds or len(response) > LARGEST:
+        if not found.seconds:
             return
         self._kept[_key(query, upstreams)] = _Kept(response, found.offsets, now, now + min(found.seconds, longest))
         while len(self._kept) > ENTRIES:
