@@ -22,7 +22,7 @@ from tank.config import Settings
 from tank.errors import TankError, Waiting
 from tank.host.netns import Namespaces, pinned
 from tank.model.pod import Network, Pod
-from tank.model.pools import Wired, Wiring
+from tank.model.pools import Kept, Wired, Wiring
 from tank.model.record import Address
 from tank.model.stats import NicStats
 from tank.net import parents as below_them
@@ -130,8 +130,8 @@ class NetDriver:
         lan, dns = self._grants.lan(pod), self._asking.servers(uid, addresses)
         return wired(uid, pod, addresses, pools=self._grants.bridged(pod), ready=ready, lan=lan, dns=dns)
 
-    async def wire(self, wiring: Wiring) -> tuple[str, ...]:
-        """Host tables, fences and bridges as `wiring` says. Answers what others had changed, in words."""
+    async def wire(self, wiring: Wiring) -> Kept:
+        """Host tables, fences and bridges as `wiring` says, as far as it can be."""
         return await self._wires.wire(wiring)
 
     def suspect(self, *, fences: bool = False) -> None:

@@ -37,7 +37,8 @@ class HostEars:
         self._links: HostMonitor | None = None
 
     def open(self) -> None:
-        """Begin to listen; what cannot be heard is found by looking."""
+        """Begin to listen; what cannot be heard is found by looking. May be repeated."""
+        self.close()
         with contextlib.suppress(OSError):
             self._rules = RuleMonitor(socket.socket(*NETFILTER), self._ruled)
         with contextlib.suppress(OSError):
