@@ -123,6 +123,7 @@ class Wires:
             self._gone.add(uid)
             self._coming.pop(uid, None)
             self.shims.forget(uid)
+            self._tables.doubt(uid)  # its fence goes with its namespace
             if self._wiring is not None and any(each.uid == uid for each in self._wiring.pods):
                 left = tuple(each for each in self._wiring.pods if each.uid != uid)
                 self._wiring = replace(self._wiring, pods=left)
@@ -197,10 +198,14 @@ class Wires:
         if pod.pools.values() - pools.keys():
             return ()  # a pool that is not stated any more: what stands goes on
         fence = policy.fence(pod, wiring, pools)
-        if (fence is None and pod.uid not in self._tables) or not pinned(self._namespace(pod.uid)):
+        if not pinned(self._namespace(pod.uid)):
             return ()
-        what = f"the rules of pod {pod.name}"
-        return await self._tables.keep(pod.uid, fence_rules(fence), what, look=_among(pod.uid, suspects))
+        script, what = fence_rules(fence), f"the rules of pod {pod.name}"
+        if fence is None and pod.uid not in self._tables:
+            if suspects is None:
+                return ()  # somebody waits, and what is new has no fence
+            await self._tables.nothing_stands(pod.uid, script)  # one that was shut as an earlier daemon died
+        return await self._tables.keep(pod.uid, script, what, look=_among(pod.uid, suspects))
 
     def _settle_leases(self, wiring: Wiring) -> None:
         """After a loss of the book the records say who has what; who is neither wanted nor on record, has nothing."""
