@@ -133,7 +133,8 @@ def test_a_pod_that_takes_the_place_of_its_server_harms_only_itself(daemon: Daem
         os.kill(servers(daemon)[0], signal.SIGKILL)
         assert squatter.readline() == "in\n"
         start(daemon, spec("late", busybox))
-        wait_for(lambda: said(namespace(daemon, "other"), "late") == [address(daemon, "late")])
+        beside = namespace(daemon, "other")
+        wait_for(lambda: not refused(beside) and said(beside, "late") == [address(daemon, "late")], 20)
         wait_for(lambda: "pod web asks" in faults(daemon), 40, "the fault")
     wait_for(lambda: not refused(inside) and said(inside, "late") == [address(daemon, "late")], 40, "its server")
     wait_for(lambda: not faults(daemon), what="the end of the fault")
