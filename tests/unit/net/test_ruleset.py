@@ -98,12 +98,12 @@ def test_s32_out_of_a_cable_come_only_the_pods_own_addresses() -> None:
     assert f"{own}6 ip6 saddr {{ fd00:61::2 }} ip6 nexthdr {{ tcp, udp, sctp }} accept" in script
     assert "ether saddr != 02:00:00:00:00:01 drop" in script
     assert "ether type ip ip saddr != { 10.61.0.2 } drop" in script
-    assert "ether type ip6 ip6 saddr != { fd00:61::2, ::, fe80::/10 } drop" in script
+    assert "ether type ip6 ip6 saddr != { fd00:61::2, ::, fe80::ff:fe00:1 } drop" in script
     assert "icmpv6 type { nd-router-advert, nd-redirect } drop" in script
     assert "ether type != { arp, ip, ip6 } drop" in script  # a tag would hide it from what follows
     assert script[script.index("chain claims_tk1 {") :][1:4] == [
         "@th,64,128 0xfd000061000000000000000000000002 return",
-        "@th,64,16 & 0xffc0 == 0xfe80 return",
+        "@th,64,128 0xfe80000000000000000000fffe000001 return",
         "drop",
     ]
     assert "icmpv6 type nd-neighbor-advert jump claims_tk1" in script
