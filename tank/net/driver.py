@@ -68,7 +68,11 @@ class NetDriver:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tank-net")  # never behind an image being unpacked
         self._watches = Watches(self._namespaces, self._ruled)
         self._ears = HostEars(
-            self._watches.nudge, self._ruled, lambda: self._rewire(), lambda: self._wires.shims.indexes
+            self._watches.nudge,
+            self._ruled,
+            lambda: self._rewire(),
+            lambda: self._wires.shims.indexes,
+            table=f"tank_{installation}",
         )
         self._announcements: dict[str, list[Announcement]] = {}
         self._newcomers = Newcomers(self._namespaces, self._watches.nudge)
@@ -139,7 +143,7 @@ class NetDriver:
         self._wires.suspect(fences=fences)
 
     def watch_wiring(self, nudge: Callable[[], None]) -> None:
-        """Call `nudge()` when rules were removed, on the host or in a pod, or interfaces changed. A hint only."""
+        """Call `nudge()` when our rules on the host or in a pod were changed, or interfaces. A hint only."""
         self._rewire = nudge
         self._ears.open()
 
