@@ -8,6 +8,7 @@ replaced by its equal, and no packet notices.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
@@ -118,7 +119,10 @@ class Wires:
                     raise fault
 
     async def retire(self, uid: str) -> None:
-        """Nothing leads to the pod any more, before its addresses are another's. Raises Waiting, Failed."""
+        """Nothing leads to the pod any more, and no fence lets its addresses in, before they are another's.
+
+        Raises Waiting, Failed.
+        """
         async with self._lock:
             self._gone.add(uid)
             self._coming.pop(uid, None)
@@ -127,7 +131,11 @@ class Wires:
             if self._wiring is not None and any(each.uid == uid for each in self._wiring.pods):
                 left = tuple(each for each in self._wiring.pods if each.uid != uid)
                 self._wiring = replace(self._wiring, pods=left)
-                await self._host(self._wiring, await asyncio.to_thread(self._grants.resolved))
+                pools = await asyncio.to_thread(self._grants.resolved)
+                for each in (each for each in left if each.allow):
+                    with contextlib.suppress(TankError):  # another pod's trouble, which the next `wire` tells of
+                        await self._fence(each, self._wiring, pools)
+                await self._host(self._wiring, pools)
 
     def close(self) -> None:
         """What stands, stands; only known flows are not held any more."""

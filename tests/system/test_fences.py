@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tank.config import Settings
 from tank.host.netns import Namespaces
+from tank.model.network import Allow, Peer
+from tank.model.pools import Naming, Wired, Wiring
+from tank.model.record import Address
+from tank.net.grants import Grants
+from tank.net.names.keeper import Names
 from tank.net.ruleset import FENCE, Fence, Opening, fence_rules
 from tank.net.tables import Tables
+from tank.net.wires import Wires
 from tests.bridged import ASK, SERVE, run
 from tests.daemon import Daemon
 from tests.neighbour import Neighbour
@@ -41,18 +49,53 @@ def serves(neighbour: Neighbour, port: int) -> bool:
     return ask(neighbour, port) == f"web {neighbour.address}"
 
 
-async def test_a_later_namespace_of_the_same_pod_has_its_fence_though_nothing_else_is_new(tmp_path: Path) -> None:
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[Path]:
+    """Where namespaces can be pinned."""
     private(tmp_path)
+    yield tmp_path
+    run(f"umount {tmp_path}")
+
+
+async def test_a_later_namespace_of_the_same_pod_has_its_fence_though_nothing_else_is_new(places: Path) -> None:
     namespaces = Namespaces()
-    tables = Tables("abcdef", lambda uid: tmp_path / uid / "net", None)
+    tables = Tables("abcdef", lambda uid: places / uid / "net", None)
     for _ in range(3):  # the kernel gives a new one the number of one that is gone
-        await namespaces.make(tmp_path / "web", net=True, hostname="web")
+        await namespaces.make(places / "web", net=True, hostname="web")
         await tables.keep("web", RULES, "the rules of web", look=None)
-        found = run(f"nsenter --net={tmp_path}/web/net nft list tables")
-        await namespaces.remove(tmp_path / "web")
+        found = run(f"nsenter --net={places}/web/net nft list tables")
+        await namespaces.remove(places / "web")
         assert found == f"table {FENCE}\n"
     await namespaces.close()
-    run(f"umount {tmp_path}")
+
+
+def wired(name: str, address: str, **more: Any) -> Wired:
+    mine = (Address(nic="eth0", ip=f"{address}/24", mac="02:00:00:00:00:01"),)
+    return Wired(name=name, uid=name, links=("eth0",), lan={"eth0": "lan0"}, addresses=mine, **more)
+
+
+async def test_who_goes_is_out_of_the_fences_of_others_before_its_address_is_free(
+    places: Path, installation: str
+) -> None:
+    settings = Settings(data_dir=places / "data", run_dir=places, naming=Naming(enabled=False))
+    allow = (Allow(peer=Peer(pods={"role": "front"})),)
+    pods = wired("web", "10.66.0.5", labels={"role": "front"}), wired("db", "10.66.0.6", allow=allow)
+    namespaces = Namespaces()
+    names = Names(settings, installation, namespaces, "1")
+    wires = Wires(settings, installation, Grants(settings, installation), names)
+    for each in pods:
+        settings.pod_run_dir(each.name).mkdir(parents=True)
+        await namespaces.make(settings.pod_run_dir(each.name) / "ns", net=True, hostname=each.name)
+    fence = f"nsenter --net={settings.pod_run_dir('db')}/ns/net nft list table {FENCE}"
+    await wires.wire(Wiring(pods=pods, uids=frozenset({"web", "db"})))
+    before = run(fence)
+    await wires.retire("web")
+    after = run(fence)
+    for each in pods:
+        await namespaces.remove(settings.pod_run_dir(each.name) / "ns")
+    wires.close()
+    await namespaces.close()
+    assert ("10.66.0.5" in before, "10.66.0.5" in after) == (True, False)
 
 
 def test_p10_a_lan_pod_is_never_open_while_it_is_made_anew(daemon: Daemon, neighbour: Neighbour, debian: str) -> None:
