@@ -35,10 +35,14 @@ from tests.naming import (
 )
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.usefixtures("bridge_goes")]
-
 CHANGES = int(os.environ.get("TANK_NAMES_CHANGES", "10"))
 KILLS = int(os.environ.get("TANK_NAMES_KILLS", "2"))
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.usefixtures("bridge_goes"),
+    pytest.mark.timeout(120 + 2 * CHANGES + 10 * KILLS),
+]
 
 
 def test_names_are_switched_off_and_on_while_pods_run(daemon: Daemon, busybox: str) -> None:
