@@ -13,6 +13,8 @@ import os
 import secrets
 import signal
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +25,7 @@ from tank.image import logins
 from tank.image.logins import Logins
 from tank.image.pull import ImageStore
 from tank.net.driver import NetDriver
+from tank.node import lasting
 from tank.node.collector import Collector
 from tank.node.disk import Disk
 from tank.node.images import ImageVerbs
@@ -173,14 +176,16 @@ class Engine:
         switch = Switch(machine, store, self.node, report=report, pulse=self.pulse, astray=astray)
         await switch.settle()  # what the records say is known before anything is given away
         self._stack.push_async_callback(switch.settle)  # what the last pods have left behind goes with them
-        tasks = [
-            asyncio.create_task(report.run(), name="events"),
-            asyncio.create_task(_rotate(machine), name="logs"),
-            asyncio.create_task(self._check(store), name="store check"),
-            asyncio.create_task(self.node.disk.run(), name="disk"),
-            asyncio.create_task(switch.run(), name="network"),
-            asyncio.create_task(_sweep(self.node), name="volumes"),
-        ]
+        works: dict[str, Callable[[], Awaitable[object]]] = {
+            "events": report.run,
+            "logs": partial(_rotate, machine),
+            "store check": partial(self._check, store),
+            "disk": self.node.disk.run,
+            "network": switch.run,
+        }
+        tell = partial(report.warning, "", "", lasting.REASON)
+        tasks = [asyncio.create_task(lasting.lasting(name, work, tell), name=name) for name, work in works.items()]
+        tasks.append(asyncio.create_task(_sweep(self.node), name="volumes"))
         self._loop = asyncio.create_task(self.reconciler.run(), name="loop")
         self._stack.push_async_callback(_end, [self._loop, *tasks])
 

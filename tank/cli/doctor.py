@@ -34,7 +34,8 @@ def run(options: argparse.Namespace) -> int:
 
     wanted = load(options.config, os.environ)
     found = asyncio.run(examine(wanted.data_dir, wanted.run_dir))
-    found += asyncio.run(network.examine(wanted.uplink or network.default_uplink()))
+    uplink = wanted.uplink or network.default_uplink()
+    found += asyncio.run(network.examine(uplink, wanted.pools, repair=wanted.repair))
     found += about_daemon(options.host)
     if options.output in ("json", "yaml"):
         print_as(options.output, [_plain(each) for each in found])

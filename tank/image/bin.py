@@ -69,6 +69,8 @@ class Bin:
                 log.warning("cannot remove %s, the next start tries again: %s", path, error)
             except Stopped:
                 return
+            except Exception:  # a defect met by one must not keep all others here for good
+                log.exception("cannot remove %s, the next start tries again", path)
             finally:
                 self._line.task_done()
             if self._line.empty():

@@ -88,3 +88,13 @@ class Wiring:
 
     pods: tuple[Wired, ...] = ()
     uids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What came of keeping the machine's network. `changed`: what others had changed, or have, where nothing is to be
+    repaired; `fault`: what cannot be, while all else was done; empty: all is so.
+    """
+
+    changed: tuple[str, ...] = ()
+    fault: str = ""

@@ -21,7 +21,7 @@ from tank.config import Settings
 from tank.errors import TankError, Waiting
 from tank.host.netns import Namespaces, pinned
 from tank.model.pod import Network, Pod
-from tank.model.pools import Wired, Wiring
+from tank.model.pools import Kept, Wired, Wiring
 from tank.model.record import Address
 from tank.model.stats import NicStats
 from tank.net import parents as below_them
@@ -67,7 +67,11 @@ class NetDriver:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tank-net")  # never behind an image being unpacked
         self._watches = Watches(self._namespaces, self._ruled)
         self._ears = HostEars(
-            self._watches.nudge, self._ruled, lambda: self._rewire(), lambda: self._wires.shims.indexes
+            self._watches.nudge,
+            self._ruled,
+            lambda: self._rewire(),
+            lambda: self._wires.shims.indexes,
+            table=f"tank_{installation}",
         )
         self._announcements = Announcements(self._namespaces)
         self._newcomers = Newcomers(self._namespaces, self._watches.nudge)
@@ -137,8 +141,8 @@ class NetDriver:
         lan, dns = self._grants.lan(pod), self._asking.servers(uid, addresses)
         return wired(uid, pod, addresses, pools=self._grants.bridged(pod), ready=ready, lan=lan, dns=dns)
 
-    async def wire(self, wiring: Wiring) -> tuple[str, ...]:
-        """Host tables, fences and bridges as `wiring` says. Answers what others had changed, in words."""
+    async def wire(self, wiring: Wiring) -> Kept:
+        """Host tables, fences and bridges as `wiring` says, as far as it can be."""
         return await self._wires.wire(wiring)
 
     def suspect(self, *, fences: bool = False) -> None:
@@ -146,7 +150,7 @@ class NetDriver:
         self._wires.suspect(fences=fences)
 
     def watch_wiring(self, nudge: Callable[[], None]) -> None:
-        """Call `nudge()` when rules were removed, on the host or in a pod, or interfaces changed. A hint only."""
+        """Call `nudge()` when our rules on the host or in a pod were changed, or interfaces. A hint only."""
         self._rewire = nudge
         self._ears.open()
 

@@ -1,4 +1,4 @@
-"""Ears on the host: rules that were removed, bridges and cables that changed, forwarding that was switched off.
+"""Ears on the host: rules, bridges and cables that changed, forwarding that was switched off.
 
 They only ever say where to look. Which links are worth a look is learned when pods are looked at.
 """
@@ -24,11 +24,14 @@ class HostEars:
         rules: Callable[[], None],
         bridges: Callable[[], None],
         shims: Callable[[], Collection[int]],
+        *,
+        table: str,
     ) -> None:
         """What is called: `pod(uid)`, a cable of it may have changed; `rules()`; `bridges()`, or what is forwarded.
 
-        `shims()`: the interfaces of the host that matter besides.
+        `shims()`: the interfaces of the host that matter besides; `table`: how all tables of ours there are called.
         """
+        self._tables = frozenset({table})
         self._pod, self._ruled, self._bridged, self._shims = pod, rules, bridges, shims
         self._beside: Monitor | None = None
         self._cables: dict[int, str] = {}
@@ -37,9 +40,10 @@ class HostEars:
         self._links: HostMonitor | None = None
 
     def open(self) -> None:
-        """Begin to listen; what cannot be heard is found by looking."""
+        """Begin to listen; what cannot be heard is found by looking. May be repeated."""
+        self.close()
         with contextlib.suppress(OSError):
-            self._rules = RuleMonitor(socket.socket(*NETFILTER), self._ruled)
+            self._rules = RuleMonitor(socket.socket(*NETFILTER), self._ruled, self._tables)
         with contextlib.suppress(OSError):
             self._links = HostMonitor(_opened(), self._heard, self._lost)
         with contextlib.suppress(OSError):

@@ -8,6 +8,7 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from tank.config import Settings
 from tank.errors import Waiting

@@ -8,25 +8,27 @@ later, handles apart.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import json
 import shutil
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tank.errors import Failed, ToolFailed, Waiting
 from tank.host import process
+from tank.net.rtnetlink import attributes, text
 
 REASON = "NetworkNotReady"
 NETFILTER = (socket.AF_NETLINK, socket.SOCK_RAW, 12)
 _SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES_GROUP = 270, 1, 7
-_SUBSYSTEM, _REMOVALS = 10, frozenset({2, 5, 8, 11, 14})  # of tables, chains, rules, sets, elements
-_HEADER = struct.Struct("=IHHII")
+_SUBSYSTEM = 10
+_CHANGES = frozenset({0, 2, 3, 5, 6, 8, 9, 11, 12, 14})  # tables, chains, rules, sets, elements: made anew, removed
+_HEADER, _FAMILY, _TABLE = struct.Struct("=IHHII"), 4, 1  # the bytes that say the family; in all of them: the table
+_BATCH = 256  # datagrams per wake-up, so that a storm in one pod delays nobody
 
 
 async def apply(script: str, namespace: Path | None = None) -> None:
@@ -84,11 +86,14 @@ def _without_handles(found: Any) -> Any:
 
 
 class RuleMonitor:
-    """Hears of rules that were removed in the namespace of its socket, and only ever nudges."""
+    """Hears of changes to tables of ours in the namespace of its socket, and only ever nudges.
 
-    def __init__(self, opened: socket.socket, nudge: Callable[[], None]) -> None:
-        """Subscribe `opened`, a netfilter socket. Raises OSError."""
-        self._socket, self._nudge = opened, nudge
+    Our own are heard too: a look finds what was made, makes nothing, and so is the last.
+    """
+
+    def __init__(self, opened: socket.socket, nudge: Callable[[], None], tables: Collection[str]) -> None:
+        """Subscribe `opened`, a netfilter socket, to news of `tables`, without family. Raises OSError."""
+        self._socket, self._nudge, self._tables = opened, nudge, tables
         opened.setblocking(False)
         opened.bind((0, 0))
         opened.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _NFTABLES_GROUP)
@@ -102,25 +107,27 @@ class RuleMonitor:
 
     def _heard(self) -> None:
         matters = False
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                try:
-                    matters = removes(self._socket.recv(1 << 16)) or matters
-                except BlockingIOError:
-                    raise
-                except OSError:  # more than the socket holds
-                    matters = True
-                    break
+        for _ in range(_BATCH):
+            try:
+                matters = changes(self._socket.recv(1 << 16), self._tables) or matters
+            except BlockingIOError:
+                break
+            except OSError:  # more than the socket holds
+                matters = True
         if matters:
             self._nudge()
 
 
-def removes(datagram: bytes) -> bool:
-    """Whether the kernel says that something of nftables is gone. Pure; what is garbled counts too."""
+def changes(datagram: bytes, tables: Collection[str]) -> bool:
+    """Whether by the kernel something of these tables is new, other or gone. Pure; what is garbled counts too."""
     offset = 0
     while offset + _HEADER.size <= len(datagram):
         length, kind, *_ = _HEADER.unpack_from(datagram, offset)
-        if length < _HEADER.size or (kind >> 8 == _SUBSYSTEM and kind & 0xFF in _REMOVALS):
+        if length < _HEADER.size:
             return True
+        if kind >> 8 == _SUBSYSTEM and kind & 0xFF in _CHANGES:
+            said = attributes(datagram[offset + _HEADER.size + _FAMILY : offset + length])
+            if text(said.get(_TABLE)) in tables:
+                return True
         offset += (length + 3) & ~3
     return False

@@ -184,6 +184,7 @@ def _plug(plug: Plug) -> Iterator[str]:
     """
     own4 = [each for each in plug.addresses if version_of(each) == 4]
     own6 = [each for each in plug.addresses if version_of(each) == 6]
+    local = _link_local(plug.mac)
     # Nearly every packet is let through by one of the first two; the others look at what is left.
     if own4:
         yield f"ether saddr {plug.mac} ether type ip ip saddr {braced(own4)} accept"
@@ -196,17 +197,23 @@ def _plug(plug: Plug) -> Iterator[str]:
     yield f"ether type arp arp saddr ip != {braced([*own4, '0.0.0.0'])} drop"  # noqa: S104 - a probe's (RFC 5227)
     yield f"ether type ip ip saddr != {braced(own4)} drop" if own4 else "ether type ip drop"
     yield "icmpv6 type { nd-router-advert, nd-redirect } drop"
-    yield f"ether type ip6 ip6 saddr != {braced([*own6, '::', 'fe80::/10'])} drop"
+    yield f"ether type ip6 ip6 saddr != {braced([*own6, '::', local])} drop"
     yield f"icmpv6 type nd-neighbor-advert jump claims_{plug.link}"
 
 
 def _claims(plug: Plug) -> Iterator[str]:
     """Whose an advertisement says that an address is: 128 bits behind the first 64 of it. nft has no word for it."""
-    for each in plug.addresses:
+    for each in (*plug.addresses, _link_local(plug.mac)):
         if version_of(each) == 6:
             yield f"@th,64,128 {int(ipaddress.IPv6Address(each)):#034x} return"
-    yield "@th,64,16 & 0xffc0 == 0xfe80 return"  # link-local
     yield "drop"
+
+
+def _link_local(mac: str) -> str:
+    """The address that the kernel makes of a MAC for what stays on one network (RFC 4291, appendix A)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    own = bytes((octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]))
+    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + own))
 
 
 def shim_rules(installation: str, links: Iterable[str], macs: Sequence[str]) -> str:

@@ -14,8 +14,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tank.errors import Waiting
@@ -31,9 +32,10 @@ HOST, SHIMS = "", "shims"  # keys of the host's tables; any other is a pod's uid
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """The digest of a script that was carried out, and what was listed after it; None: nobody has looked yet."""
+    """The digest of a script that was carried out, where, and what was listed after it; None: nobody has looked yet."""
 
     script: str
+    place: str
     listing: Listing | None = None
 
 
@@ -60,7 +62,9 @@ class Tables:
         None: nobody looks at all, for somebody waits; how it reads, the next call sees. Answers in words what others
         had changed. Raises Waiting, Failed.
         """
-        done, digest = self._done.get(key), hashlib.sha256(script.encode()).hexdigest()
+        done, digest, place = self._done.get(key), hashlib.sha256(script.encode()).hexdigest(), self._place(key)
+        if done and done.place != place:
+            done = None  # a later namespace of the same pod: nothing stands in it yet
         same = done is not None and done.script == digest
         if done and same and (look is None or await self._stands(key, done, rules_in(script), look=look)):
             return ()
@@ -70,7 +74,7 @@ class Tables:
         for _ in range(TRIES):
             self._done.pop(key, None)
             await nftables.apply(script, None if key in (HOST, SHIMS) else self._namespace(key))
-            made = _Done(digest)
+            made = _Done(digest, place)
             self._note(key, made)
             if look is None or await self._stands(key, made, rules_in(script), look=True):
                 return (f"{what} had been changed",) if same else ()
@@ -83,7 +87,7 @@ class Tables:
             return True
         listing = await self._listing(key)
         if done.listing is None and listing.rules == rules:
-            self._note(key, _Done(done.script, listing))
+            self._note(key, replace(done, listing=listing))
             return True
         if done.listing == listing:
             self.astray.pop(key, None)
@@ -92,7 +96,7 @@ class Tables:
     async def nothing_stands(self, key: str, script: str) -> None:
         """If there is no such table of ours, a script that makes none need not be carried out."""
         if key not in self._done and not (await self._listing(key)).digest:
-            self._done[key] = _Done(hashlib.sha256(script.encode()).hexdigest(), Listing())
+            self._done[key] = _Done(hashlib.sha256(script.encode()).hexdigest(), self._place(key), Listing())
 
     def doubt(self, key: str) -> None:
         """Whatever was done is not there any more."""
@@ -108,8 +112,18 @@ class Tables:
         self._done[key] = done
         self.astray.pop(key, None)
         if self._book:
-            told = {each: [one.script, _told(one.listing)] for each, one in self._done.items()}
+            told = {each: [one.script, one.place, _told(one.listing)] for each, one in self._done.items()}
             files.write(self._book, json.dumps(told).encode())
+
+    def _place(self, key: str) -> str:
+        """The namespace, told apart from an earlier one of the same pod, also where that left its number to it."""
+        if key in (HOST, SHIMS):
+            return ""
+        try:
+            found = os.stat(self._namespace(key))
+        except OSError as error:
+            raise Waiting(nftables.REASON, f"cannot see the namespace of the pod: {error.strerror}") from error
+        return f"{found.st_ino}:{found.st_ctime_ns}"
 
     async def _listing(self, key: str) -> Listing:
         name = f"tank_{self._installation}"
@@ -124,7 +138,10 @@ def _read(book: Path) -> Mapping[str, _Done]:
     """What a daemon before this one has done; nothing, where that cannot be read."""
     with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
         told = json.loads(files.read(book) or b"{}")
-        return {key: _Done(script, Listing(*listing) if listing else None) for key, (script, listing) in told.items()}
+        return {
+            key: _Done(script, place, Listing(*listing) if listing else None)
+            for key, (script, place, listing) in told.items()
+        }
     return {}
 
 

@@ -12,8 +12,12 @@ from pathlib import Path
 from tank.errors import TankError
 from tank.host.netns import Namespaces
 from tank.net.monitor import Monitor
+from tank.net.names import leads
 from tank.net.nftables import NETFILTER, RuleMonitor
 from tank.net.rtnetlink import NETLINK
+from tank.net.ruleset import FENCE
+
+_TABLES = frozenset({FENCE.split()[1], leads.TABLE.split()[1]})
 
 
 @dataclass(slots=True)
@@ -39,7 +43,7 @@ class Watches:
     """The watched namespaces, by the uid of their pod. All of it on the event loop."""
 
     def __init__(self, namespaces: Namespaces, ruled: Callable[[str], None]) -> None:
-        """`ruled(uid)`: rules in that pod were removed."""
+        """`ruled(uid)`: rules of ours in that pod were changed."""
         self._namespaces, self._ruled = namespaces, ruled
         self._watches: dict[str, _Watch] = {}
 
@@ -83,4 +87,5 @@ class Watches:
         with contextlib.suppress(TankError, OSError):
             opened = await self._namespaces.socket(namespace, *NETLINK)
             watch.monitor = Monitor(opened, lambda: watch.nudge())
-            watch.rules = RuleMonitor(await self._namespaces.socket(namespace, *NETFILTER), lambda: self._ruled(uid))
+            listening = await self._namespaces.socket(namespace, *NETFILTER)
+            watch.rules = RuleMonitor(listening, lambda: self._ruled(uid), _TABLES)

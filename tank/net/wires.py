@@ -8,6 +8,7 @@ replaced by its equal, and no packet notices.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from functools import partial
@@ -17,7 +18,7 @@ from tank.config import Settings
 from tank.errors import TankError
 from tank.host.netns import pinned
 from tank.model.network import Port
-from tank.model.pools import Pool, Wired, Wiring
+from tank.model.pools import Kept, Pool, Wired, Wiring
 from tank.net import bridges, conntrack, policy
 from tank.net.anchor import Anchor
 from tank.net.bookkeeping import Bookkeeping
@@ -58,40 +59,45 @@ class Wires:
         """The same of one pod; of the host, where it is empty."""
         self._suspects |= {uid} if uid else {HOST, SHIMS}
 
-    async def wire(self, wiring: Wiring) -> tuple[str, ...]:
-        """Everything as `wiring` says. Answers what others had changed, in words; without repair: what is so still.
-
-        Raises Waiting, Failed; then the rest was done all the same.
-        """
+    async def wire(self, wiring: Wiring) -> Kept:
+        """Everything as `wiring` says; what cannot be, keeps nothing else from it."""
         async with self._lock:
-            self._admit(wiring)
-            for pod in wiring.pods:
-                self._coming.pop(pod.uid, None)
-            self._gone &= wiring.uids
-            standing = (pod for pod in wiring.pods if pod.uid not in self._gone)
-            wiring = replace(wiring, pods=(*standing, *self._coming.values()))
-            self._wiring, found = wiring, list[str]()
+            self._wiring = wiring = self._taken_in(wiring)
             suspects, self._suspects = self._suspects, set()  # what is suspected meanwhile is for the next time
-            await asyncio.to_thread(self._settle_leases, wiring)
-            pools = await asyncio.to_thread(self._grants.resolved)
-            faults: list[TankError] = []
-            works = [
-                self._host(wiring, pools, suspects),
-                *(self._fence(pod, wiring, pools, suspects) for pod in wiring.pods),
-                self._names.tell(wiring, pools, look=suspects),
-                self.shims.settle(wiring, pools, partial(self._walls, suspects)),
-            ]
-            for work in works:
-                try:
-                    found += await work
-                except TankError as error:
-                    faults.append(error)
-            self._tables.forget({pod.uid for pod in wiring.pods})
-            found += await asyncio.to_thread(self._settle_bridges, wiring, pools)
-            if faults:
-                self._suspects |= suspects
-                raise faults[0]
-            return (*found, *self._tables.astray.values())
+            whole = False
+            try:
+                kept = await self._carried_out(wiring, suspects)
+                whole = not kept.fault
+            finally:
+                self._suspects |= set() if whole else suspects
+            return kept
+
+    def _taken_in(self, wiring: Wiring) -> Wiring:
+        self._admit(wiring)
+        for pod in wiring.pods:
+            self._coming.pop(pod.uid, None)
+        self._gone &= wiring.uids
+        standing = (pod for pod in wiring.pods if pod.uid not in self._gone)
+        return replace(wiring, pods=(*standing, *self._coming.values()))
+
+    async def _carried_out(self, wiring: Wiring, suspects: Set[str]) -> Kept:
+        await asyncio.to_thread(self._settle_leases, wiring)
+        pools = await asyncio.to_thread(self._grants.resolved)
+        found, faults = list[str](), list[str]()
+        works = [
+            self._host(wiring, pools, suspects),
+            *(self._fence(pod, wiring, pools, suspects) for pod in wiring.pods),
+            self._names.tell(wiring, pools, look=suspects),
+            self.shims.settle(wiring, pools, partial(self._walls, suspects)),
+            asyncio.to_thread(self._settle_bridges, wiring, pools),
+        ]
+        for work in works:
+            try:
+                found += await work
+            except (TankError, OSError) as error:
+                faults.append(str(error))
+        self._tables.forget({pod.uid for pod in wiring.pods})
+        return Kept(changed=(*found, *self._tables.astray.values()), fault=next(iter(faults), ""))
 
     async def fence(self, pod: Wired) -> None:
         """One pod's fence and its part of the host's rules, before its first instruction (S32).
@@ -114,15 +120,23 @@ class Wires:
                     raise fault
 
     async def retire(self, uid: str) -> None:
-        """Nothing leads to the pod any more, before its addresses are another's. Raises Waiting, Failed."""
+        """Nothing leads to the pod any more, and no fence lets its addresses in, before they are another's.
+
+        Raises Waiting, Failed.
+        """
         async with self._lock:
             self._gone.add(uid)
             self._coming.pop(uid, None)
             self.shims.forget(uid)
+            self._tables.doubt(uid)  # its fence goes with its namespace
             if self._wiring is not None and any(each.uid == uid for each in self._wiring.pods):
                 left = tuple(each for each in self._wiring.pods if each.uid != uid)
                 self._wiring = replace(self._wiring, pods=left)
-                await self._host(self._wiring, await asyncio.to_thread(self._grants.resolved))
+                pools = await asyncio.to_thread(self._grants.resolved)
+                for each in (each for each in left if each.allow):
+                    with contextlib.suppress(TankError):  # another pod's trouble, which the next `wire` tells of
+                        await self._fence(each, self._wiring, pools)
+                await self._host(self._wiring, pools)
 
     def close(self) -> None:
         """What stands, stands; only known flows are not held any more."""
@@ -193,10 +207,14 @@ class Wires:
         if pod.pools.values() - pools.keys():
             return ()  # a pool that is not stated any more: what stands goes on
         fence = policy.fence(pod, wiring, pools)
-        if (fence is None and pod.uid not in self._tables) or not pinned(self._namespace(pod.uid)):
+        if not pinned(self._namespace(pod.uid)):
             return ()
-        what = f"the rules of pod {pod.name}"
-        return await self._tables.keep(pod.uid, fence_rules(fence), what, look=_among(pod.uid, suspects))
+        script, what = fence_rules(fence), f"the rules of pod {pod.name}"
+        if fence is None and pod.uid not in self._tables:
+            if suspects is None:
+                return ()  # somebody waits, and what is new has no fence
+            await self._tables.nothing_stands(pod.uid, script)  # one that was shut as an earlier daemon died
+        return await self._tables.keep(pod.uid, script, what, look=_among(pod.uid, suspects))
 
     def _settle_leases(self, wiring: Wiring) -> None:
         self._bookkeeping.settle(wiring)

@@ -16,7 +16,7 @@ from tank.model.health import Hook, Probe
 from tank.model.image import Image, Verdict
 from tank.model.launch import Answer, Created, Given, Launch, Target
 from tank.model.pod import Container, Limits, Pod
-from tank.model.pools import Wired, Wiring
+from tank.model.pools import Kept, Wired, Wiring
 from tank.model.record import Address
 from tank.model.stats import NicStats
 
@@ -160,9 +160,9 @@ class Net(Protocol):
     def wired(self, uid: str, pod: Pod, addresses: tuple[Address, ...], *, ready: bool) -> Wired:
         """The pod as the rest of the machine's network sees it."""
 
-    async def wire(self, wiring: Wiring) -> Sequence[str]:
-        """Host tables, bridges and fences as `wiring` says, whole. Answers in words what others had changed; what
-        is so still, where nothing is to be repaired."""
+    async def wire(self, wiring: Wiring) -> Kept:
+        """Host tables, bridges and fences as `wiring` says, whole, as far as it can be. Raises TankError, OSError
+        where nothing could be done."""
 
     def suspect(self, *, fences: bool = False) -> None:
         """What stands, with `fences` also in the pods, may have been changed by others: the next `wire` looks."""

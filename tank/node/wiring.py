@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Set
+from collections.abc import Sequence, Set
 
 from tank.errors import NotFound, TankError
 from tank.model.pod import Network
@@ -58,9 +58,15 @@ class Switch:
     async def _listen(self) -> None:
         with self._pulse.subscribe() as news:
             while True:
-                names = await news.take()
-                if self._last is None or await self._wiring(names) != self._last:
+                if await self._differs(await news.take()):
                     self._hint.set()
+
+    async def _differs(self, names: Set[str]) -> bool:
+        """Whether news of these pods change anything. What cannot be told here, `settle` meets and tells of."""
+        try:
+            return self._last is None or await self._wiring(names) != self._last
+        except Exception:  # noqa: BLE001 - nobody would listen any more
+            return True
 
     async def _resync(self) -> None:
         turn = 0
@@ -88,11 +94,10 @@ class Switch:
         """Bring the network into line, once. What cannot be is a condition of the machine, and tried again."""
         try:
             wiring = await self._wiring()
-            changed = await self._machine.net.wire(wiring)
-            if not self._machine.settings.repair:
-                self._astray.tell("", "", changed)
-            for words in changed if self._machine.settings.repair else ():
-                self._report.warning("", "", "NetworkRepaired", words)
+            kept = await self._machine.net.wire(wiring)
+            self._tell(kept.changed)
+            if kept.fault:
+                return self._fail(kept.fault)
         except (TankError, OSError) as error:
             self._fail(str(error))
         except Exception as error:  # a defect here must not end the loop (P9)
@@ -101,6 +106,12 @@ class Switch:
         else:
             self._last, self._failures = wiring, 0
             self._node.conditions.pop(CONDITION, None)
+
+    def _tell(self, changed: Sequence[str]) -> None:
+        if not self._machine.settings.repair:
+            self._astray.tell("", "", changed)
+        for words in changed if self._machine.settings.repair else ():
+            self._report.warning("", "", "NetworkRepaired", words)
 
     def _fail(self, text: str) -> None:
         if self._node.conditions.get(CONDITION) != text:
@@ -122,13 +133,27 @@ class Switch:
         for uid, record in sorted(records.items()):
             if isinstance(record.spec.network, Network) and record.network_ready:
                 known = self._wired.get(uid) if names is not None and record.name not in names else None
-                found[uid] = known or await self._look(record)
+                if seen := known or await self._look(record):
+                    found[uid] = seen
         self._wired = found
         wanted = {each.uid for each in contents.pods.values()}
         return Wiring(pods=tuple(found.values()), uids=frozenset(wanted | records.keys()))
 
-    async def _look(self, record: PodRecord) -> Wired:
-        ready = False
-        with contextlib.suppress(NotFound):
-            ready = not record.deleting and (await self._node.status(record.name)).ready
-        return self._machine.net.wired(record.uid, record.spec, record.addresses, ready=ready)
+    async def _look(self, record: PodRecord) -> Wired | None:
+        """A defect met by one pod must not keep the others (P9): it stays as it was seen last; None: never yet."""
+        before = self._wired.get(record.uid)
+        try:
+            ready = await self._ready(record, before)
+            return self._machine.net.wired(record.uid, record.spec, record.addresses, ready=ready)
+        except Exception:
+            log.exception("cannot tell what the network should be for pod %s", record.name)
+            return before
+
+    async def _ready(self, record: PodRecord, before: Wired | None) -> bool:
+        try:
+            return not record.deleting and (await self._node.status(record.name)).ready
+        except NotFound:
+            return False
+        except Exception:
+            log.exception("cannot tell whether pod %s is ready", record.name)
+            return before is not None and before.ready

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tank.errors import TankError
 from tank.host import files, process
+from tank.model.pools import Pool
 from tank.net.dhcp.clients import program
 from tank.net.uplink import default_interface
 from tank.ops.doctor import Finding, Verdict
@@ -22,25 +23,35 @@ _SYS = Path("/sys/class/net")
 BRIDGES = "tk+"  # what bridges and cables of ours are called, as iptables writes it
 
 
-async def examine(uplink: str | None) -> list[Finding]:
+async def examine(uplink: str | None, pools: Iterable[Pool] = (), *, repair: bool = True) -> list[Finding]:
     """Every check of the network. `uplink`: the interface of pods on the LAN, where it is known."""
-    found = [forwarding(_value("ipv4/ip_forward"), _value("ipv6/conf/all/forwarding"))]
+    found = [forwarding(_value("ipv4/ip_forward"), _value("ipv6/conf/all/forwarding"), repair=repair)]
     found += [reverse_path(_value("ipv4/conf/all/rp_filter"), _value(f"ipv4/conf/{uplink or 'default'}/rp_filter"))]
     found += bridged(_value("bridge/bridge-nf-call-iptables"))
     found.append(asking(program()))
-    if uplink:
-        found.append(wireless(uplink, is_wireless=_is_wireless(uplink)))
+    found += [wireless(each, is_wireless=_is_wireless(each)) for each in bearers(uplink, pools)]
     chains = await _nftables()
     zones = await _zones() if any(each.get("table") == "firewalld" for each in chains) else ""
     return [*found, *forwarded(chains, await _legacy()), *trusting(zones)]
 
 
-def forwarding(ipv4: str, ipv6: str) -> Finding:
+def bearers(uplink: str | None, pools: Iterable[Pool]) -> list[str]:
+    """The interfaces of the host that carry frames of pods' own MACs."""
+    stated = (each.parent for each in pools if each.mode == "macvlan")
+    return [each for each in dict.fromkeys([uplink, *stated]) if each]
+
+
+def forwarding(ipv4: str, ipv6: str, *, repair: bool) -> Finding:
     """Without it no packet goes from a bridge to the LAN or back."""
     off = [f"net.ipv{version}" for version, value in (("4", ipv4), ("6", ipv6)) if value == "0"]
     if not off:
         return Finding("forwarding", Verdict.OK, "on")
-    return Finding("forwarding", Verdict.OK, f"off for {' and '.join(off)}; turned on with the first pod on a bridge")
+    which = " and ".join(off)
+    if repair:
+        return Finding("forwarding", Verdict.OK, f"off for {which}; turned on with the first pod on a bridge")
+    message = f"off for {which}, and where a bridge stands nobody turns it on ([net] repair = false)"
+    settings = {"net.ipv4": "net.ipv4.ip_forward=1", "net.ipv6": "net.ipv6.conf.all.forwarding=1"}
+    return Finding("forwarding", Verdict.WARN, message, f"sysctl -w {' '.join(settings[each] for each in off)}")
 
 
 def reverse_path(everywhere: str, uplink: str) -> Finding:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tank.model.pod import Network, Pod
-from tank.model.pools import Wired, Wiring
+from tank.model.pools import Kept, Wired, Wiring
 from tank.model.record import Address
 from tank.model.stats import NicStats
 from tank.testing.world import World
@@ -50,11 +50,13 @@ class FakeNet:
 
     def wired(self, uid: str, pod: Pod, addresses: tuple[Address, ...], *, ready: bool) -> Wired:
         """The pod, on no bridge."""
+        self._world.spark(f"wired-{pod.name} {uid}")
         return Wired(name=pod.name, uid=uid, addresses=addresses, ready=ready)
 
-    async def wire(self, wiring: Wiring) -> Sequence[str]:
-        """There is nothing beside the pods."""
-        return ()
+    async def wire(self, wiring: Wiring) -> Kept:
+        """There is nothing beside the pods, unless the test has noted what comes of the next ones."""
+        self._world.wirings.append(wiring)
+        return self._world.kept.popleft() if self._world.kept else Kept()
 
     def suspect(self, *, fences: bool = False) -> None:
         """Nothing is ever changed by others."""

@@ -7,10 +7,12 @@ effect from now raises `Crash`, before or after it has happened, and every later
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 
 from tank.model.facts import Now
 from tank.model.image import Image
+from tank.model.pools import Kept, Wiring
 
 
 class Crash(BaseException):
@@ -64,6 +66,8 @@ class World:
     seconds: dict[str, float] = field(default_factory=dict)  # by "NAME KIND" of a hook: how long it takes; else nothing
     files: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)  # by uid: what was refilled last
     deeds: list[str] = field(default_factory=list)
+    wirings: list[Wiring] = field(default_factory=list)  # what the machine's network was told to be
+    kept: deque[Kept] = field(default_factory=deque)  # what comes of it, the next times
     fuse: int | None = None
     before: bool = True  # the fuse blows before the effect
     dead: bool = False  # the fuse has blown

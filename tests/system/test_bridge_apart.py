@@ -4,6 +4,7 @@ somebody has. What the pods serve, and how they are asked, is that of the other 
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 import shutil
 import socket
@@ -54,6 +55,33 @@ sum_ = checksum(own + to + len(body).to_bytes(4, "big") + bytes((0, 0, 0, 58)) +
 body = body[:2] + sum_.to_bytes(2, "big") + body[4:]
 head = bytes.fromhex("60000000") + len(body).to_bytes(2, "big") + bytes((58, 255)) + own + to
 s.send(bytes.fromhex(sys.argv[4].replace(":", "")) + me + b"\\x86\\xdd" + head + body)
+"""
+ROUTER = """
+import socket, sys
+from tank.net.announce import checksum
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(("eth0", 0)); me = s.getsockname()[4]
+own, other, to = (socket.inet_pton(socket.AF_INET6, each) for each in sys.argv[1:4])
+def say(kind, source, rest):
+    body = bytes((kind, 0, 0, 0)) + rest
+    sum_ = checksum(source + to + len(body).to_bytes(4, "big") + bytes((0, 0, 0, 58)) + body)
+    body = body[:2] + sum_.to_bytes(2, "big") + body[4:]
+    head = bytes.fromhex("60000000") + len(body).to_bytes(2, "big") + bytes((58, 255)) + source + to
+    s.send(bytes.fromhex(sys.argv[4].replace(":", "")) + me + b"\\x86\\xdd" + head + body)
+say(134, own, bytes.fromhex("400007080000000000000000"))
+say(137, own, bytes(4) + own + to)
+say(135, other, bytes(4) + other)
+say(135, own, bytes(4) + other)
+"""
+HEAR = """
+import socket, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x86dd)); s.bind(("eth0", 0x86dd))
+print("begun", flush=True)
+own, other = (socket.inet_pton(socket.AF_INET6, each) for each in sys.argv[1:3])
+while True:
+    f = s.recv(2000)
+    if f[20] == 58 and (f[54] in (134, 137) or (f[54] == 135 and f[62:78] == other)):
+        print(f[54], socket.inet_ntop(socket.AF_INET6, f[22:38]), flush=True)
+        if f[54] == 135 and f[22:38] == own: break
 """
 
 
@@ -129,6 +157,28 @@ def test_s32_no_tag_hides_a_lie_and_nobody_says_that_anothers_address_is_its(dae
 
     assert (seen(web), seen(other)) == (mac, liar)
     assert seen(web6) != liar
+
+
+def test_s32_no_pod_is_a_router_nor_speaks_as_anothers_link_local_address(daemon: Daemon, debian: str) -> None:
+    up(daemon, pod(debian), pod(debian, "other"))
+    web, other = (daemon.client.status(each) for each in ("web", "other"))
+    mac, own = web.addresses[0].mac, link_local(other.addresses[0].mac)
+    words = [own, link_local(mac), web.addresses[1].ip.partition("/")[0], mac]
+    command = ["nsenter", "-t", str(web.containers[0].pid), "-n", sys.executable, "-c", HEAR, *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as hearing:
+        try:
+            assert hearing.stdout is not None
+            assert hearing.stdout.readline() == "begun\n"
+            speak(daemon, ROUTER, *words)
+            assert hearing.communicate(timeout=10)[0] == f"135 {own}\n"
+        finally:
+            hearing.kill()
+
+
+def link_local(mac: str) -> str:
+    octets = [int(each, 16) for each in mac.split(":")]
+    a, b, c, d, e, f = octets[0] ^ 2, *octets[1:]
+    return str(ipaddress.ip_address(f"fe80::{a:02x}{b:02x}:{c:02x}ff:fe{d:02x}:{e:02x}{f:02x}"))
 
 
 def speak(daemon: Daemon, what: str, *words: str) -> None:

@@ -6,13 +6,20 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from tank.model.etcfiles import NAMESERVER
+from tank.net.names.leads import PORT
 from tank.net.names.line import Line
+from tank.node.wiring import CONDITION
 from tests.daemon import Daemon
 from tests.naming import (
     address,
@@ -28,10 +35,14 @@ from tests.naming import (
 )
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.usefixtures("bridge_goes")]
-
 CHANGES = int(os.environ.get("TANK_NAMES_CHANGES", "10"))
 KILLS = int(os.environ.get("TANK_NAMES_KILLS", "2"))
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.usefixtures("bridge_goes"),
+    pytest.mark.timeout(120 + 2 * CHANGES + 10 * KILLS),
+]
 
 
 def test_names_are_switched_off_and_on_while_pods_run(daemon: Daemon, busybox: str) -> None:
@@ -115,6 +126,58 @@ def test_a_pod_that_is_being_stopped_may_still_ask(daemon: Daemon, busybox: str)
     assert daemon.client.status("web").phase == "terminating"
     daemon.client.delete("web", grace=0)
     daemon.client.wait("web", "gone", timeout=30)
+
+
+def test_a_pod_that_takes_the_place_of_its_server_harms_only_itself(daemon: Daemon, busybox: str) -> None:
+    start(daemon, spec("web", busybox), spec("other", busybox))
+    inside = namespace(daemon, "web")
+    wait_for(lambda: said(inside, "web") != [], 2)
+    with squatting(inside) as squatter:
+        assert said(inside, "web") == [address(daemon, "web")]  # while the server is there, nobody gets in
+        os.kill(servers(daemon)[0], signal.SIGKILL)
+        assert squatter.readline() == "in\n"
+        start(daemon, spec("late", busybox))
+        beside = namespace(daemon, "other")
+        wait_for(lambda: not refused(beside) and said(beside, "late") == [address(daemon, "late")], 20)
+        wait_for(lambda: "pod web asks" in faults(daemon), 40, "the fault")
+    wait_for(lambda: not refused(inside) and said(inside, "late") == [address(daemon, "late")], 40, "its server")
+    wait_for(lambda: not faults(daemon), what="the end of the fault")
+
+
+SQUAT = f"""
+import os, socket, time
+os.setgid(65534); os.setuid(65534)
+def hold(kind):
+    while True:
+        s = socket.socket(socket.AF_INET, kind); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("{NAMESERVER}", {PORT}))
+            return s
+        except OSError:
+            s.close(); time.sleep(0.001)
+print("begun", flush=True)
+held = [hold(socket.SOCK_DGRAM), hold(socket.SOCK_STREAM)]
+held[1].listen()
+print("in", flush=True)
+input()
+"""
+
+
+@contextmanager
+def squatting(inside: Path) -> Iterator[IO[str]]:
+    """A program without rights in the pod, which takes the port of its questions as soon as it can; what it says."""
+    command = ["nsenter", f"--net={inside}", sys.executable, "-I", "-c", SQUAT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as squatter:
+        try:
+            assert squatter.stdout is not None
+            assert squatter.stdout.readline() == "begun\n"
+            yield squatter.stdout
+        finally:
+            squatter.kill()
+
+
+def faults(daemon: Daemon) -> str:
+    return next((each["message"] for each in daemon.client.info()["conditions"] if each["type"] == CONDITION), "")
 
 
 async def test_a_server_of_another_version_is_replaced(short_tmp: Path, installation: str) -> None:

@@ -7,6 +7,7 @@ All of it on a host made of namespaces, where the rules of both can be left to w
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tarfile
@@ -24,9 +25,11 @@ from tests.system.conftest import tended
 from tests.traffic import traffic
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+OURS, THEIRS, ECHO = 18080, 18081, 18082
+FLUSHES = int(os.environ.get("TANK_FLUSHES", "10"))
 
-OURS, THEIRS = 18080, 18081
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300 + FLUSHES)]
+
 SERVE = ("httpd", "-f", "-p", "80", "-h", "/www")
 
 
@@ -152,6 +155,26 @@ def engine(host: Machine, short_tmp: Path, rootfs: Path) -> Iterator[None]:
             yield
         finally:
             peer.run("rm", "--force", "theirs")
+
+
+def test_p10_a_flush_of_everything_opens_nothing_breaks_nothing_and_is_healed(
+    daemon: Daemon, host: Machine, rootfs: Path
+) -> None:
+    spec = pod(rootfs, "web", f"{OURS}:80", f"{ECHO}:82")
+    spec["containers"][0]["command"] = ["sh", "-c", f"nc -ll -p 82 -e cat & exec {' '.join(SERVE)}"]
+    start(daemon, spec)
+    wait_for(lambda: fetched(host, OURS), what="the server")
+    address = daemon.client.status("web").addresses[0].ip.partition("/")[0]
+    with (
+        traffic("knock", address, 81, 50, within=host.far) as direct,
+        traffic("talk", ADDRESS, ECHO, 100, within=host.far) as far,
+        traffic("talk", "127.0.0.1", ECHO, 100, within=host.within) as near,
+    ):
+        for _ in range(FLUSHES):
+            assert host.run("nft", "flush", "ruleset").returncode == 0
+            wait_for(lambda: fetched(host, OURS), 10, "the port after a flush")
+    print(f"\n{FLUSHES} flushes of everything, {direct.done} knocks, {far.done + near.done} exchanges")
+    assert (direct.failed, far.failed, near.failed) == ([], [], [])
 
 
 def test_a_firewall_that_drops_what_is_forwarded_is_told_of_with_the_cure(

@@ -1,7 +1,9 @@
-"""From the bytes of a question to the bytes of our answer. Pure; dnslib reads and writes the protocol.
+"""From the bytes of a question to the bytes of our answer. Pure; dnslib reads the question and writes the answer.
 
 A packet is hostile until read: whatever cannot be read is answered with FORMERR where it has a header, and with
-silence where it has none or is itself an answer. EDNS is understood (RFC 6891) and its other options are ignored.
+silence where it has none or is itself an answer. The library sees a question alone, in which no name leads elsewhere:
+records behind it, with names that lead to names without end, could keep everybody's answers waiting. EDNS is
+understood (RFC 6891) and its other options are ignored.
 """
 
 from __future__ import annotations
@@ -26,30 +28,32 @@ def answered(query: bytes, directory: Directory, uid: str, *, tcp: bool) -> byte
         return b""
     if packets.flags(query) & _OPCODE:
         return packets.refusal(query, NOTIMP)
-    if packets.question_end(query) is None:
+    asked = packets.asked(query)
+    if asked is None:
         return packets.refusal(query, FORMERR)
     try:
-        asked = dnslib.DNSRecord.parse(query)
-        return _answered(asked, directory, uid, tcp=tcp)
+        question = dnslib.DNSRecord.parse(asked.question)
     except (DNSError, DNSLabelError, ValueError, IndexError, TypeError):  # it cannot read every byte there may be
         return packets.refusal(query, FORMERR)
+    return _answered(question, asked, directory, uid, tcp=tcp)
 
 
-def _answered(asked: dnslib.DNSRecord, directory: Directory, uid: str, *, tcp: bool) -> bytes | None:
-    found = directory.find(_name(asked), asked.q.qtype, uid)
-    if asked.q.qclass != _IN or asked.q.qtype in _TRANSFERS:
-        foreign = found is None and asked.q.qclass == _IN
-        return None if foreign else packets.refusal(bytes(asked.pack()), REFUSED)
+def _answered(
+    question: dnslib.DNSRecord, asked: packets.Asked, directory: Directory, uid: str, *, tcp: bool
+) -> bytes | None:
+    found = directory.find(_name(question), question.q.qtype, uid)
+    if question.q.qclass != _IN or question.q.qtype in _TRANSFERS:
+        foreign = found is None and question.q.qclass == _IN
+        return None if foreign else packets.refusal(asked.question, REFUSED)
     if found is None:
         return None
-    extension = next((each for each in asked.ar if each.rtype == dnslib.QTYPE.OPT), None)
-    if extension is not None and (extension.ttl >> 16) & 0xFF:
-        return bytes(_extended(_reply(asked, 0), BADVERS).pack())
-    reply = _filled(asked, found, directory.zone.domain)
+    if asked.version:
+        return bytes(_extended(_reply(question, 0), BADVERS).pack())
+    reply = _filled(question, found, directory.zone.domain)
     room = 65_535 if tcp else PLAIN
-    if extension is not None:
+    if asked.room is not None:
         _extended(reply, 0)
-        room = 65_535 if tcp else min(max(extension.rclass, PLAIN), SAFE)
+        room = 65_535 if tcp else min(max(asked.room, PLAIN), SAFE)
     return _within(reply, room)
 
 

@@ -29,7 +29,7 @@ class Cache:
 
     def get(self, query: bytes, upstreams: tuple[str, ...], now: float) -> bytes | None:
         """The answer to this very question, to these servers, as old as it is."""
-        key = _key(query, upstreams)
+        key = key_of(query, upstreams)
         kept = self._kept.get(key)
         if kept is None or kept.until <= now:
             self._kept.pop(key, None)
@@ -39,16 +39,18 @@ class Cache:
 
     def put(self, query: bytes, upstreams: tuple[str, ...], response: bytes, now: float) -> None:
         """Remember an answer that may be."""
+        if len(response) > LARGEST:
+            return
         found = packets.lifetimes(response)
         longest = LONGEST_ABSENCE if packets.code(response) or response[6:8] == b"\0\0" else LONGEST
-        if not found.seconds or len(response) > LARGEST:
+        if not found.seconds:
             return
-        self._kept[_key(query, upstreams)] = _Kept(response, found.offsets, now, now + min(found.seconds, longest))
+        self._kept[key_of(query, upstreams)] = _Kept(response, found.offsets, now, now + min(found.seconds, longest))
         while len(self._kept) > ENTRIES:
             self._kept.popitem(last=False)
 
 
-def _key(query: bytes, upstreams: tuple[str, ...]) -> Key:
+def key_of(query: bytes, upstreams: tuple[str, ...]) -> Key:
     """All of a question but its number and the spelling of its name: who asks for signatures is told them."""
     end = packets.question_end(query) or packets.HEADER
     return upstreams, query[2 : packets.HEADER] + query[packets.HEADER : end].lower() + query[end:]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
+import ipaddress
 import socket
 import struct
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-CONNECTIONS = 16  # by TCP at once, of one pod
+CONNECTIONS, SOURCES = 16, 16  # by TCP at once: of one asker, and how many such there may be, beside a pod itself
 IDLE = 10.0  # seconds that a connection may be silent
 _UNDER_WAY = 128  # datagrams of one pod that wait for others; more are dropped, as a full buffer would
 
@@ -47,7 +49,7 @@ class Counter:
     _transport: asyncio.BaseTransport | None = None
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _connections: int = 0
+    _connections: collections.Counter[str] = field(default_factory=collections.Counter)
 
     def begin(self, datagrams: socket.socket, streams: socket.socket) -> None:
         """Answer from now on."""
@@ -86,17 +88,18 @@ class Counter:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        if self._connections >= CONNECTIONS:
+        who = _asker(writer)
+        if self._connections[who] >= CONNECTIONS or self._connections.total() >= CONNECTIONS * SOURCES:
             writer.close()
             return
-        self._connections += 1
+        self._connections[who] += 1
         self._tasks.add(task)
         try:
             with contextlib.suppress(OSError, EOFError, TimeoutError, asyncio.CancelledError):
                 while True:
                     await self._exchange(reader, writer)
         finally:
-            self._connections -= 1
+            self._connections -= collections.Counter([who])  # who has none is not kept
             self._tasks.discard(task)
             writer.close()
 
@@ -111,3 +114,9 @@ class Counter:
         writer.write(struct.pack("!H", len(text)) + text)
         async with asyncio.timeout(IDLE):
             await writer.drain()
+
+
+def _asker(writer: asyncio.StreamWriter) -> str:
+    """Who it is that asks by a connection. A host has a whole network of 64 bits to itself, where it has one."""
+    address = str((writer.get_extra_info("peername") or ("",))[0]).partition("%")[0]
+    return str(ipaddress.ip_network(f"{address}/64", strict=False)) if ":" in address else address

@@ -14,7 +14,7 @@ Pair = tuple[socket.socket, socket.socket]
 def others(address: str, port: int) -> Pair:
     """At an address of the host. Raises Waiting: somebody has it, or the host has no such address now."""
     try:
-        datagrams = bound(address, port, socket.SOCK_DGRAM, alone=True)
+        datagrams = bound(address, port, socket.SOCK_DGRAM)
         try:
             return datagrams, bound(address, port, socket.SOCK_STREAM)
         except BaseException:
@@ -26,12 +26,12 @@ def others(address: str, port: int) -> Pair:
         raise Waiting(REASON, f"cannot listen for questions about names on {where}: {said}") from error
 
 
-def bound(address: str, port: int, kind: socket.SocketKind, *, alone: bool = False) -> socket.socket:
-    """A socket of the namespace that the caller is in. With `alone`, nobody else may have the port. Raises OSError."""
+def bound(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
+    """A socket of the namespace that the caller is in; nobody else has the port. Raises OSError."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     opened = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
-        if not alone:
+        if kind is socket.SOCK_STREAM:  # connections of the last one linger; with datagrams anybody could join in
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((address, port))
         if kind is socket.SOCK_STREAM:

@@ -2,6 +2,7 @@
 
 Each question goes out from a socket of its own, hence from a port that nobody knows, under a number that nobody
 knows, and only an answer to that very question by that very server counts: what guards against forgeries (RFC 5452).
+Whoever asks what is being asked already waits for that answer: many questions at once would be many chances to forge.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import struct
 from collections.abc import Callable
 
 from tank.net.names import packets
-from tank.net.names.cache import Cache
+from tank.net.names.cache import Cache, Key, key_of
 
 PORT = 53
 TRIES, WAIT, TOTAL = 2, 1.2, 4.5  # rounds, and seconds: the C library asks anew after five
 SULK = 30.0  # seconds for which a server that was silent is asked last
-MOST, MOST_EACH = 512, 64  # questions under way: of all pods, of one
+MOST, MOST_EACH, LEAST = 512, 64, 4  # questions under way: of all pods, of one, and of one whatever others ask
 _REFUSALS = (packets.SERVFAIL, 5)
 
 
@@ -30,29 +31,51 @@ class Forwarder:
         self._cache = Cache()
         self._silent: dict[str, float] = {}
         self._under_way: dict[str, int] = {}
+        self._asking: dict[tuple[Key, bool], asyncio.Future[bytes | None]] = {}
 
     async def ask(self, query: bytes, upstreams: tuple[str, ...], uid: str, *, tcp: bool) -> bytes:
         """The answer for the pod `uid`; SERVFAIL where nobody answers, or the pod asks too much at once."""
         if not tcp and (kept := self._cache.get(query, upstreams, self._clock())):
             return kept
         mine = self._under_way.get(uid, 0)
-        if not upstreams or mine >= MOST_EACH or sum(self._under_way.values()) >= MOST:
+        most = MOST_EACH if sum(self._under_way.values()) < MOST else LEAST
+        if not upstreams or mine >= most:
             return packets.refusal(query, packets.SERVFAIL)
         self._under_way[uid] = mine + 1
         try:
-            async with asyncio.timeout(TOTAL):
-                response = await self._asked(query, upstreams, tcp=tcp)
-        except TimeoutError:
-            response = None
+            response = await self._shared(query, upstreams, tcp=tcp)
         finally:
             self._under_way[uid] -= 1
             if not self._under_way[uid]:
                 del self._under_way[uid]
         if response is None:
             return packets.refusal(query, packets.SERVFAIL)
-        if not tcp:
-            self._cache.put(query, upstreams, response, self._clock())
+        return packets.spelled(response, query)
+
+    async def _shared(self, query: bytes, upstreams: tuple[str, ...], *, tcp: bool) -> bytes | None:
+        """The answer to the same question, whoever was the first to ask it; None: there is none in time."""
+        key = key_of(query, upstreams), tcp
+        while (asking := self._asking.get(key)) is not None:
+            await asyncio.wait([asking])
+            if not asking.cancelled():  # else who asked is gone, and somebody else is the first
+                return asking.result()
+        asking = self._asking[key] = asyncio.get_running_loop().create_future()
+        try:
+            response = await self._in_time(query, upstreams, tcp=tcp)
+            if response is not None and not tcp:
+                self._cache.put(query, upstreams, response, self._clock())
+            asking.set_result(response)
+        finally:
+            del self._asking[key]
+            asking.cancel()
         return response
+
+    async def _in_time(self, query: bytes, upstreams: tuple[str, ...], *, tcp: bool) -> bytes | None:
+        try:
+            async with asyncio.timeout(TOTAL):
+                return await self._asked(query, upstreams, tcp=tcp)
+        except TimeoutError:
+            return None
 
     async def _asked(self, query: bytes, upstreams: tuple[str, ...], *, tcp: bool) -> bytes | None:
         """The first good answer, else the first bad one."""

@@ -17,10 +17,11 @@ import os
 import socket
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tank.config import Settings
-from tank.errors import Failed, TankError
+from tank.errors import Failed, TankError, Waiting
 from tank.host import resolver
 from tank.host.netns import Namespaces, pinned
 from tank.model.etcfiles import NAMESERVER, parse_resolv_conf
@@ -57,7 +58,7 @@ class Names:
         self._line = Line(settings.run_dir / "names", installation, f"{version}/{frames.PROTOCOL}")
         self._zone, self._outside = zone.Zone(domain=settings.naming.domain), zone.Zone()
         self._others = ""  # the key of the sockets at an address of the host, once it is known what is told there
-        self._fault: TankError | None = None  # why there are none
+        self._faults: dict[str, TankError] = {}  # by uid, or the key of the others: why nobody can be asked there
         self._ways = _Ways()
         self._fresh: dict[str, Pair] = {}  # opened, and not handed over yet
         self._leads = Leads(namespaces, repair=settings.repair)
@@ -97,9 +98,14 @@ class Names:
         self._keep()
         self._fed = None  # told again even when nothing is new: whoever hangs is found out by it
         await self._settle()
-        if self._fault is not None:
-            raise self._fault
+        self._complain({pod.uid: pod.name for pod in wiring.pods})
         return found
+
+    def _complain(self, names: Mapping[str, str]) -> None:
+        for key, fault in self._faults.items():
+            if key == self._others:
+                raise fault
+            raise Waiting(doors.REASON, f"cannot answer what pod {names.get(key, key)} asks: {fault.message}")
 
     async def forget(self, uid: str) -> None:
         """Let go of a pod's sockets, and so of its namespace, for certain. Raises Failed."""
@@ -107,6 +113,7 @@ class Names:
         ways.admitted.pop(uid, None)
         ways.wired.pop(uid, None)
         ways.leaving -= {uid}
+        self._faults.pop(uid, None)
         for key in [each for each in self._fresh if _uid(each) == uid]:
             doors.close(self._fresh.pop(key))
         try:
@@ -128,7 +135,7 @@ class Names:
         self._fresh.clear()
 
     def _keep(self) -> None:
-        if self._keeping is None:
+        if self._keeping is None or self._keeping.done():  # which it never should be
             self._keeping = asyncio.get_running_loop().create_task(self._run(), name="names")
 
     async def _run(self) -> None:
@@ -139,8 +146,12 @@ class Names:
                 await self._settle()
             except (TankError, OSError) as error:
                 log.warning("names of pods are not answered: %s", error)
-                await asyncio.sleep(_AGAIN)
-                self._hint.set()
+            except Exception:
+                log.exception("names of pods are not answered")
+            else:
+                continue
+            await asyncio.sleep(_AGAIN)
+            self._hint.set()
 
     async def _news(self) -> None:
         hint = asyncio.ensure_future(self._hint.wait())
@@ -181,12 +192,16 @@ class Names:
         return await self._served(ways)
 
     async def _served(self, ways: Mapping[str, Path]) -> None:
+        """What one pod keeps us from harms no other: all who can be answered are, and by the newest."""
         keys = {uid: _key(uid, path) for uid, path in ways.items()}
+        self._faults = {key: fault for key, fault in self._faults.items() if key in keys or key == self._others}
         if self._fed is None and not self._line.held:  # it must know all before it can be asked
             await self._feed(frozenset())
         for uid, key in keys.items():
-            if key not in self._line.held:
-                await self._hand_over(key, ways[uid])
+            if key in self._line.held:
+                self._faults.pop(uid, None)
+            else:
+                await self._hand_over(uid, key, ways[uid])
         self._open_to_others()
         if pair := self._fresh.pop(self._others, None):
             await self._give(self._others, pair)
@@ -207,22 +222,27 @@ class Names:
     def _open_to_others(self) -> None:
         """Have sockets at the address of the host, or the reason why not. They wait until the server has them."""
         listen = self._settings.naming.listen
+        self._faults.pop(self._others, None)
         if not self._others or listen is None or self._others in self._line.held or self._others in self._fresh:
-            self._fault = None
             return
         try:
-            self._fresh[self._others], self._fault = doors.others(*listen), None
+            self._fresh[self._others] = doors.others(*listen)
         except TankError as error:
-            self._fault = error
+            self._faults[self._others] = error
 
     async def _end(self) -> None:
         await self._line.end()
         self._fed = None
 
-    async def _hand_over(self, key: str, namespace: Path) -> None:
+    async def _hand_over(self, uid: str, key: str, namespace: Path) -> None:
         async with self._opening:
-            pair = self._fresh.pop(key, None) or await self._opened(namespace)
-            await self._give(key, pair)
+            self._faults.pop(uid, None)
+            try:
+                pair = self._fresh.pop(key, None) or await self._opened(namespace)
+            except TankError as error:  # a program in the pod may have the port by now
+                self._faults[uid] = error
+            else:
+                await self._give(key, pair)
 
     async def _give(self, key: str, pair: Pair) -> None:
         try:
@@ -232,10 +252,10 @@ class Names:
 
     async def _opened(self, namespace: Path) -> Pair:
         """Datagrams and streams, with what leads to them."""
-        datagrams = await self._namespaces.inside(namespace, lambda: doors.bound(NAMESERVER, PORT, socket.SOCK_DGRAM))
+        datagrams = await self._namespaces.inside(namespace, partial(doors.bound, NAMESERVER, PORT, socket.SOCK_DGRAM))
         try:
             streams = await self._namespaces.inside(
-                namespace, lambda: doors.bound(NAMESERVER, PORT, socket.SOCK_STREAM)
+                namespace, partial(doors.bound, NAMESERVER, PORT, socket.SOCK_STREAM)
             )
         except BaseException:
             datagrams.close()

@@ -14,6 +14,17 @@ RESPONSE, TRUNCATED = 0x8000, 0x0200
 _RECURSION_AVAILABLE, _RECURSION_DESIRED, _OPCODE = 0x0080, 0x0100, 0x7800
 _SOA, _OPT = 6, 41
 SERVFAIL = 2
+LONGEST = 4_096  # bytes of a question with all its options
+_EXTRAS = 2  # records that may come with one: its options, and a signature
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a query says: the question as a packet of its own; by EDNS how long a datagram may be, and its version."""
+
+    question: bytes
+    room: int | None = None
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,29 @@ def question_end(packet: bytes) -> int | None:
     if end is None or end - HEADER > 255 or packet[end - 1] or end + 4 > len(packet):
         return None
     return end + 4
+
+
+def asked(query: bytes) -> Asked | None:
+    """What is asked; None: it is garbled, or has with it what no question has. No name is followed anywhere."""
+    end = question_end(query)
+    if end is None or len(query) > LONGEST:
+        return None
+    answers, authorities, extras = struct.unpack_from("!3H", query, 6)
+    if answers or authorities or extras > _EXTRAS:
+        return None
+    question = query[:6] + bytes(6) + query[HEADER:end]
+    found = Asked(question)
+    for _ in range(extras):
+        start = name_end(query, end)
+        if start is None or start + 10 > len(query):
+            return None
+        kind, room, ttl, length = struct.unpack_from("!HHIH", query, start)
+        end = start + 10 + length
+        if end > len(query):
+            return None
+        if kind == _OPT and found.room is None:
+            found = Asked(question, room, (ttl >> 16) & 0xFF)
+    return found
 
 
 def name_end(packet: bytes, offset: int) -> int | None:

@@ -68,6 +68,7 @@ def test_s33_a_port_on_loopback_is_only_asked_for_by_the_host_itself() -> None:
     assert "jump published_here" in chain(script, "output")
     assert "jump published_here" not in chain(script, "prerouting")
 
+
 def test_s33_what_is_led_to_a_port_on_one_address_can_be_told_from_what_is_only_forwarded() -> None:
     ports = (published(), published(host_ip="10.8.0.1", host_port=8081, target_port=81, told=True))
     script = host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=ports))
@@ -87,7 +88,6 @@ def test_who_is_hidden_comes_with_the_address_of_the_bridge_and_only_from_where_
     led = "meta nfproto ipv4 ip saddr { 192.0.2.0/24 } tcp dport 8080 dnat ip to 10.61.0.2:80"
     assert chain(script, "published") == ["ip6 daddr ::1 return", led]
     assert chain(script, "inward")[1] == "ip daddr 10.61.0.2 tcp dport 80 ct status dnat masquerade"
-
 
 
 def test_whoever_comes_to_a_bridge_keeps_its_address_whatever_others_say_later() -> None:
@@ -110,12 +110,12 @@ def test_s32_out_of_a_cable_come_only_the_pods_own_addresses() -> None:
     assert f"{own}6 ip6 saddr {{ fd00:61::2 }} ip6 nexthdr {{ tcp, udp, sctp }} accept" in script
     assert "ether saddr != 02:00:00:00:00:01 drop" in script
     assert "ether type ip ip saddr != { 10.61.0.2 } drop" in script
-    assert "ether type ip6 ip6 saddr != { fd00:61::2, ::, fe80::/10 } drop" in script
+    assert "ether type ip6 ip6 saddr != { fd00:61::2, ::, fe80::ff:fe00:1 } drop" in script
     assert "icmpv6 type { nd-router-advert, nd-redirect } drop" in script
     assert "ether type != { arp, ip, ip6 } drop" in script  # a tag would hide it from what follows
     assert script[script.index("chain claims_tk1 {") :][1:4] == [
         "@th,64,128 0xfd000061000000000000000000000002 return",
-        "@th,64,16 & 0xffc0 == 0xfe80 return",
+        "@th,64,128 0xfe80000000000000000000fffe000001 return",
         "drop",
     ]
     assert "icmpv6 type nd-neighbor-advert jump claims_tk1" in script

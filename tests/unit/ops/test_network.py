@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tank.model.pools import Pool
 from tank.ops import network
 from tank.ops.doctor import Verdict
 
@@ -27,10 +28,28 @@ def test_the_strict_filter_is_told_of(everywhere: str, uplink: str, verdict: Ver
 
 
 def test_forwarding_that_is_off_is_no_fault_for_tank_turns_it_on() -> None:
-    found = network.forwarding("0", "0")
+    found = network.forwarding("0", "0", repair=True)
 
     assert (found.verdict, found.message.partition(";")[0]) == (OK, "off for net.ipv4 and net.ipv6")
-    assert network.forwarding("1", "").message == "on"
+    assert network.forwarding("1", "", repair=False).message == "on"
+
+
+def test_forwarding_that_is_off_where_nothing_is_repaired_is_told_with_the_cure() -> None:
+    found = network.forwarding("1", "0", repair=False)
+
+    assert (found.verdict, found.cure) == (WARN, "sysctl -w net.ipv6.conf.all.forwarding=1")
+
+
+def test_every_interface_that_carries_pods_of_their_own_mac_is_looked_at() -> None:
+    pools = [
+        Pool(name="lan", mode="macvlan", parent="wlan1"),
+        Pool(name="same", mode="macvlan", parent="eth0"),
+        Pool(name="its", mode="macvlan"),
+        Pool(name="one", mode="ipvlan", parent="wlan2"),
+        Pool(name="front", parent="tk-front"),
+    ]
+    assert network.bearers("eth0", pools) == ["eth0", "wlan1"]
+    assert network.bearers(None, []) == []
 
 
 @pytest.mark.parametrize(("call", "verdict"), [("1", WARN), ("0", OK), ("", OK)])

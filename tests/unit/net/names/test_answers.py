@@ -7,7 +7,7 @@ import struct
 
 import dnslib
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tank.net.names import packets
@@ -186,7 +186,70 @@ def test_a_garbled_packet_is_answered_under_its_number_or_not_at_all(seed: int) 
     assert not found or (found[:2] == packet[:2] and packets.flags(found) & packets.RESPONSE)
 
 
-@given(st.binary(max_size=300))
+def chained(links: int, record: bytes, *, length: int = 65_535, where: int = 0) -> bytes:
+    """A question, a chain of names of which each leads to the next, and as many records as fit at the end of it."""
+    head, question = struct.pack("!3H", 7, 0x0100, 1), b"\3web\0\0\1\0\1"
+    begin, chain, last = 12 + len(question) + 11, b"\0\0", 12
+    for number in range(links):
+        chain += struct.pack("!H", 0xC000 | last)
+        last = min(begin + 2 + 2 * number, 0x3FFF)
+    first = b"\0" + struct.pack("!HHIH", 65_280, 1, 0, len(chain)) + chain
+    name = struct.pack("!H", 0xC000 | last)
+    each = name + record.replace(b"NAME", name)
+    many = max(1, (length - begin - len(chain)) // len(each))
+    counts = [0, 0, 0]
+    counts[where] = many + 1
+    return head + struct.pack("!3H", *counts) + question + first + each * many
+
+
+MX = struct.pack("!HHIHH", 15, 1, 0, 4, 1) + b"NAME"
+UNKNOWN = struct.pack("!HHIH", 65_280, 1, 0, 0)
+SOA_OF_NAMES = struct.pack("!HHIH", 6, 1, 0, 24) + b"NAMENAME" + bytes(20)
+
+
+@given(
+    st.integers(0, 8_000),
+    st.sampled_from([MX, UNKNOWN, SOA_OF_NAMES]),
+    st.sampled_from([60, 1_000, 65_535]),
+    st.integers(0, 2),
+    st.booleans(),
+)
+@example(450, MX, 65_535, 0, True)
+@example(8_000, UNKNOWN, 60, 2, False)
+@settings(deadline=1_000)
+def test_names_that_lead_to_names_without_end_keep_nobody_waiting(
+    links: int, record: bytes, length: int, where: int, tcp: bool
+) -> None:
+    packet = chained(links, record, length=length, where=where)
+    found = answered(packet, DIRECTORY, "", tcp=tcp)
+    assert found is not None
+    assert (found[:2], packets.code(found)) in ((b"\0\7", 1), (b"\0\7", 0))
+
+
+@pytest.mark.parametrize("counts", [(1, 0, 0), (0, 1, 0), (0, 0, 3)])
+def test_what_no_question_has_with_it_is_refused(counts: tuple[int, int, int]) -> None:
+    record = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 0)
+    packet = struct.pack("!6H", 7, 0x0100, 1, *counts) + b"\3web\0\0\1\0\1" + record * sum(counts)
+    found = answered(packet, DIRECTORY, "", tcp=False)
+    assert found is not None
+    assert packets.code(found) == 1
+
+
+def test_options_of_any_sane_length_are_ignored_and_a_packet_beyond_it_refused() -> None:
+    padding = [dnslib.EDNSOption(12, bytes(size)) for size in (400, 4_096)]
+    sane, long = (bytes(asked_with(each).pack()) for each in padding)
+    said = [answered(each, DIRECTORY, "", tcp=True) for each in (sane, long)]
+    assert [packets.code(each or b"\0\0\0\xff") for each in said] == [0, 1]
+
+
+def asked_with(option: dnslib.EDNSOption) -> dnslib.DNSRecord:
+    question = dnslib.DNSRecord.question("web")
+    question.add_ar(dnslib.EDNS0(udp_len=1232, opts=[option]))
+    return question
+
+
+@given(st.binary(max_size=300) | st.binary(min_size=60_000, max_size=65_535))
+@settings(deadline=None)  # to make as many bytes takes long
 def test_any_bytes_are_survived(packet: bytes) -> None:
     found = answered(packet, DIRECTORY, "", tcp=False)
     assert not found or found[:2] == packet[:2]

@@ -18,7 +18,7 @@ import dnslib
 import pytest
 
 from tank.net.names import frames, packets, zone
-from tank.net.names.forward import MOST_EACH, Forwarder
+from tank.net.names.forward import MOST, MOST_EACH, Forwarder
 from tank.net.names.server import Server
 from tests.waiting import wait_until
 
@@ -287,6 +287,59 @@ async def test_a_pod_that_asks_too_much_is_put_off_and_no_other() -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_what_many_ask_at_once_is_asked_once_and_each_is_answered_under_its_number() -> None:
+    asks = forwarder(31_057)
+    async with above("127.53.0.1", 31_057, fine=0) as server:
+        queries = [question(each) for each in ("fine", "FINE", "fine", "Fine")]
+        found = await asyncio.gather(
+            *(asks.ask(each, ("127.53.0.1",), str(number % 2), tcp=False) for number, each in enumerate(queries))
+        )
+        assert [packets.answers(*each) for each in zip(found, queries, strict=True)] == [True] * 4
+        assert server.asked == ["fine"]
+
+
+async def test_where_the_first_who_asked_goes_away_the_next_one_asks() -> None:
+    asks = forwarder(31_058)
+    async with above("127.53.0.1", 31_058) as server:
+        first = asyncio.create_task(asks.ask(question("slow"), ("127.53.0.1",), "a", tcp=False))
+        await wait_until(lambda: server.asked == ["slow"])
+        second = asyncio.create_task(asks.ask(question("slow"), ("127.53.0.1",), "b", tcp=False))
+        await asyncio.sleep(0)
+        first.cancel()
+        await wait_until(lambda: server.asked == ["slow", "slow"])
+        second.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
+
+
+async def test_pods_that_ask_all_there_is_leave_something_to_each_other() -> None:
+    asks = forwarder(31_059)
+    async with above("127.53.0.1", 31_059, fine=0) as server:
+        many = [
+            asyncio.create_task(asks.ask(question(f"n{each}"), ("127.53.0.1",), str(each % 8), tcp=False))
+            for each in range(MOST)
+        ]
+        await wait_until(lambda: len(server.asked) == MOST)
+        assert values(await asks.ask(question("fine"), ("127.53.0.1",), "other", tcp=False)) == ["192.0.2.7"]
+        for task in many:
+            task.cancel()
+        await asyncio.gather(*many, return_exceptions=True)
+
+
+async def test_one_host_does_not_take_all_connections_there_are(tmp_path: Path) -> None:
+    async with served(tmp_path) as rig:
+        port = await rig.take("aaaa:1")
+        await rig.feed(WEB, keep=("aaaa:1",))
+        held = [await asyncio.open_connection(ADDRESS, port, local_addr=("127.117.0.60", 0)) for _ in range(17)]
+        assert await held[-1][0].read() == b""
+        reader, writer = await asyncio.open_connection(ADDRESS, port, local_addr=("127.117.0.61", 0))
+        writer.write(struct.pack("!H", len(question("web"))) + question("web"))
+        (length,) = struct.unpack("!H", await reader.readexactly(2))
+        assert values(await reader.readexactly(length)) == ["10.0.0.5"]
+        for _, each in [*held, (reader, writer)]:
+            each.close()
+            await each.wait_closed()
 
 
 def test_the_program_loads_nothing_heavy() -> None:
