@@ -58,15 +58,27 @@ class Blobs:
         self.documents, self.references = root / "blobs" / "sha256", root / "references"
         self.trust, self.unsynced = root / "trust", root / "unsynced"
         self.packed, self.parts, self.chains = root / "packed", root / "parts", root / "chains"
+        self._opened: int | None = None
 
     def prepare(self) -> Sequence[Path]:
-        """Make the directories; answer what a killed predecessor left unfinished. Raises OSError."""
+        """Make the directories; answer what a killed predecessor left unfinished. `close` last. Raises OSError."""
         documents = (self.documents.parent, self.documents, self.references)
         layers = (self.layers, self.chains, self.packed, self.parts, self.trust, self.unsynced)
         for each in (self.root, self.scratch, *documents, *layers):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
             each.chmod(0o700)
+        if self._opened is None:
+            self._opened = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        for each in self.layers.glob("*.json"):  # whoever names a layer, or takes it away, may be killed half way
+            if not each.with_suffix("").is_dir():
+                each.unlink()
         return tuple(self.scratch.iterdir())
+
+    def close(self) -> None:
+        """Let go of the disk. Repeatable."""
+        if self._opened is not None:
+            os.close(self._opened)
+            self._opened = None
 
     def read(self, digest: str) -> bytes | None:
         """The bytes with this digest; None when they are absent or damaged, which is the same to a reader."""
@@ -153,12 +165,12 @@ class Blobs:
                 raise
 
     def sync(self) -> None:
-        """Have everything that was done here by now on the disk. Raises OSError."""
-        root = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            openat.syncfs(root)
-        finally:
-            os.close(root)
+        """Have everything that was done here since `prepare` on the disk. Raises OSError.
+
+        What the disk did not take is told once to each descriptor, whoever syncs: so it is always the same one here.
+        """
+        assert self._opened is not None
+        openat.syncfs(self._opened)
 
     def renew_record(self, diff_id: str, record: LayerRecord) -> None:
         """Replace what is known of a layer. Raises OSError."""

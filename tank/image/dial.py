@@ -33,7 +33,11 @@ _LONGEST_HEADER = 32_768  # signed URLs of object stores are long
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a registry may take, in seconds, and the bytes a second it must bring over each `window`."""
+    """How long a registry may take, in seconds, and the bytes a second it must bring over each `window`.
+
+    All the waiting for a blob may take `longest`, and as long again as what has come takes at `pace`: less than that is
+    no download, and what has come is kept for the next try.
+    """
 
     connect: float = 5.0
     resolve: float = 10.0
@@ -41,6 +45,8 @@ class Patience:
     document: float = 60.0  # for the whole of a manifest, configuration or token
     floor: float = 1024.0
     window: float = 30.0
+    pace: float = 16_384.0
+    longest: float = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ class Blob:
         self.complete = False
         self._ask, self._wanted, self._host, self._patience = ask, wanted, host, patience
         self._hash, self._offset, self._ranges = hashlib.sha256(), 0, True
+        self._waited, self._brought = 0.0, 0
 
     async def pieces(
         self, count: Callable[[int], None] = ignored, part: Part | None = None
@@ -124,12 +125,18 @@ class Blob:
         while True:
             start = clock()
             piece = await response.content.readany()
-            waited += clock() - start
+            waited += (took := clock() - start)
             if not piece:
                 return
             brought += len(piece)
+            self._waited, self._brought = self._waited + took, self._brought + len(piece)
+            if self._waited > patience.longest + self._brought / patience.pace:
+                raise self._slow(self._brought, self._waited)
             if waited > patience.window:
                 if brought < patience.floor * waited:
-                    raise refused(f"cannot pull image: {self._host} is too slow: {brought} bytes in {waited:.0f} s")
+                    raise self._slow(brought, waited)
                 waited, brought = 0.0, 0
             yield piece
+
+    def _slow(self, brought: int, waited: float) -> PullFailed:
+        return refused(f"cannot pull image: {self._host} is too slow: {brought} bytes in {waited:.0f} s")

@@ -9,7 +9,7 @@ elsewhere (R57).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from tank.image.manifest import Descriptor
 from tank.image.packed import Packed
 from tank.image.parts import Part, Parts, Unkept
 from tank.image.progress import LayerProgress
-from tank.image.refusal import refused
+from tank.image.refusal import PRESSURE, refused
 from tank.image.room import Room
 from tank.image.selection import Selected
 from tank.image.source import LAYERS_AT_ONCE, Download, Source, Stream
@@ -199,7 +199,12 @@ class Layers:
 
         async with aclosing(stream.pieces(count, part)) as pieces:
             bounds = bounds_for(layer.descriptor.size, self._room)
-            made = await unpack(pieces, stage, bounds, alone=len(self._flights) < 2, part=part)
+            try:
+                made = await unpack(pieces, stage, bounds, alone=len(self._flights) < 2, part=part)
+            except PullFailed as error:
+                if error.reason != PRESSURE:
+                    await _ended(pieces)
+                raise
         if not stream.complete:
             raise refused(f"cannot unpack layer: {layer.descriptor.digest} was not read to its end")
         if made.diff_id != layer.diff_id:
@@ -217,3 +222,13 @@ class Layers:
         )
         marks = [path for path in made.opaque if path]
         await uninterrupted(asyncio.to_thread(self._blobs.name_layer, stage, record, marks, layer.name))
+
+
+async def _ended(pieces: AsyncIterator[bytes]) -> None:
+    """Have the rest of a stream that the unpacker refused. Raises Wrong when what came is not the layer.
+
+    Only its digest, and so its last byte, tells damage on the way, which is not to be kept and may be mended elsewhere,
+    from a layer that is bad itself: of that the next try finds all bytes here, and asks nobody.
+    """
+    async for _ in pieces:
+        pass

@@ -47,6 +47,11 @@ class Descriptor:
     size: int
     platform: Platform | None = None
 
+    @property
+    def nested(self) -> bool:
+        """Whether it leads to an index."""
+        return self.media_type in _INDEXES
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
@@ -68,9 +73,12 @@ class Index:
     manifests: tuple[Descriptor, ...]
 
     def choices(self, wanted: tuple[Platform, ...]) -> tuple[Descriptor, ...]:
-        """What may hold the image for this machine, best first: its own platform, unnamed ones, nested indexes."""
-        ranked = [(_rank(each, wanted), each) for each in self.manifests]
-        return tuple(each for place, each in sorted(ranked, key=lambda pair: pair[0]) if place < _NEVER)
+        """What may hold the image for this machine, best first: its own platform, then what names none.
+
+        Where one is as good as the other, a manifest comes before an index, which has to be looked into.
+        """
+        ranked = [((_rank(each, wanted), each.nested), each) for each in self.manifests]
+        return tuple(each for place, each in sorted(ranked, key=lambda pair: pair[0]) if place[0] < _NEVER)
 
     def platforms(self) -> str:
         """What there is, for a message."""
@@ -78,12 +86,10 @@ class Index:
         return ", ".join(sorted(named)[:20]) or "none named"
 
 
-_UNNAMED, _NESTED, _NEVER = 1000, 1001, 1002
+_UNNAMED, _NEVER = 1000, 1001
 
 
 def _rank(each: Descriptor, wanted: tuple[Platform, ...]) -> int:
-    if each.media_type in _INDEXES:
-        return _NESTED
     if each.platform is None:
         return _UNNAMED
     found = platform.rank(each.platform, wanted)

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from tank.errors import PullFailed
 from tank.image import document as documents
+from tank.image.download import Wrong
 from tank.image.manifest import ACCEPTED, Descriptor
 from tank.image.parts import Part
 from tank.image.refusal import Forbidden, Missing, refused, shown
@@ -130,7 +131,8 @@ class _Watched:
                 async for piece in pieces:
                     yield piece
         except PullFailed as error:
-            self._mirror.failed(error)
+            if not (isinstance(error, Wrong) and part is not None and part.resumed):  # that may be another's fault
+                self._mirror.failed(error)
             raise
 
 

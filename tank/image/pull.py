@@ -86,10 +86,10 @@ class ImageStore:
         """End every pull and connection."""
         await self._flights.close()
         await self._layers.close()
-        for client in self._clients.values():
-            await client.close()
+        await asyncio.gather(*(client.close() for client in self._clients.values()))
         await self._unsynced.close()
         await self.keeper.bin.close()
+        self._blobs.close()
 
     async def find(self, reference: str) -> Image | None:
         """The whole image that is here for a reference or for `repository@digest`; asks no registry."""

@@ -64,13 +64,13 @@ class Selection:
         return served.data, manifest.parse(served.data, served.media_type)
 
     async def _choose(self, index: Index, chain: tuple[str, ...]) -> Selected:
-        """The named platform is taken at its word; what names none is looked into, one after the other."""
+        """A manifest's platform is taken at its word; what names none, and indexes, are looked into one by one."""
         failure: PullFailed | None = None
         for choice in index.choices(self.accepted)[:_MOST_TRIED]:
             try:
                 return await self._select(choice.digest, chain)
             except PullFailed as error:
-                if choice.platform is not None:
+                if choice.platform is not None and not choice.nested:
                     raise
                 failure = failure or error
         what = f"{self.reference} is not for {self.accepted[0]}, but for: {index.platforms()}"

@@ -75,7 +75,7 @@ async def unpack(
             await _feed(child, pieces)
         else:
             await _tell(child, pieces, part)
-        return _checked(await reporting, await child.wait())
+        return believed(await reporting, await child.wait())
     finally:
         await process.end(child)
         await asyncio.gather(reporting, return_exceptions=True)  # its pipe has ended
@@ -137,23 +137,30 @@ async def _report(child: Process) -> bytes:
     return found
 
 
-def _checked(report: bytes, code: int) -> Unpacked:
+def believed(report: bytes, code: int) -> Unpacked:
+    """What an unpacker that ended with `code` says, if it has the form of a report. Raises PullFailed."""
     try:
         body = json.loads(report)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
         raise refused(f"cannot unpack layer: the unpacker {how}") from error
+    if not isinstance(body, dict):
+        raise refused("cannot unpack layer: the unpacker reports what is no report")
     if body.get("reason") == PRESSURE:
-        raise no_room(str(body["refused"]))
+        raise no_room(str(body.get("refused")))
     for problem in ("refused", "failed"):
         if problem in body:
             raise refused(str(body[problem]))
-    if DIGEST.fullmatch(body["diff_id"]) is None:
+    try:
+        made = Unpacked(
+            diff_id=str(body["diff_id"]),
+            size=int(body["bytes"]),
+            entries=int(body["entries"]),
+            opaque=tuple(map(str, body["opaque"])),
+            implicit=tuple(map(str, body["implicit"])),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise refused("cannot unpack layer: the unpacker reports what is no report") from error
+    if DIGEST.fullmatch(made.diff_id) is None:
         raise refused("cannot unpack layer: the unpacker reports no digest")
-    return Unpacked(
-        diff_id=body["diff_id"],
-        size=int(body["bytes"]),
-        entries=int(body["entries"]),
-        opaque=tuple(map(str, body["opaque"])),
-        implicit=tuple(map(str, body["implicit"])),
-    )
+    return made

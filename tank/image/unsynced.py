@@ -50,10 +50,12 @@ class Unsynced:
         """For the work that gives these their names, as far as they are not here yet. Raises OSError."""
         missing = frozenset(path for path in paths if not path.exists())
         note = self._blobs.unsynced / self._blobs.unfinished().name
-        await uninterrupted(asyncio.to_thread(self._write, note, missing))
-        self._notes[note] = missing
+        try:
+            await uninterrupted(asyncio.to_thread(self._write, note, missing))
+        finally:  # one that nobody waited for, or that failed at its end, lies there all the same
+            self._notes[note] = missing
+            self._begin()
         self._flying.add(note)
-        self._begin()
         try:
             yield
         finally:
@@ -78,6 +80,8 @@ class Unsynced:
                 self._syncing = frozenset()
             for note, before in notes.items():
                 await self._settle(note, before, rest[note])
+            if not all(rest.values()):  # a note that came back with a loss of power would take away what lasts
+                await uninterrupted(asyncio.to_thread(openat.sync_directory, self._blobs.unsynced))
 
     async def close(self) -> None:
         """Sync what is left: no pull is under way any more."""
@@ -111,7 +115,7 @@ class Unsynced:
 
     async def _settle(self, note: Path, before: Paths, rest: Paths) -> None:
         if not rest:
-            await uninterrupted(asyncio.to_thread(note.unlink))
+            await uninterrupted(asyncio.to_thread(note.unlink, missing_ok=True))
             del self._notes[note]
         elif rest != before:
             await uninterrupted(asyncio.to_thread(self._write, note, rest))

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from aiohttp import web
 from tank.errors import PullFailed
 from tank.image import manifest
 from tank.image.mirror import Mirror, Mirrored
+from tank.image.registry import RegistryClient
 from tank.image.source import Source
 from tests.contract.test_registry import (
     BLOB,
     MANIFEST,
+    QUICK,
     Handler,
     Server,
     basic,
@@ -114,6 +117,24 @@ async def test_a_registry_in_trouble_may_have_referrers() -> None:
     async with serving(answering(503)) as server, client_of(server) as client:
         with pytest.raises(PullFailed, match="in trouble"):
             await client.referrers(image(server), "sha256:" + "a" * 64)
+
+
+async def test_a_blob_that_drips_just_fast_enough_holds_its_place_for_a_while_and_no_longer() -> None:
+    async def play(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(bytes(1000))
+            await asyncio.sleep(0.02)
+
+    impatient = replace(QUICK, floor=1.0, longest=0.5, pace=1e6)
+    async with serving(play) as server, asyncio.timeout(10):
+        client = RegistryClient(server.host, None, (), impatient)
+        try:
+            with pytest.raises(PullFailed, match="too slow"):
+                await fetch(client, server, wanted(size=10**9))
+        finally:
+            await client.close()
 
 
 async def test_a_registry_on_this_machine_that_was_just_starting_is_tried_with_tls_again(tmp_path: Path) -> None:

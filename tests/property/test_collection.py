@@ -75,14 +75,17 @@ class Collection(RuleBasedStateMachine):
         self.declared: set[str] = set()
         self.found: set[str] = set()  # looked up by a start that has not written its row yet
         self.seen: Inventory | None = None
+        self.blobs = Blobs(self.top / "images")
         self.restart()
 
     def teardown(self) -> None:
+        self.blobs.close()
         shutil.rmtree(self.top, ignore_errors=True)
 
     @rule()
     def restart(self) -> None:
         """The daemon is killed: what it held in memory is gone, and so are the pulls and looks under way."""
+        self.blobs.close()
         self.blobs = Blobs(self.top / "images")
         for each in self.blobs.prepare():
             shutil.rmtree(each) if each.is_dir() else each.unlink()

@@ -262,6 +262,22 @@ async def test_an_index_gives_the_image_for_this_machine(here: ImageStore, regis
     assert await here.find(pinned) == image
 
 
+async def test_an_index_within_an_index_gives_the_image_for_this_machine(
+    here: ImageStore, registry: Registry, tmp_path: Path
+) -> None:
+    inner = []
+    for architecture, word in (("s390x", "wrong"), (images.ARCHITECTURE, "right")):
+        registry.push(images.busybox(tmp_path / word, Cmd=[word]), f"nested:{word}")
+        body = index_of(registry.address, "nested", (architecture, word))
+        put_manifest(registry.address, "nested", f"index-{word}", body)
+        inner.append((architecture, f"index-{word}"))
+    put_manifest(registry.address, "nested", "all", index_of(registry.address, "nested", *inner))
+    image = await here.resolve(f"{registry.address}/nested:all", "if_missing", None)
+
+    assert image.config.cmd == ("right",)
+    assert await here.find(f"{registry.address}/nested:all") == image
+
+
 async def test_an_index_without_this_machine_says_what_there_is(
     here: ImageStore, registry: Registry, tmp_path: Path
 ) -> None:

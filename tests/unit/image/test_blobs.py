@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,11 @@ RECORD = LayerRecord(size=10, entries=1)
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> Blobs:
+def blobs(tmp_path: Path) -> Iterator[Blobs]:
     store = Blobs(tmp_path / "images")
     store.prepare()
-    return store
+    yield store
+    store.close()
 
 
 def file(blobs: Blobs, digest: str) -> Path:
@@ -64,7 +66,17 @@ def test_leftovers_are_what_lies_in_the_scratch_directory(blobs: Blobs) -> None:
     blobs.write(b"hello")
     stage = blobs.stage()
 
-    assert Blobs(blobs.root).prepare() == (stage,)
+    again = Blobs(blobs.root)
+    assert again.prepare() == (stage,)
+    again.close()
+
+
+def test_what_is_known_of_a_layer_goes_where_the_layer_itself_is_not(blobs: Blobs) -> None:
+    kept(blobs, LAYERS[0])
+    kept(blobs, LAYERS[1]).rename(blobs.unfinished())
+    blobs.prepare()
+
+    assert {path.name for path in blobs.layers.iterdir()} == {"a" * 64, f"{'a' * 64}.json"}
 
 
 def kept(blobs: Blobs, diff_id: str, record: LayerRecord = RECORD) -> Path:

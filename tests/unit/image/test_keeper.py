@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,11 @@ NOW = 100_000.0
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> Blobs:
+def blobs(tmp_path: Path) -> Iterator[Blobs]:
     made = Blobs(tmp_path / "images")
     made.prepare()
-    return made
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -36,10 +36,11 @@ class Disk(Blobs):
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> Disk:
+def blobs(tmp_path: Path) -> Iterator[Disk]:
     made = Disk(tmp_path / "images")
     made.prepare()
-    return made
+    yield made
+    made.close()
 
 
 def name(blobs: Blobs, diff_id: str) -> None:
@@ -147,6 +148,68 @@ async def test_what_the_disk_did_not_take_counts_for_this_boot_whoever_syncs_aga
     assert (doubtful, here(blobs), len(notes(blobs))) == ([], [LAYERS[0]], 1)
     assert len((await opened(blobs, LATER))[1]) == 1
     assert here(blobs) == []
+
+
+class Slow(Unsynced):
+    """One whose notes are held up, and may fail when they lie there already."""
+
+    def __init__(self, blobs: Blobs, boot: str) -> None:
+        super().__init__(blobs, boot)
+        self.go, self.begun, self.fails = threading.Event(), threading.Event(), False
+
+    def _write(self, note: Path, paths: frozenset[Path], *, lost: bool = False) -> None:
+        self.begun.set()
+        assert self.go.wait(timeout=10)
+        super()._write(note, paths, lost=lost)
+        if self.fails:
+            raise OSError(errno.EIO, "Input/output error")
+
+
+async def brought_and_rebooted(made: Unsynced, blobs: Disk) -> list[str]:
+    """Another pull of the same layer comes to its end, and the machine goes down in order."""
+    async with made.naming(places(blobs, LAYERS[0])):
+        name(blobs, LAYERS[0])
+    await made.close()
+    await opened(blobs, LATER)
+    return here(blobs)
+
+
+async def test_a_pull_that_is_given_up_while_its_note_is_written_takes_nothing_from_another(blobs: Disk) -> None:
+    made = Slow(blobs, NOW)
+
+    async def given_up() -> None:
+        async with made.naming(places(blobs, *LAYERS)):
+            raise AssertionError("it was cancelled before")
+
+    pull = asyncio.create_task(given_up())
+    await wait_until(made.begun.is_set)
+    pull.cancel()
+    made.go.set()
+    await asyncio.gather(pull, return_exceptions=True)
+
+    assert await brought_and_rebooted(made, blobs) == [LAYERS[0]]
+
+
+async def test_a_note_that_failed_when_it_lay_there_takes_nothing_from_another_pull(blobs: Disk) -> None:
+    made = Slow(blobs, NOW)
+    made.go.set()
+    made.fails = True
+    with pytest.raises(OSError, match="Input/output"):
+        async with made.naming(places(blobs, *LAYERS)):
+            pass
+    made.fails = False
+
+    assert await brought_and_rebooted(made, blobs) == [LAYERS[0]]
+
+
+async def test_a_note_that_is_gone_already_stops_nothing(blobs: Disk) -> None:
+    made, _ = await opened(blobs, NOW)
+    for each in LAYERS[:2]:
+        async with made.naming(places(blobs, each)):
+            name(blobs, each)
+    notes(blobs)[0].unlink()
+    await made.close()
+    assert notes(blobs) == []
 
 
 async def test_a_damaged_note_stops_nothing(blobs: Disk) -> None:
