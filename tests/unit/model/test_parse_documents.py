@@ -121,7 +121,8 @@ FAULTS: list[tuple[bytes | str, Format, str]] = [
     ("? [a]\n: b", "yaml", "f:1:3: a field's name must be a string"),
     ("? {a: b}\n: b", "yaml", "f:1:3: a field's name must be a string"),
     ("[" * 40 + "]" * 40, "yaml", "f:1:34: " + "[0]" * 32 + ": nested deeper than 32 levels"),
-    ("[" * 500_000, "yaml", "f:1:34: " + "[0]" * 32 + ": nested deeper than 32 levels"),
+    ("[" * 900, "yaml", "f:1:34: " + "[0]" * 32 + ": nested deeper than 32 levels"),
+    ("[" * 500_000, "yaml", "f:1:"),  # newer versions of libyaml look ahead, and stop by themselves at a thousand
     ("[" * 500_000, "json", "f:1:34: " + "[0]" * 32 + ": nested deeper than 32 levels"),
     ("a: [" + "x," * 60_000 + "]", "yaml", "f:1:99999: holds more than 50000 values, aliases expanded"),
     ("[" + "1," * 60_000 + "1]", "json", "f:1:100000: holds more than 50000 values"),
