@@ -24,10 +24,12 @@ _REFUSALS = (packets.SERVFAIL, 5)
 
 
 class Forwarder:
-    """Asks. `clock` in seconds; `chance` gives two random bytes."""
+    """Asks. `clock` in seconds; `chance` gives two random bytes; `most` questions of all pods are under way."""
 
-    def __init__(self, clock: Callable[[], float], chance: Callable[[int], bytes], port: int = PORT) -> None:
-        self._clock, self._chance, self._port = clock, chance, port
+    def __init__(
+        self, clock: Callable[[], float], chance: Callable[[int], bytes], port: int = PORT, *, most: int = MOST
+    ) -> None:
+        self._clock, self._chance, self._port, self._most = clock, chance, port, most
         self._cache = Cache()
         self._silent: dict[str, float] = {}
         self._under_way: dict[str, int] = {}
@@ -38,7 +40,7 @@ class Forwarder:
         if not tcp and (kept := self._cache.get(query, upstreams, self._clock())):
             return kept
         mine = self._under_way.get(uid, 0)
-        most = MOST_EACH if sum(self._under_way.values()) < MOST else LEAST
+        most = MOST_EACH if sum(self._under_way.values()) < self._most else LEAST
         if not upstreams or mine >= most:
             return packets.refusal(query, packets.SERVFAIL)
         self._under_way[uid] = mine + 1
