@@ -23,6 +23,9 @@ from pathlib import Path
 MARK = "TANK_TEST_RUN"
 GROUP = re.compile(r"/tank-([0-9a-f]{6})(?:/|$)")
 PROC = Path("/proc")
+ANYCAST = (
+    0x00100000  # RTF_ANYCAST: the kernel's own, of every interface of a host that forwards, as it stays from then on
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +183,8 @@ def routes() -> Iterator[str]:
         yield f"{row[0]} {row[1]}/{row[7]} via {row[2]}"
     for line in read(PROC / "net/ipv6_route").decode().splitlines():
         row = line.split()
-        yield f"{row[9]} {row[0]}/{row[1]} via {row[4]}"
+        if not int(row[8], 16) & ANYCAST:
+            yield f"{row[9]} {row[0]}/{row[1]} via {row[4]}"
     for line in sorted(set(re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", read(PROC / "net/fib_trie").decode()))):
         yield f"address {line}"
 

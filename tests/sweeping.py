@@ -17,6 +17,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from tank.host import syscalls
 from tests import leaks
 from tests.waiting import wait_for
 
@@ -115,7 +116,14 @@ def remove_tables(name: str) -> None:
 
 
 def unmount(directory: Path) -> None:
-    """Every mount below a directory, the last one made first."""
-    points = [line.split(" ", 1)[0] for line in leaks.mounts()]
-    for point in reversed([each for each in points if each.startswith(f"{directory}/")]):
-        subprocess.run(["umount", "--lazy", point], capture_output=True, check=False)
+    """Every mount below a directory, the last one made first, until none is seen."""
+
+    def none_left() -> bool:
+        points = [line.split(" ", 1)[0] for line in leaks.mounts()]
+        found = [each for each in points if each.startswith(f"{directory}/")]
+        for point in reversed(found):
+            with contextlib.suppress(OSError):  # one that went with another
+                syscalls.umount(point, syscalls.MNT_DETACH)
+        return not found
+
+    wait_for(none_left, what=f"the end of the mounts below {directory}")
