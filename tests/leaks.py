@@ -24,8 +24,6 @@ MARK = "TANK_TEST_RUN"
 GROUP = re.compile(r"/tank-([0-9a-f]{6})(?:/|$)")
 PROC = Path("/proc")
 ANYCAST = 0x00100000  # RTF_ANYCAST: the routes that the kernel gives every interface of a host that forwards
-    0x00100000  # RTF_ANYCAST: the kernel's own, of every interface of a host that forwards, as it stays from then on
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -198,6 +198,8 @@ def _check_beside(pool: Pool, others: list[Pool], spot: Spot) -> None:
             for theirs in other.subnets:
                 if _overlap(mine, theirs):
                     spot.at("subnet").fault(f"{mine} overlaps {theirs} of pool {other.name}")
+    if pool.name in ("dhcp", "slaac"):
+        spot.at("name").fault(f"{quoted(pool.name)} is how an address is asked for, and cannot be a pool's name")
     if pool.name == DEFAULT and pool.mode != "bridge":
         spot.at("mode").fault("the default pool is a bridge")
 

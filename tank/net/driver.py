@@ -84,7 +84,6 @@ class NetDriver:
         AddressInUse with the MAC of who has an address already; PortInUse.
         """
         if not isinstance(pod.network, Network):
-            await self._beside(partial(self._grants.settle, pod, uid, {}))
             return ()
         grants = await self._beside(partial(self._granted, pod, uid))
         wanted = interfaces(pod, uid, self._installation, grants)
@@ -195,9 +194,9 @@ class NetDriver:
         await self._beside(partial(self._grants.leases.release, uid))
 
     async def vacate(self, uid: str, pod: Pod | None, namespace: Path) -> None:
-        """Let go of a namespace that is about to go, and of all in it; what pools gave stays the pod's.
+        """Let go of a namespace that is about to go, and of all in it.
 
-        `pod`: as it is to be next, if at all. A lease of the LAN's that it does not ask for then is given back.
+        `pod`: as it is to be next, if at all. What it asks for then stays its own, of pools and of DHCP servers.
         """
         self.unwatch(uid)
         with contextlib.suppress(TankError):  # the next `wire` tells of it; a pod can go all the same
@@ -207,6 +206,8 @@ class NetDriver:
             prefix = mark(uid, self._installation)
             await self._talk(namespace, lambda links: _drop(links, prefix))
         await self._names.forget(uid)
+        if pod is not None:
+            await self._beside(partial(self._grants.yield_rest, pod, uid))
 
     def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
         """Call `nudge()` when a link, address or route in that namespace changes. A hint only."""

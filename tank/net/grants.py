@@ -19,7 +19,7 @@ from tank.model.pools import DEFAULT, Pool
 from tank.net import bridges
 from tank.net.book import BookFile
 from tank.net.dhcp.clients import program
-from tank.net.leases import Leases, pool_named, with_gateways
+from tank.net.leases import Leases, pool_named
 from tank.net.links import REASON, host_links
 from tank.net.seen import Seen
 from tank.net.wanted import Grant
@@ -64,7 +64,9 @@ class Grants:
             return f"pool {pool.name} is {pool.mode}, not {nic.mode}"
         if (nic.mtu or MIN_MTU6) < MIN_MTU6 and (not pool.subnets or any(":" in each for each in pool.subnets)):
             return f"mtu: IPv6, which pool {pool.name} has, needs at least {MIN_MTU6}"
-        return next(_strangers(nic, pool), "") if pool.mode == "bridge" else self._unsupported(pool.mode)
+        if pool.mode != "bridge":
+            return self._unsupported(pool.mode)
+        return next(_strangers(nic, self.leases.known(pool)), "")
 
     def _unsupported(self, mode: str | None) -> str:
         """Why this kernel cannot do it. A module that is installed later is found."""
@@ -122,12 +124,26 @@ class Grants:
 
     def settle(self, pod: Pod, uid: str, grants: Mapping[str, Grant]) -> None:
         """The pod has what it was granted: what it had before is free. Raises Failed."""
-        nics = pod.network.nics if isinstance(pod.network, Network) else ()
-        held = {
-            (pool.name, nic.name, each) for nic in nics for pool, stated in self._stated(nic).items() for each in stated
-        }
+        held = self._held(pod)
         held |= {(grant.pool, name, each) for name, grant in grants.items() for each in _bare(grant.addresses)}
         self.leases.settle(uid, held)
+
+    def yield_rest(self, pod: Pod, uid: str) -> None:
+        """The pod stands nowhere now: what is not its spec's is free, others may wait for it. Raises Failed."""
+        held, draft = self._held(pod), self.leases.draft()
+        for nic in pod.network.nics if isinstance(pod.network, Network) else ():
+            if nic.pool and (pool := self._pool(nic)):
+                with contextlib.suppress(Waiting):  # there is none left: then it has none
+                    given = draft.take(draft.resolved(pool), uid=uid, pod=pod.name, nic=nic.name)
+                    held |= {(pool.name, nic.name, each) for each in _bare(given)}
+        self.leases.settle(uid, held)
+
+    def _held(self, pod: Pod) -> set[tuple[str, str, str]]:
+        """What the spec states of pools: of which, on which interface, what."""
+        nics = pod.network.nics if isinstance(pod.network, Network) else ()
+        return {
+            (pool.name, nic.name, each) for nic in nics for pool, stated in self._stated(nic).items() for each in stated
+        }
 
     def shun(self, grants: Mapping[str, Grant], address: str) -> str:
         """Of which pool an address was given that another machine has; empty: the spec states it. Raises Failed."""
@@ -192,9 +208,8 @@ def _within(address: str, pool: Pool) -> bool:
 
 def _strangers(nic: Nic, pool: Pool) -> Iterator[str]:
     """What is stated and cannot be on the pool's bridge, in words."""
-    known = with_gateways(pool)
     for each in map(ipaddress.ip_interface, nic.static if pool.subnets else ()):
-        if str(each.ip) in known.gateways:
+        if str(each.ip) in pool.gateways:
             yield f"ip: {each.ip} is the gateway of pool {pool.name}"
         if not any(each.ip in ipaddress.ip_network(subnet) for subnet in pool.subnets):
             yield f"ip: {each.ip} is not in {' or '.join(pool.subnets)}, which pool {pool.name} is"

@@ -70,7 +70,8 @@ class HostLinks(Links):
         body = _ROUTE.pack(family(to), target.max_prefixlen, 0, 0, _MAIN_TABLE, PROTOCOL, scope, _UNICAST, 0)
         body += attribute(_RTA_OIF, index) + attribute(_RTA_DST, target.packed)
         body += attribute(_RTA_PREFSRC, ipaddress.ip_address(source).packed)
-        cures = {errno.EEXIST: "the host has a route to it that is not Tank's"}
+        cure = "the host has a route to it that is not Tank's: remove that, or state shim = false in [net] of tank.toml"
+        cures = {errno.EEXIST: cure}
         with refused(f"add the route to {to}", cures=cures):
             self._talk.request(wire.NEWROUTE, body, wire.CREATE | wire.EXCL)
 

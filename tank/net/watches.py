@@ -11,11 +11,11 @@ from pathlib import Path
 
 from tank.errors import TankError
 from tank.host.netns import Namespaces
+from tank.net.fences import FENCE
 from tank.net.monitor import Monitor
 from tank.net.names import leads
 from tank.net.nftables import NETFILTER, RuleMonitor
 from tank.net.rtnetlink import NETLINK
-from tank.net.ruleset import FENCE
 
 _TABLES = frozenset({FENCE.split()[1], leads.TABLE.split()[1]})
 

@@ -149,9 +149,9 @@ class Net(Protocol):
         """Take the pod's interfaces away, so that its addresses are free at once."""
 
     async def vacate(self, uid: str, pod: Pod | None, namespace: Path) -> None:
-        """Let go of a namespace that is about to go, and of all in it; what pools gave stays the pod's.
+        """Let go of a namespace that is about to go, and of all in it.
 
-        `pod`: as it is to be next, if at all. A lease of the LAN's that it does not ask for then is given back.
+        `pod`: as it is to be next, if at all. What it asks for then stays its own, of pools and of DHCP servers.
         """
 
     async def refusal(self, pod: Pod) -> str:

@@ -14,9 +14,9 @@ from tank.host.netns import Namespaces
 from tank.model.network import Allow, Peer
 from tank.model.pools import Naming, Wired, Wiring
 from tank.model.record import Address
+from tank.net.fences import FENCE, Fence, Opening, fence_rules
 from tank.net.grants import Grants
 from tank.net.names.keeper import Names
-from tank.net.ruleset import FENCE, Fence, Opening, fence_rules
 from tank.net.tables import Tables
 from tank.net.wires import Wires
 from tests.bridged import ASK, SERVE, run

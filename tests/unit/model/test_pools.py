@@ -142,6 +142,7 @@ FAULTS: list[tuple[str, str]] = [
     (lan("subnet = '127.5.0.0/16'"), f"{_HERE}.subnet: 127.5.0.0/16 holds no addresses of hosts"),
     ("[net]\npools = [{name = 'a', subnet = '10.1.0.0/16', parent = 'br0'}, {name = 'b', subnet = '10.2.0.0/16', parent = 'br0'}]", "net.pools[1].parent: pool a has a bridge called 'br0' already"),
     ("[[net.pools]]\nname = 'default'\nmode = 'macvlan'\nsubnet = '10.1.0.0/16'", f"{_HERE}.mode: the default pool is a bridge"),
+    ("[[net.pools]]\nname = 'dhcp'\nsubnet = '10.1.0.0/16'", f"{_HERE}.name: 'dhcp' is how an address is asked for, and cannot be a pool's name"),
     ("[net.dns]\nzone = 'x'", "net.dns.zone: unknown field of [net.dns]"),
     ("[net.dns]\nupstream = ['here']", "net.dns.upstream[0]: 'here' is not an IP address"),
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from tank.model.network import Port
 from tank.model.parse import parse_pod
 from tank.model.pod import Pod
 from tank.model.pools import Pool
+from tank.net.book import Lease
 from tank.net.grants import Grants, check_ports
 
 BACK = Pool(name="back", parent="br-back", subnets=("10.9.0.0/16", "fd00:9::/64"))
@@ -68,6 +69,18 @@ def test_an_interface_that_can_be(tmp_path: Path, nic: dict[str, Any]) -> None:
     assert refusal(tmp_path, nic) == ""
 
 
+def test_the_default_pools_networks_are_known_once_it_was_used(tmp_path: Path) -> None:
+    grants = Grants(Settings(data_dir=tmp_path), "ab12cd")
+    name = grants.bridge(Pool(name="default"))
+    states = {"mode": "bridge", "parent": name, "ip": "10.71.0.1/16"}
+    assert grants.refusal(spec(states)) == ""
+
+    held = Lease(pool="default", address="10.71.0.9", uid=UID, pod="web", nic="eth0")
+    grants.leases.adopt([(held, 16)])
+
+    assert grants.refusal(spec(states)) == "network.nics[0]: ip: 10.71.0.1 is the gateway of pool default"
+
+
 def granted(grants: Grants, nic: dict[str, Any]) -> list[tuple[str, str, str]]:
     """What the pod `web` has after its network was brought to this interface."""
     pod = spec(nic)
@@ -99,6 +112,24 @@ def test_what_a_spec_states_of_a_lan_is_in_the_book_of_its_pool(tmp_path: Path) 
     with pytest.raises(Waiting, match=r"cannot use 10\.0\.0\.5: pod web has it of pool lan"):
         grants.of(other, "f" * 12)
     assert granted(grants, {"name": "eth0", "ip": "192.0.2.5/24"}) == []
+
+
+def test_two_pods_that_swap_what_they_state_give_it_up_with_their_sandboxes(tmp_path: Path) -> None:
+    grants = Grants(Settings(data_dir=tmp_path, pools=(LAN,)), "ab12cd")
+    pool = {"pool": "lan"}
+    uids, one, two = (UID, "f" * 12), spec({"ip": ["10.0.0.5/24", pool]}), spec({"ip": ["10.0.0.6/24", pool]})
+    before = [grants.of(pod, uid)["eth0"].addresses for uid, pod in zip(uids, (one, two), strict=True)]
+    for uid, pod in zip(uids, (two, one), strict=True):
+        with pytest.raises(Waiting, match="pod web has it"):
+            grants.of(pod, uid)
+
+    grants.yield_rest(two, UID)
+
+    for uid, pod in zip(reversed(uids), (one, two), strict=True):
+        grants.settle(pod, uid, grants.of(pod, uid))
+    assert [grants.of(pod, uid)["eth0"].addresses for uid, pod in zip(uids, (two, one), strict=True)] == before
+    grants.yield_rest(parse_pod({**OTHER, "network": "host"}), UID)
+    assert {each.uid for each in grants.leases.all()} == {"f" * 12}
 
 
 def test_looking_ahead_writes_nothing_down(tmp_path: Path) -> None:
