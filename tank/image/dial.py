@@ -62,6 +62,10 @@ class Identity:
         """As the settings have it."""
         return cls(ca=configured.ca, cert=configured.cert, key=configured.key) if configured else cls()
 
+    def stamp(self) -> tuple[object, ...]:
+        """What differs once one of the files has been replaced. Costs a stat for each."""
+        return tuple(_stamp(each) for each in (self.ca, self.cert, self.key) if each is not None)
+
 
 class Kind(Enum):
     """What a connection is for."""
@@ -78,7 +82,7 @@ class Dialer:
         self.home: set[Reach] = set()
         self._identity, self._patience, self._resolver = identity, patience, resolver
         self._sessions: dict[Kind, aiohttp.ClientSession] = {}
-        self._tls: dict[Kind, ssl.SSLContext] = {}
+        self._tls: dict[Kind, tuple[object, ssl.SSLContext]] = {}  # and what its files were like
 
     async def get(self, kind: Kind, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         """The answer to a GET, whatever its status; a redirect is not followed. Raises PullFailed."""
@@ -92,9 +96,12 @@ class Dialer:
 
     async def speaks_tls(self, url: str) -> bool:
         """Whether there is TLS at `url`. Raises PullFailed on no answer, and on a certificate not trusted."""
-        session = await self._session(Kind.HOME)
+        session, tls = self._session(Kind.HOME), await self._context(Kind.HOME)
         try:
-            async with asyncio.timeout(self._patience.document), session.get(_target(url), allow_redirects=False):
+            async with (
+                asyncio.timeout(self._patience.document),
+                session.get(_target(url), allow_redirects=False, ssl=tls),
+            ):
                 return True
         except FOREIGN as error:
             if is_not_tls(error):
@@ -104,28 +111,31 @@ class Dialer:
     async def _ask(
         self, kind: Kind, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
     ) -> aiohttp.ClientResponse:
-        session = await self._session(kind)
+        session, tls = self._session(kind), await self._context(kind)
         target = _target(url)
         try:
             async with asyncio.timeout(self._patience.document):  # a head may drip, too
-                return await session.request(method, target, headers=headers, data=form, allow_redirects=False)
+                return await session.request(method, target, headers=headers, data=form, allow_redirects=False, ssl=tls)
         except FOREIGN as error:
             raise explained(error, target.host or "") from error
 
-    async def _session(self, kind: Kind) -> aiohttp.ClientSession:
+    def _session(self, kind: Kind) -> aiohttp.ClientSession:
         if kind not in self._sessions:
-            tls = self._tls.get(kind)
-            if tls is None:
-                # Our certificate is shown to the registry alone, like our password.
-                identity = self._identity if kind is Kind.HOME else Identity(ca=self._identity.ca)
-                tls = self._tls[kind] = await asyncio.to_thread(_context, identity)
-            if kind not in self._sessions:  # somebody else may have made it meanwhile
-                self._sessions[kind] = self._made(kind, tls)
+            self._sessions[kind] = self._made(kind)
         return self._sessions[kind]
 
-    def _made(self, kind: Kind, tls: ssl.SSLContext) -> aiohttp.ClientSession:
+    async def _context(self, kind: Kind) -> ssl.SSLContext:
+        """As the files are now: certificates are renewed while we run. A connection keeps those it began with."""
+        # Our certificate is shown to the registry alone, like our password.
+        identity = self._identity if kind is Kind.HOME else Identity(ca=self._identity.ca)
+        stamp, held = identity.stamp(), self._tls.get(kind)
+        if held is None or held[0] != stamp:
+            held = self._tls[kind] = stamp, await asyncio.to_thread(_context, identity)
+        return held[1]
+
+    def _made(self, kind: Kind) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            ssl=tls, limit=0, resolver=self._resolver, socket_factory=lambda found: self._socket(kind, found)
+            limit=0, resolver=self._resolver, socket_factory=lambda found: self._socket(kind, found)
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -180,6 +190,14 @@ def _context(identity: Identity) -> ssl.SSLContext:
         with _reading(f"the client certificate {cert} with its key {key}", "they are no pair in PEM"):
             context.load_cert_chain(cert, key, password=_no_password)
     return context
+
+
+def _stamp(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _no_password() -> str:

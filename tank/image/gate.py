@@ -35,8 +35,9 @@ from tank.model.trust import Trust
 class Gate:
     """The rules of one daemon over its images."""
 
-    def __init__(self, rules: Sequence[Trust], blobs: Blobs) -> None:
-        self._rules, self._blobs = tuple(rules), blobs
+    def __init__(self, rules: Sequence[Trust], blobs: Blobs, patience: float = 120.0) -> None:
+        """`patience`: seconds in which one place must have handed over the signatures of an image (R57)."""
+        self._rules, self._blobs, self._patience = tuple(rules), blobs, patience
         self._writing = threading.Lock()  # a receipt that is written anew is not swept as the old one
 
     def verdict(self, reference: Reference, digest: str) -> Verdict:
@@ -74,11 +75,16 @@ class Gate:
         witnesses = client.witnesses(reference)
         for place, witness in enumerate(witnesses, 1):
             try:
-                if await _vouches(witness, key, chain, faults):
-                    return
-            except PullFailed:
-                if place == len(witnesses):
+                async with asyncio.timeout(self._patience):
+                    if await _vouches(witness, key, chain, faults):
+                        return
+            except (PullFailed, TimeoutError) as error:
+                if place < len(witnesses):
+                    continue
+                if isinstance(error, PullFailed):
                     raise
+                why = f"its signatures did not come within {self._patience:g} seconds"
+                raise refused(f"cannot use image: {reference}: {why}") from error
         why = f"of {len(faults)} signature(s) none is valid: {faults[0]}" if faults else "it has no signature"
         raise unsigned(f"cannot use image: {reference} is not signed with {path}: {why}")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from tank.errors import PullFailed
@@ -25,7 +26,7 @@ from tank.model.reference import Reference
 
 T = TypeVar("T")
 MOST_ARTIFACTS = 64  # that one image's signatures may be spread over
-MOST_SIGNATURES = 64  # in one artifact
+MOST_SIGNATURES = 64  # in one artifact, of the newest
 _LARGEST = 2**20  # bytes of one payload or bundle
 _ARTIFACT = "application/vnd.dev.cosign.artifact.sig.v1+json"
 
@@ -69,14 +70,21 @@ class Search:
 
     async def _referrers(self, tag: str) -> list[str]:
         """The digests of those that may be signatures, by their type."""
-        data = await self.client.referrers(self.reference, self.digest)
-        index = self._readable(lambda: document.parsed(data, "list of referrers")) if data is not None else None
-        body = index or await self._manifest(tag) or {}
-        return (self._readable(lambda: _signing(body)) or [])[:MOST_ARTIFACTS]
+        pages = await self.client.referrers(self.reference, self.digest)
+        read = [self._readable(partial(document.parsed, each, "list of referrers")) for each in pages]
+        bodies = [each for each in read if each is not None] or [await self._manifest(tag) or {}]
+        return [digest for body in bodies for digest in self._signing(body)][:MOST_ARTIFACTS]
+
+    def _signing(self, index: Object) -> list[str]:
+        """The digests of those in an index that may be signatures, each for itself: one that is odd voids no other."""
+        each = self._readable(lambda: document.items(index, "manifests")) or ()
+        found = [self._readable(partial(_signer, one)) for one in each if isinstance(one, dict)]
+        return [digest for digest in found if digest]
 
     async def _artifact(self, body: Object) -> AsyncIterator[Claim]:
+        """The newest first: cosign adds at the end."""
         layers = self._readable(lambda: document.items(body, "layers")) or ()
-        for layer in layers[:MOST_SIGNATURES]:
+        for layer in reversed(layers[-MOST_SIGNATURES:]):
             claim = await self._claim(layer) if isinstance(layer, dict) else None
             if claim is not None:
                 yield claim
@@ -101,10 +109,9 @@ def _read(kind: str, layer: Object, data: bytes) -> Claim:
     return signature.simple(data, document.text(annotations, signature.ANNOTATION))
 
 
-def _signing(index: Object) -> list[str]:
-    """The digests of those in an index that may be signatures."""
-    found = [each for each in document.items(index, "manifests") if isinstance(each, dict)]
-    return [manifest.digest(each, "digest") for each in found if _may_sign(document.text(each, "artifactType"))]
+def _signer(entry: Object) -> str:
+    """The digest of an entry that may be a signature, else nothing."""
+    return manifest.digest(entry, "digest") if _may_sign(document.text(entry, "artifactType")) else ""
 
 
 def _descriptor(layer: Object) -> Descriptor | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urljoin
@@ -18,7 +18,7 @@ from urllib.parse import urljoin
 import aiohttp
 
 from tank.errors import PullFailed
-from tank.image import address, challenge, credentials, document, manifest
+from tank.image import address, challenge, credentials, document, manifest, paging
 from tank.image.address import Origin
 from tank.image.credentials import Credential
 from tank.image.dial import Dialer, Identity, Kind, Patience
@@ -102,15 +102,18 @@ class RegistryClient:
             raise refused(f"cannot pull image: {self._host} does not say what the manifest is")
         return Served(data=data, media_type=media_type, digest=digest)
 
-    async def referrers(self, reference: Reference, digest: str) -> bytes | None:
-        """The index of what refers to a manifest; None when the registry cannot say. Raises PullFailed."""
-        accept = {"Accept": manifest.OCI_INDEX}
-        try:
-            async with self._answer(reference, f"referrers/{digest}", accept, absent=_WITHOUT_REFERRERS) as response:
-                kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-                return await self._small(response, document.LARGEST) if kind == manifest.OCI_INDEX else None
-        except Missing:
-            return None
+    async def referrers(self, reference: Reference, digest: str) -> Sequence[bytes]:
+        """Indexes of what refers to a manifest, a page each; none when the registry cannot say. Raises PullFailed."""
+        accept, pages, path = {"Accept": manifest.OCI_INDEX}, list[bytes](), f"referrers/{digest}"
+        with suppress(Missing):
+            while path and len(pages) < paging.MOST_PAGES:
+                async with self._answer(reference, path, accept, absent=_WITHOUT_REFERRERS) as response:
+                    if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != manifest.OCI_INDEX:
+                        break
+                    pages.append(await self._small(response, document.LARGEST))
+                    query = paging.next_query(response.headers.getall("Link", ()))
+                path = f"referrers/{digest}?{query}" if query else ""
+        return pages
 
     async def document(self, reference: Reference, wanted: Descriptor) -> bytes:
         """A small blob, whole and checked. Raises PullFailed."""

@@ -53,8 +53,8 @@ class Vouching(Protocol):
     async def manifest(self, reference: Reference, target: str) -> Served:
         """The manifest or index for a tag or digest. Raises PullFailed."""
 
-    async def referrers(self, reference: Reference, digest: str) -> bytes | None:
-        """The index of what refers to a manifest; None when that cannot be said. Raises PullFailed."""
+    async def referrers(self, reference: Reference, digest: str) -> Sequence[bytes]:
+        """Indexes of what refers to a manifest; none when that cannot be said. Raises PullFailed."""
 
     async def document(self, reference: Reference, wanted: Descriptor) -> bytes:
         """A small blob, whole and checked. Raises PullFailed."""

@@ -15,6 +15,7 @@ from aiohttp import web
 from tank.errors import PullFailed
 from tank.image import manifest
 from tank.image.mirror import Mirror, Mirrored
+from tank.image.paging import MOST_PAGES
 from tank.image.registry import RegistryClient
 from tank.image.source import Source
 from tests.contract.test_registry import (
@@ -110,7 +111,28 @@ async def test_a_blob_comes_whole_from_a_registry_that_knows_ranges_by_halves(ca
 @pytest.mark.parametrize("status", [400, 404, 405, 406])
 async def test_a_registry_that_knows_no_referrers_has_none(status: int) -> None:
     async with serving(answering(status)) as server, client_of(server) as client:
-        assert await client.referrers(image(server), "sha256:" + "a" * 64) is None
+        assert await client.referrers(image(server), "sha256:" + "a" * 64) == []
+
+
+async def test_referrers_come_in_pages_and_their_links_lead_nowhere_else() -> None:
+    first, second = '</v2/x?page=2&n=1>; rel="next"', "<https://thief.example/x?page=3#x>; rel=next"
+    links = {"": first, "page=2&n=1": second, "page=3": ""}
+
+    async def play(request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": manifest.OCI_INDEX, "Link": links[request.query_string]}
+        return web.Response(body=request.query_string.encode(), headers=headers)
+
+    async with serving(play) as server, client_of(server) as client:
+        assert await client.referrers(image(server), "sha256:" + "a" * 64) == [b"", b"page=2&n=1", b"page=3"]
+
+
+async def test_referrers_without_an_end_have_one() -> None:
+    async def play(request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": manifest.OCI_INDEX, "Link": '</v2/?again>; rel="next"'}
+        return web.Response(body=b"{}", headers=headers)
+
+    async with serving(play) as server, client_of(server) as client:
+        assert len(await client.referrers(image(server), "sha256:" + "a" * 64)) == MOST_PAGES
 
 
 async def test_a_registry_in_trouble_may_have_referrers() -> None:

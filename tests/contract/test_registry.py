@@ -763,6 +763,30 @@ async def test_a_certificate_of_ours_is_shown_where_it_is_configured(mutual: tup
                 await client.manifest(image(server), "1")
 
 
+async def test_certificates_that_were_replaced_count_from_the_next_connection(
+    mutual: tuple[Registry, ssl.SSLContext], tmp_path: Path
+) -> None:
+    configured, context = mutual
+    (tmp_path / "other").mkdir()
+    right, wrong = (configured.ca, configured.cert, configured.key), certify(tmp_path / "other")
+    ca, cert, key = (tmp_path / name for name in ("ca.pem", "cert.pem", "key.pem"))
+
+    def write(files: tuple[Path | None, ...]) -> None:
+        for source, target in zip(files, (ca, cert, key), strict=True):
+            assert source is not None
+            target.write_bytes(source.read_bytes())
+
+    configured = Registry(ca=ca, cert=cert, key=key)
+    async with serving(honest, context) as server, client_of(server, configured=configured) as client:
+        with pytest.raises(PullFailed, match="cannot read"):
+            await client.manifest(image(server), "1")
+        write(wrong)
+        with pytest.raises(PullFailed, match="is not trusted"):
+            await client.manifest(image(server), "1")
+        write(right)
+        assert await fetch(client, server) == BLOB
+
+
 async def test_a_certificate_of_ours_is_not_shown_where_a_redirect_leads(
     mutual: tuple[Registry, ssl.SSLContext],
 ) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tank.config import Registry as Configured
 from tank.config import Settings
 from tank.errors import PullFailed
 from tank.image.pull import ImageStore
+from tank.model.registry_fields import Registry as Configured
 from tests import archives, images, registry
 from tests.registry import Registry
 
