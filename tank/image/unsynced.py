@@ -50,7 +50,11 @@ class Unsynced:
         """For the work that gives these their names, as far as they are not here yet. Raises OSError."""
         missing = frozenset(path for path in paths if not path.exists())
         note = self._blobs.unsynced / self._blobs.unfinished().name
-        await uninterrupted(asyncio.to_thread(self._write, note, missing))
+        try:
+            await uninterrupted(asyncio.to_thread(self._write, note, missing))
+        except BaseException:
+            note.unlink(missing_ok=True)  # nobody would ever settle it: long after, a reboot would go by it
+            raise
         self._notes[note] = missing
         self._flying.add(note)
         self._begin()
