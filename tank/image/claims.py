@@ -2,15 +2,17 @@
 
 Rows in the store and on record say which images pods need. Between "the image is here" and "the row that needs it is
 written" there is a moment; a claim covers it (R38). Claims live in memory, since what they cover ends with the daemon:
-an unfinished pull begins anew, and a lookup is repeated. Collection looks at them in the very step that takes a name
-away, with nothing between the look and the deed. Times are of a clock that never jumps (R58).
+an unfinished pull begins anew, a lookup is repeated, and files in use are closed. Collection looks at them in the very
+step that takes a name away, with nothing between the look and the deed. Times are of a clock that never jumps (R58).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 LEASE = 120.0  # seconds for which an image is kept after it was looked up or brought (C6)
 
@@ -20,26 +22,34 @@ class Claims:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._holds = 0
+        self._used: Counter[Path] = Counter()
         self.generation = 0  # rises with each claim of something that was not claimed before
         self._flights: dict[Hashable, tuple[str, frozenset[str]]] = {}
         self._leases: dict[str, tuple[float, frozenset[str]]] = {}
 
+    def use(self, path: Path) -> None:
+        """This file stays until it is disused: a layer as it came, whole or not."""
+        self._used[path] += 1
+
+    def disuse(self, path: Path) -> None:
+        """Its user is done with it."""
+        self._used[path] -= 1
+        self._used += Counter()  # those of nobody go
+
+    def used(self, path: Path) -> bool:
+        """Whether somebody reads or writes it."""
+        return path in self._used
+
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """While the block runs, nothing at all is collected: for whoever puts layers in by hand."""
-        self._holds += 1
-        self.generation += 1
+    def using(self, paths: Collection[Path]) -> Iterator[None]:
+        """While the block runs these files stay."""
+        for each in paths:
+            self.use(each)
         try:
             yield
         finally:
-            self._holds -= 1
-            self.generation += 1
-
-    @property
-    def all_held(self) -> bool:
-        """Whether nothing may be collected now."""
-        return self._holds > 0
+            for each in paths:
+                self.disuse(each)
 
     def begin(self, flight: Hashable, digest: str, layers: Iterable[str]) -> None:
         """A pull of `digest` is under way and counts on these, here or to come: names of layers and of chain notes."""

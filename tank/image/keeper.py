@@ -53,10 +53,6 @@ class Keeper:
         """One more name for an image. Raises OSError."""
         self._blobs.remember(reference, digest)
 
-    def unfinished(self) -> Path:
-        """A path for a file that is nobody's yet; what is left there by a kill goes at the next start."""
-        return self._blobs.unfinished()
-
     def document(self, digest: str) -> bytes | None:
         """A manifest or configuration as it lies here."""
         return self._blobs.read(digest)
@@ -67,8 +63,6 @@ class Keeper:
         `asked`: by a person who names them, so that having just been looked up is no reason to keep them; a pull
         under way that counts on their layers is. One step of the loop: nothing may be awaited here.
         """
-        if self.claims.all_held:
-            return ()
         gone = []
         for digest in doomed:
             image = seen.image(digest)
@@ -81,7 +75,8 @@ class Keeper:
         claimed = self.claims.layers()
         self._aside(self._blobs.layers / name for name in _lost(seen, gone, lambda image: image.layers) - claimed)
         self._aside(self._blobs.chains / name for name in _lost(seen, gone, lambda image: image.chains) - claimed)
-        self._aside(self._blobs.packed / name for name in _lost(seen, gone, lambda image: image.packed))
+        packed = (self._blobs.packed / name for name in _lost(seen, gone, lambda image: image.packed))
+        self._aside(path for path in packed if not self.claims.used(path))
         return tuple(gone)
 
     def _unname(self, image: Kept, *, keeps_config: bool) -> None:
@@ -97,7 +92,7 @@ class Keeper:
         shorter. What came since the look is not known to it: then the next one sweeps. Answers how many went. One step
         of the loop.
         """
-        if self.claims.all_held or self.claims.flying or seen.generation != self.claims.generation:
+        if self.claims.flying or seen.generation != self.claims.generation:
             return 0
         counts = [each for each in seen.images if each.whole or each.digest in needed]
         named = {self._document(each) for image in counts for each in (image.digest, image.config)}
@@ -109,7 +104,7 @@ class Keeper:
         named |= {self._document(each) for each in needed}
         now = self._wall()
         old = [path for path, at in seen.written.items() if path not in named and now - at >= MIN_AGE]
-        self._aside(old)
+        self._aside(path for path in old if not self.claims.used(path))
         return len(old)
 
     @staticmethod

@@ -131,14 +131,18 @@ async def test_a_sweep_knows_that_it_is_out_of_date(blobs: Blobs, keeper: Keeper
     assert keeper.sweep(seen, ()) == 0
 
 
-def test_nothing_goes_while_all_is_held(blobs: Blobs, keeper: Keeper) -> None:
-    keep(blobs, "p")
-    with keeper.claims.held():
-        assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True) == ()
-
-
 def test_an_image_that_runs_and_cannot_be_read_stops_all_collecting(blobs: Blobs) -> None:
     keep(blobs, "p")
     seen = inventory.take(blobs)
     assert not Keeper.blind(seen, {DIGESTS["p"]})
     assert Keeper.blind(seen, {DIGESTS["p"], DIGESTS["q"]})
+
+
+def test_a_copy_that_is_read_outlives_its_image(blobs: Blobs, keeper: Keeper) -> None:
+    keep(blobs, "p")
+    copies = [blobs.packed / diff_id(each)[7:] for each in LAYERS["p"]]
+    for each in copies:
+        each.touch()
+    with keeper.claims.using(copies[:1]):
+        assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True) == (DIGESTS["p"],)
+    assert [each.exists() for each in copies] == [True, False]
