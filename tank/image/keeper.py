@@ -14,11 +14,11 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from tank.image import inventory
+from tank.image import collect, inventory
 from tank.image.bin import Bin
 from tank.image.blobs import Blobs
 from tank.image.claims import Claims
-from tank.image.collect import MIN_AGE, Kept
+from tank.image.collect import MIN_AGE, Goal, Kept
 from tank.image.inventory import Inventory
 
 
@@ -106,6 +106,16 @@ class Keeper:
         old = [path for path, at in seen.written.items() if path not in named and now - at >= MIN_AGE]
         self._aside(path for path in old if not self.claims.used(path))
         return len(old)
+
+    def thin(self, seen: Inventory, wanted: Goal) -> tuple[int, Goal]:
+        """Take layers as they came away, as far as it is wanted, and parts that nobody came back for.
+
+        Answers how many went, and what is still wanted. One step of the loop.
+        """
+        free = [each for each in seen.copies if not self.claims.used(each.path)]
+        gone = collect.spare(free, self._wall(), wanted)
+        self._aside(each.path for each in gone)
+        return len(gone), wanted.less(sum(each.size for each in gone), len(gone))
 
     @staticmethod
     def blind(seen: Inventory, running: Collection[str]) -> bool:

@@ -1,8 +1,8 @@
 """Collecting images that nothing needs: what is needed comes from rows, what may go is chosen, the keeper does it.
 
-Under the high mark nothing is removed but what belongs to no image; above it the least recently used goes, down to
-the low mark; for a pull that does not fit, as much as it lacks. A store or a record that cannot be read means that
-nothing is collected at all.
+Under the high mark nothing is removed but what belongs to no image; above it layers as they came, which only saving an
+image needs, then the least recently used images, down to the low mark; for a pull that does not fit, as much as it
+lacks. A store or a record that cannot be read means that nothing is collected at all.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ class Collector:
     def __init__(self, machine: Machine, store: Store, images: ImageStore) -> None:
         self._machine, self._store, self._images = machine, store, images
         self._turn = asyncio.Lock()
-        self.short: tuple[int, int] | None = None  # bytes and inodes to spare when a pull lacked space, the last time
         settings = machine.settings
         self._level = Level(high=settings.image_high, low=settings.image_low)
 
@@ -39,28 +38,33 @@ class Collector:
         return not self._goal().reached
 
     async def collect(self, lacking: Goal = NOTHING) -> int:
-        """Remove what may go, for the water marks and for what is lacking. Answers how many images went.
+        """Remove what may go, for the water marks and for what is lacking. Answers how many images and copies went.
 
         Raises Unavailable, OSError: then nothing was removed.
         """
         async with self._turn:
             found, seen = await self.look()
-            needed = found.digests(_named(seen))
-            if self._images.keeper.blind(seen, found.running):
-                return 0
-            self._images.keeper.touch(needed)
-            self._images.keeper.sweep(seen, needed)
             goal = self._goal(lacking)
-            chosen = collect.choose(seen.images, seen.layers, needed, self._machine.now().wall, goal)
-            gone = self._images.keeper.remove(seen, chosen)
+            thinned, left = self._images.keeper.thin(seen, goal)
+            gone = thinned + self._images_gone(found, seen, left)
             if gone and not goal.reached:
                 self._images.keeper.bin.hurry()
-            return len(gone)
+            return gone
+
+    def _images_gone(self, found: Needs, seen: Inventory, wanted: Goal) -> int:
+        """Remove images, and what belongs to none. One step of the loop."""
+        if self._images.keeper.blind(seen, found.running):
+            return 0
+        needed = found.digests(_named(seen))
+        self._images.keeper.touch(needed)
+        self._images.keeper.sweep(seen, needed)
+        chosen = collect.choose(seen.images, seen.layers, needed, self._machine.now().wall, wanted)
+        return len(self._images.keeper.remove(seen, chosen))
 
     async def make_room(self, size: int) -> None:
         """Collect for a pull of `size` bytes, and wait for the space. That it does not help is no failure."""
         room = self._images.room
-        self.short = spare, _ = room.spare(room.space())
+        spare, _ = room.spare(room.space())
         if await self.collect(Goal(size=max(0, size - spare))):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REMOVAL):

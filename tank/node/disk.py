@@ -138,7 +138,7 @@ class Disk:
         for uid, record in self._waiting():
             assert record.trouble is not None
             key = (uid, record.name, record.trouble.failures)
-            before = refused.get(key) or _less(spare, self._collector.short or spare)
+            before = refused.get(key) or _less(spare, self._images.fitting.short or spare)
             grew = spare[0] - before[0] >= GREW or spare[1] - before[1] >= GREW_INODES
             if not self.fault and (grew or self._first):
                 self._again(uid, record)

@@ -10,6 +10,7 @@ import pytest
 from tank.image import chain, inventory
 from tank.image.blobs import Blobs, LayerRecord
 from tank.image.claims import Claims
+from tank.image.collect import Goal
 from tank.image.keeper import Keeper
 from tests.property.test_collection import DIGESTS, LAYERS, Heap, diff_id, documents
 
@@ -136,6 +137,20 @@ def test_an_image_that_runs_and_cannot_be_read_stops_all_collecting(blobs: Blobs
     seen = inventory.take(blobs)
     assert not Keeper.blind(seen, {DIGESTS["p"]})
     assert Keeper.blind(seen, {DIGESTS["p"], DIGESTS["q"]})
+
+
+async def test_layers_as_they_came_go_when_space_is_wanted_unless_they_are_in_use(blobs: Blobs, keeper: Keeper) -> None:
+    paths = [blobs.packed / ("1" * 64), blobs.packed / ("2" * 64), blobs.parts / ("3" * 64), blobs.parts / ("4" * 64)]
+    for each in paths:
+        each.write_bytes(b"x" * 5000)
+        os.utime(each, (NOW - 3600, NOW - 3600))
+    seen = await keeper.look()
+    assert keeper.thin(seen, Goal()) == (0, Goal())
+    with keeper.claims.using(paths[::2]):
+        assert keeper.thin(seen, Goal(size=50_000, entries=5)) == (2, Goal(size=50_000 - 2 * 8192, entries=3))
+        assert [path.exists() for path in paths] == [True, False, True, False]
+    assert keeper.thin(seen, Goal(size=50_000))[0] >= 2
+    assert not any(path.exists() for path in paths)
 
 
 def test_a_copy_that_is_read_outlives_its_image(blobs: Blobs, keeper: Keeper) -> None:
