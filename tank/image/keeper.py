@@ -118,9 +118,12 @@ class Keeper:
         return len(gone), wanted.less(sum(each.size for each in gone), len(gone))
 
     @staticmethod
-    def blind(seen: Inventory, running: Collection[str]) -> bool:
-        """Whether a container runs on an image that cannot be read: nobody knows its layers, and none may go."""
-        return any(seen.image(digest) is None for digest in running)
+    def unread(seen: Inventory, running: Collection[str]) -> str:
+        """An image that a container runs on and that cannot be read: nobody knows its layers, and none may go.
+
+        Empty when there is none.
+        """
+        return next((digest for digest in sorted(running) if seen.image(digest) is None), "")
 
     def _aside(self, paths: Iterable[Path]) -> None:
         taken = (self._blobs.aside(path) for path in paths)

@@ -93,7 +93,7 @@ class ImageVerbs:
 
         gone = await self._collector.choose_and_remove(may_go)
         if removed[0].images and not gone:
-            raise Conflict(f"cannot delete {name}: it is being pulled, or a running image cannot be read")
+            raise Conflict(f"cannot delete {name}: it is being pulled; try again when it is here")
         return removed[0]
 
     async def prune(self, *, everything: bool = False) -> Removed:
