@@ -60,13 +60,16 @@ class Keeper:
     def remove(self, seen: Inventory, doomed: Iterable[str], *, asked: bool = False) -> tuple[str, ...]:
         """Take these images away, and the layers that no other has. Answers which went.
 
-        `asked`: by a person who names them, so that having just been looked up is no reason to keep them; a pull
-        under way that counts on their layers is. One step of the loop: nothing may be awaited here.
+        `asked`: by a person who names them, so that having just been looked up is no reason to keep them; having come
+        since the look is, for it may have a name by now, and so is a pull under way that counts on their layers. One
+        step of the loop: nothing may be awaited here.
         """
         gone = []
         for digest in doomed:
             image = seen.image(digest)
-            if image is None or self.claims.brought(digest) or (self.claims.leased(digest) and not asked):
+            if image is None or self.claims.brought(digest):
+                continue
+            if self.claims.leased(digest, since=seen.generation if asked else -1):
                 continue
             self.claims.drop(digest)
             gone.append(digest)

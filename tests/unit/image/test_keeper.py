@@ -71,11 +71,11 @@ def test_an_image_that_is_brought_again_stays_whoever_asks(blobs: Blobs, keeper:
     assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True) == ()
 
 
-def test_an_image_that_was_looked_up_goes_only_when_a_person_asks(blobs: Blobs, keeper: Keeper) -> None:
+async def test_an_image_that_was_looked_up_goes_only_when_a_person_asks(blobs: Blobs, keeper: Keeper) -> None:
     keep(blobs, "p")
     keeper.claims.lease(DIGESTS["p"], ())
-    assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]]) == ()
-    assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True) == (DIGESTS["p"],)
+    assert keeper.remove(await keeper.look(), [DIGESTS["p"]]) == ()
+    assert keeper.remove(await keeper.look(), [DIGESTS["p"]], asked=True) == (DIGESTS["p"],)
 
 
 async def test_a_sweep_takes_what_is_of_no_image_once_it_is_old(blobs: Blobs, keeper: Keeper) -> None:
@@ -161,3 +161,17 @@ def test_a_copy_that_is_read_outlives_its_image(blobs: Blobs, keeper: Keeper) ->
     with keeper.claims.using(copies[:1]):
         assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True) == (DIGESTS["p"],)
     assert [each.exists() for each in copies] == [True, False]
+
+
+async def test_an_image_that_came_while_somebody_looked_stays_whoever_asks(blobs: Blobs, keeper: Keeper) -> None:
+    for again in (False, True):
+        keep(blobs, "p")
+        if again:
+            keeper.claims.lease(DIGESTS["p"], ())
+        keeper.claims.begin("flight", DIGESTS["p"], ())
+        seen = await keeper.look()
+        if not keeper.claims.renew(DIGESTS["p"]):
+            keeper.claims.lease(DIGESTS["p"], ())
+        keeper.claims.end("flight")
+        assert keeper.remove(seen, [DIGESTS["p"]], asked=True) == ()
+        assert keeper.remove(await keeper.look(), [DIGESTS["p"]], asked=True) == (DIGESTS["p"],)
