@@ -134,7 +134,7 @@ class Engine:
         """The verbs of images, what collects them, and the watch over the disk."""
         images = self._images
         collector = Collector(machine, store, images)
-        images.make_room = collector.make_room
+        images.fitting.make_room = collector.make_room
         self.node.volumes = VolumeVerbs(machine, store, images.room)
         self.node.images = ImageVerbs(images, collector, Logins(self.settings.data_dir / logins.NAME))
         self.node.disk = Disk(

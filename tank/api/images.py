@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from typing import Any
 
 from aiohttp import web
 
 from tank.api import routes
 from tank.api.routes import Parameter, Route, answer, deed, node
-from tank.api.streaming import MEDIA, stream
+from tank.api.streaming import MEDIA, archive, stream
 from tank.errors import InvalidSpec, Problem
 
 _PIECE = 256 * 1024
@@ -81,19 +80,12 @@ async def load(request: web.Request) -> web.StreamResponse:
 
 
 async def save(request: web.Request) -> web.StreamResponse:
-    """An archive of images. What fails before its first byte is an ordinary error answer."""
+    """An archive of images."""
     names, format_ = request.query.getall("reference", []), request.query.get("format", FORMATS[0])
     if not names or format_ not in FORMATS:
         raise InvalidSpec([Problem("reference", f"is needed, and a format of {', '.join(FORMATS)}")])
     pieces = node(request).images.save(names, "docker" if format_ == "docker" else "oci")
-    response = web.StreamResponse(headers={"Content-Type": "application/x-tar", "Cache-Control": "no-store"})
-    async with aclosing(pieces):
-        async for piece in pieces:
-            if not response.prepared:
-                await response.prepare(request)
-            await response.write(piece)
-    await response.write_eof()
-    return response
+    return await archive(request, pieces)
 
 
 async def _pieces(request: web.Request) -> AsyncIterator[bytes]:

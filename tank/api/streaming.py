@@ -3,7 +3,7 @@
 Lines are gathered while the last ones are being written, up to `BATCH` bytes, and written together; then the source
 has to wait. So the answer is as fast as the client reads and no faster, and a slow one costs the daemon nothing but
 its connection; one that takes nothing for `STALL` seconds loses it (R54). The heartbeat finds the dead ones.
-An error after the first line is the last line: `{"error": …}`.
+An error after the first line is the last line: `{"error": …}`. An archive that fails after its first byte breaks off.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from aiohttp import web
@@ -32,6 +33,31 @@ async def stream(request: web.Request, values: AsyncIterator[Any]) -> web.Stream
     """Each value as one line. What fails before the first line is an ordinary error answer."""
     with endless(request):
         return await _stream(request, values)
+
+
+async def archive(request: web.Request, pieces: AsyncGenerator[bytes, None]) -> web.StreamResponse:
+    """A tar as it comes, as fast as the client reads. What fails before the first byte is an ordinary error answer."""
+    response = web.StreamResponse(headers={"Content-Type": "application/x-tar", "Cache-Control": "no-store"})
+    async with aclosing(pieces):
+        try:
+            async for piece in pieces:
+                if not response.prepared:
+                    await response.prepare(request)
+                async with asyncio.timeout(STALL):
+                    await response.write(piece)
+            await response.write_eof()
+        except (TankError, OSError) as error:
+            if not response.prepared:
+                raise
+            log.warning("an archive breaks off: %s", error)
+            _break_off(request)
+    return response
+
+
+def _break_off(request: web.Request) -> None:
+    """End the connection, so that what has come is not taken for all."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 async def _stream(request: web.Request, values: AsyncIterator[Any]) -> web.StreamResponse:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 
 from aiohttp import web
 
 from tank.api.routes import Parameter, Route, answer, deed, node
+from tank.api.streaming import archive
 
 _PIECE = 256 * 1024
 
@@ -28,16 +28,9 @@ async def delete_volume(request: web.Request) -> web.StreamResponse:
 
 
 async def export_volume(request: web.Request) -> web.StreamResponse:
-    """A volume as an archive. What fails before its first byte is an ordinary error answer."""
+    """A volume as an archive."""
     pieces = node(request).volumes.export(_name(request))
-    response = web.StreamResponse(headers={"Content-Type": "application/x-tar", "Cache-Control": "no-store"})
-    async with aclosing(pieces):
-        async for piece in pieces:
-            if not response.prepared:
-                await response.prepare(request)
-            await response.write(piece)
-    await response.write_eof()
-    return response
+    return await archive(request, pieces)
 
 
 async def import_volume(request: web.Request) -> web.StreamResponse:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from tank.ops.doctor import Finding
 
-CURES = {"DiskPressure": "make room; `tank df` says what takes it, `tank image prune --all` removes images"}
+CURES = {
+    "DiskPressure": "make room; `tank df` says what takes it, `tank image prune --all` removes images",
+    "ImageUnreadable": "`tank image pull` that image, or restart its pod",
+}
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -36,8 +36,8 @@ class Space:
         return max(100.0 * used / total if total else 0.0 for used, total in parts)
 
 
-def look(directory: Path) -> Space:
-    """The file system that holds `directory`, now. Raises OSError."""
+def look(directory: Path | int) -> Space:
+    """The file system that holds `directory`, or a descriptor in it, now. Raises OSError."""
     found = os.statvfs(directory)
     return Space(
         used=(found.f_blocks - found.f_bfree) * found.f_frsize,

@@ -1,8 +1,8 @@
 """Which images go when space is wanted (C6). Pure: the inventory and the needs come in, digests go out.
 
-Never what a pod needs; never what was used within the last two minutes; of the rest the least recently used first,
-until enough is free. A layer counts as freed only with the last image that has it. When space is not wanted, nothing
-goes.
+First layers as they came go, whole or not: all they spare is a download. Then images: never what a pod needs; never
+what was used within the last two minutes; of the rest the least recently used first, until enough is free. A layer
+counts as freed only with the last image that has it. When space is not wanted, nothing goes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+OLDEST = 86_400.0  # seconds after which nobody will come back for a part
 MIN_AGE = 120.0  # seconds since the last use (C6)
 
 
@@ -43,11 +45,25 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A layer as it came. `part`: only as far as it has come; `at`: wall clock of its last byte."""
+
+    path: Path
+    size: int
+    at: float
+    part: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
     """What is to become free. Zero of both: nothing is wanted."""
 
     size: int = 0
     entries: int = 0
+
+    def less(self, size: int, entries: int) -> Goal:
+        """What is still wanted when so much has become free."""
+        return Goal(size=self.size - size, entries=self.entries - entries)
 
     @property
     def reached(self) -> bool:
@@ -69,6 +85,21 @@ def goal(used: int, total: int, level: Level) -> int:
     return max(0, int(used - total * level.low / 100))
 
 
+def spare(copies: Sequence[Copy], now: float, wanted: Goal) -> tuple[Copy, ...]:
+    """The copies to remove, none of them in use: parts nobody came back for, and as many as are wanted beside.
+
+    Parts go first, then the oldest; a whole one of the last two minutes stays, for who has brought it to save it.
+    """
+    left = wanted
+    chosen: list[Copy] = []
+    for each in sorted(copies, key=lambda each: (not each.part, each.at, each.path)):
+        age = now - each.at
+        if (each.part and age >= OLDEST) or (not left.reached and (each.part or age >= MIN_AGE)):
+            chosen.append(each)
+            left = left.less(each.size, 1)
+    return tuple(chosen)
+
+
 def choose(
     images: Sequence[Kept], weights: Mapping[str, Weight], needed: Collection[str], now: float, wanted: Goal
 ) -> tuple[str, ...]:
@@ -87,9 +118,7 @@ def choose(
         users.subtract(image.layers)
         chosen.append(image.digest)
         gone = [weights[name] for name in freed if name in weights]
-        left = Goal(
-            size=left.size - sum(each.size for each in gone), entries=left.entries - sum(each.entries for each in gone)
-        )
+        left = left.less(sum(each.size for each in gone), sum(each.entries for each in gone))
     return tuple(chosen)
 
 

@@ -5,7 +5,7 @@ wins. Owners, then modes, then attributes: changing the owner clears set-id bits
 to root and has its mode from the first moment (`tank.host.confine`), so that most files are dressed already; until a
 directory comes whose set-group-id bit is inherited. Times of directories come last (`tank.image.times`). Device nodes
 are made, inert where roots are nodev; character device 0:0 is dropped, as the overlay would read it as a whiteout.
-What is counted is refused beyond `Bounds` (S03).
+What is counted is refused beyond `Bounds` (S03), what is written at the floor of the disk (R29, R30).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tank.image import names, tarball
+from tank.image.headroom import STEP, Floor, Headroom
 from tank.image.names import Meaning, Name
 from tank.image.refusal import no_room, refused, shown
 from tank.image.stream import Reader
@@ -36,11 +37,12 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Bounds(NamedTuple):
-    """What one layer may take: bytes of the uncompressed stream, bytes on disk, members."""
+    """What one layer may take: bytes of the uncompressed stream, and members. What stays free: bytes and inodes."""
 
     stream: int
-    disk: int
     entries: int
+    kept: int = 0
+    kept_inodes: int = 0
 
 
 class Extractor:
@@ -48,8 +50,9 @@ class Extractor:
 
     def __init__(self, root: int, bounds: Bounds) -> None:
         self.tree = Tree(root)
-        self.entries, self.written = 0, 0
+        self.entries, self._announced = 0, 0
         self._bounds, self._times = bounds, Times()
+        self._headroom = Headroom(root, Floor(bounds.kept, bounds.kept_inodes))
         self._inherits = False  # whether a new file's group may be that of its directory
 
     def run(self, members: Iterable[Entry], reader: Reader) -> None:
@@ -81,13 +84,17 @@ class Extractor:
 
     def _count(self, entry: Entry) -> None:
         self.entries += 1
-        self.written += entry.size
         if self.entries > self._bounds.entries:
-            limit = no_room if self._bounds.entries < MOST_ENTRIES else refused
-            raise limit(f"cannot unpack layer: it has more than {self._bounds.entries} files")
-        if self.written > self._bounds.disk:
-            limit = no_room if self._bounds.disk < self._bounds.stream else refused
-            raise limit(f"cannot unpack layer: it needs more than the {self._bounds.disk} bytes that are free for it")
+            raise refused(f"cannot unpack layer: it has more than {self._bounds.entries} files")
+        self._announced += entry.size
+        if self._announced > self._bounds.stream:
+            raise refused(f"cannot unpack layer: it holds more than {self._bounds.stream} bytes")
+        self._take(entry.size, 1)
+
+    def _take(self, size: int, inodes: int = 0) -> None:
+        """To be called before anything is written. Raises PullFailed."""
+        if fault := self._headroom.take(size, inodes):
+            raise no_room(f"cannot unpack layer: {fault}")
 
     def _member(self, entry: Entry, reader: Reader) -> None:
         name = names.meant(entry.name)
@@ -141,17 +148,26 @@ class Extractor:
             file = os.open(name.base, _NEW_FILE, mode, dir_fd=parent)
         try:
             if entry.sparse is None:
-                _pour(file, reader, entry.size)
+                self._pour(file, reader, entry.size)
             else:
                 for offset, length in entry.sparse.pieces:
                     os.lseek(file, offset, os.SEEK_SET)
-                    _pour(file, reader, length)
+                    self._pour(file, reader, length)
                 os.ftruncate(file, entry.sparse.size)
             if not dressed:
                 self._dress(file, entry)
             os.utime(file, ns=(entry.mtime, entry.mtime))
         finally:
             os.close(file)
+
+    def _pour(self, file: int, reader: Reader, count: int) -> None:
+        """The bytes of one piece. A large one was not taken as a whole: others write as long as it is written."""
+        for chunk in reader.chunks(count):
+            if count > STEP:
+                self._take(len(chunk))
+            done = os.write(file, chunk)
+            while done < len(chunk):
+                done += os.write(file, chunk[done:])
 
     def _is_plain(self, entry: Entry) -> bool:
         """Whether what is made of it needs no more than its mode: it is root's, without attributes and special bits."""
@@ -258,13 +274,6 @@ def _forget_access_lists(root: int) -> None:
         except OSError as error:
             if error.errno not in (errno.ENODATA, errno.ENOTSUP):
                 raise
-
-
-def _pour(file: int, reader: Reader, count: int) -> None:
-    for chunk in reader.chunks(count):
-        done = os.write(file, chunk)
-        while done < len(chunk):
-            done += os.write(file, chunk[done:])
 
 
 def _explained(error: OSError, name: bytes) -> Exception:

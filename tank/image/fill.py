@@ -1,6 +1,6 @@
 """The unpacker of volumes: as that of layers (`tank.image.untar`), as confined, but a name is only a name.
 
-    python -I -m tank.image.fill DIRECTORY alone STREAM-BYTES DISK-BYTES ENTRIES
+    python -I -m tank.image.fill DIRECTORY alone STREAM-BYTES ENTRIES KEPT-BYTES KEPT-INODES
 
 A volume knows no whiteouts: what is called `.wh.x` in the archive is a file of that name.
 """

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tank.image.blobs import Blobs
-from tank.image.collect import Kept, Weight
+from tank.image.collect import Copy, Kept, Weight
 from tank.image.shelf import Shelf
 
 _UNKNOWN = Weight(size=0, entries=1)  # a layer whose record is damaged
@@ -27,7 +27,7 @@ class Inventory:
     images: tuple[Kept, ...]
     layers: Mapping[str, Weight]
     written: Mapping[Path, float]  # every document, layer and note that counts, and its time of wall clock
-
+    copies: tuple[Copy, ...] = ()
     generation: int = 0  # of the claims, when the look began
 
     def image(self, digest: str) -> Kept | None:
@@ -50,7 +50,8 @@ def take(blobs: Blobs) -> Inventory:
     layers = {path.name: _weight(blobs, path.name) for path in _files(blobs.layers) if path.is_dir()}
     written |= {blobs.layers / name: _mtime(blobs.layers / f"{name}.json") for name in layers}
     written |= {path: _mtime(path) for path in (*_files(blobs.packed), *_files(blobs.chains))}
-    return Inventory(images=tuple(images), layers=layers, written=written)
+    copies = (*_copies(blobs.packed, part=False), *_copies(blobs.parts, part=True))
+    return Inventory(images=tuple(images), layers=layers, written=written, copies=copies)
 
 
 def references(blobs: Blobs) -> Mapping[str, str]:
@@ -68,6 +69,13 @@ def _files(directory: Path) -> list[Path]:
         return sorted(Path(each.path) for each in os.scandir(directory) if not each.name.endswith(".json"))
     except FileNotFoundError:
         return []
+
+
+def _copies(directory: Path, *, part: bool) -> Iterator[Copy]:
+    for path in _files(directory):
+        with suppress(FileNotFoundError):
+            found = path.stat()
+            yield Copy(path=path, size=found.st_blocks * 512, at=found.st_mtime, part=part)
 
 
 def _mtime(path: Path) -> float:

@@ -14,11 +14,11 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from tank.image import inventory
+from tank.image import collect, inventory
 from tank.image.bin import Bin
 from tank.image.blobs import Blobs
 from tank.image.claims import Claims
-from tank.image.collect import MIN_AGE, Kept
+from tank.image.collect import MIN_AGE, Goal, Kept
 from tank.image.inventory import Inventory
 
 
@@ -53,10 +53,6 @@ class Keeper:
         """One more name for an image. Raises OSError."""
         self._blobs.remember(reference, digest)
 
-    def unfinished(self) -> Path:
-        """A path for a file that is nobody's yet; what is left there by a kill goes at the next start."""
-        return self._blobs.unfinished()
-
     def document(self, digest: str) -> bytes | None:
         """A manifest or configuration as it lies here."""
         return self._blobs.read(digest)
@@ -64,15 +60,16 @@ class Keeper:
     def remove(self, seen: Inventory, doomed: Iterable[str], *, asked: bool = False) -> tuple[str, ...]:
         """Take these images away, and the layers that no other has. Answers which went.
 
-        `asked`: by a person who names them, so that having just been looked up is no reason to keep them; a pull
-        under way that counts on their layers is. One step of the loop: nothing may be awaited here.
+        `asked`: by a person who names them, so that having just been looked up is no reason to keep them; having come
+        since the look is, for it may have a name by now, and so is a pull under way that counts on their layers. One
+        step of the loop: nothing may be awaited here.
         """
-        if self.claims.all_held:
-            return ()
         gone = []
         for digest in doomed:
             image = seen.image(digest)
-            if image is None or self.claims.brought(digest) or (self.claims.leased(digest) and not asked):
+            if image is None or self.claims.brought(digest):
+                continue
+            if self.claims.leased(digest, since=seen.generation if asked else -1):
                 continue
             self.claims.drop(digest)
             gone.append(digest)
@@ -81,7 +78,8 @@ class Keeper:
         claimed = self.claims.layers()
         self._aside(self._blobs.layers / name for name in _lost(seen, gone, lambda image: image.layers) - claimed)
         self._aside(self._blobs.chains / name for name in _lost(seen, gone, lambda image: image.chains) - claimed)
-        self._aside(self._blobs.packed / name for name in _lost(seen, gone, lambda image: image.packed))
+        packed = (self._blobs.packed / name for name in _lost(seen, gone, lambda image: image.packed))
+        self._aside(path for path in packed if not self.claims.used(path))
         return tuple(gone)
 
     def _unname(self, image: Kept, *, keeps_config: bool) -> None:
@@ -97,7 +95,7 @@ class Keeper:
         shorter. What came since the look is not known to it: then the next one sweeps. Answers how many went. One step
         of the loop.
         """
-        if self.claims.all_held or self.claims.flying or seen.generation != self.claims.generation:
+        if self.claims.flying or seen.generation != self.claims.generation:
             return 0
         counts = [each for each in seen.images if each.whole or each.digest in needed]
         named = {self._document(each) for image in counts for each in (image.digest, image.config)}
@@ -109,13 +107,26 @@ class Keeper:
         named |= {self._document(each) for each in needed}
         now = self._wall()
         old = [path for path, at in seen.written.items() if path not in named and now - at >= MIN_AGE]
-        self._aside(old)
+        self._aside(path for path in old if not self.claims.used(path))
         return len(old)
 
+    def thin(self, seen: Inventory, wanted: Goal) -> tuple[int, Goal]:
+        """Take layers as they came away, as far as it is wanted, and parts that nobody came back for.
+
+        Answers how many went, and what is still wanted. One step of the loop.
+        """
+        free = [each for each in seen.copies if not self.claims.used(each.path)]
+        gone = collect.spare(free, self._wall(), wanted)
+        self._aside(each.path for each in gone)
+        return len(gone), wanted.less(sum(each.size for each in gone), len(gone))
+
     @staticmethod
-    def blind(seen: Inventory, running: Collection[str]) -> bool:
-        """Whether a container runs on an image that cannot be read: nobody knows its layers, and none may go."""
-        return any(seen.image(digest) is None for digest in running)
+    def unread(seen: Inventory, running: Collection[str]) -> str:
+        """An image that a container runs on and that cannot be read: nobody knows its layers, and none may go.
+
+        Empty when there is none.
+        """
+        return next((digest for digest in sorted(running) if seen.image(digest) is None), "")
 
     def _aside(self, paths: Iterable[Path]) -> None:
         taken = (self._blobs.aside(path) for path in paths)

@@ -24,7 +24,7 @@ from tank.image.flights import Flights, together, uninterrupted
 from tank.image.inherit import inherit
 from tank.image.manifest import Descriptor
 from tank.image.packed import Packed
-from tank.image.parts import Part, Parts, Unkept
+from tank.image.parts import Part, Parts
 from tank.image.progress import LayerProgress
 from tank.image.refusal import PRESSURE, refused
 from tank.image.room import Room
@@ -74,9 +74,9 @@ def _chained(layers: Sequence[Layer]) -> Iterable[tuple[Layer, str]]:
 class Layers:
     """Every layer under way."""
 
-    def __init__(self, blobs: Blobs, room: Room, unsynced: Unsynced) -> None:
-        self._blobs, self._room, self._unsynced, self._flights = blobs, room, unsynced, Flights()
-        self._parts, self._local = Parts(blobs), asyncio.Semaphore(LAYERS_AT_ONCE)
+    def __init__(self, blobs: Blobs, parts: Parts, room: Room, unsynced: Unsynced) -> None:
+        self._blobs, self._parts, self._room, self._unsynced = blobs, parts, room, unsynced
+        self._flights, self._local = Flights(), asyncio.Semaphore(LAYERS_AT_ONCE)
         self._counts: dict[Hashable, int] = {}  # bytes that have come
 
     async def bring(self, source: Source, reference: Reference, layers: tuple[Layer, ...]) -> None:
@@ -100,15 +100,17 @@ class Layers:
         done = total if ready else self._counts.get(layer.key, 0)
         return LayerProgress(digest=layer.descriptor.digest, done=done, total=total, ready=ready)
 
-    def takes(self, layers: Iterable[Layer]) -> int:
-        """Bytes of disk that those of them have yet to take that are not here, as declared (R29)."""
+    def takes(self, layers: Iterable[Layer], *, copies: bool) -> int:
+        """Bytes of disk that those of them have yet to take that are not here (R29). `copies`: as they came, too."""
         missing = {each.diff_id: each for each in layers if self._blobs.layer(each.diff_id) is None}
-        return sum(self._remaining(each) for each in missing.values())
+        return sum(self._remaining(each, copies=copies) for each in missing.values())
 
-    def _remaining(self, layer: Layer) -> int:
+    def _remaining(self, layer: Layer, *, copies: bool) -> int:
         """Nobody declares what a layer unpacks to. Compressed ones grow to about three times their size."""
-        left = max(0, layer.descriptor.size - self._counts.get(layer.key, 0))
-        return left if layer.descriptor.media_type.endswith(".tar") else 3 * left
+        digest, size = layer.descriptor.digest, layer.descriptor.size
+        left = max(0, size - self._counts.get(layer.key, 0))
+        copy = max(0, size - self._parts.held(digest)) if copies else 0
+        return copy + (left if layer.descriptor.media_type.endswith(".tar") else 3 * left)
 
     async def close(self) -> None:
         """End every flight."""
@@ -158,23 +160,28 @@ class Layers:
         Nor is a disk that takes no copy beside what is unpacked.
         """
         async with way.slots:
-            keeps = way.keeps
+            keeps = way.keeps and not self._room.fault(self._room.space(), self.takes((layer,), copies=True))
             for again in (True, False):
                 if self._blobs.layer(layer.name) is not None:
                     return
-                digest, size = layer.descriptor.digest, layer.descriptor.size
-                part = self._parts.take(digest, size) if keeps else None
+                part = self._part(layer, keeps=keeps)
                 try:
                     await self._attempt(way.stream(), layer, part)
-                except Unkept:
-                    if not again:
-                        raise
-                    keeps = False
                 except Wrong:
                     if not again or part is None or not part.resumed:
                         raise
+                except PullFailed as error:
+                    if not again or part is None or error.reason != PRESSURE:
+                        raise
+                    keeps = False
                 else:
                     return
+
+    def _part(self, layer: Layer, *, keeps: bool) -> Part | None:
+        if keeps:
+            return self._parts.take(layer.descriptor.digest, layer.descriptor.size)
+        self._parts.drop(layer.descriptor.digest)
+        return None
 
     async def _attempt(self, stream: Stream, layer: Layer, part: Part | None) -> None:
         stage = self._blobs.stage()
@@ -187,6 +194,10 @@ class Layers:
             await self._keep(stage, layer, made)
             if part is not None:
                 part.whole()
+        except PullFailed as error:
+            if part is not None and error.reason == PRESSURE:
+                part.spoil()
+            raise
         finally:
             self._counts.pop(layer.key, None)
             if part is not None:

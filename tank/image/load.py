@@ -64,9 +64,10 @@ async def _archive(images: ImageStore, pieces: AsyncIterable[bytes], name: str) 
 
     stage = images.stage()
     try:
-        spare, inodes = images.room.spare(images.room.space())
+        spare, _ = images.room.spare(images.room.space())
+        bounds = Bounds(max(0, spare), _MOST_FILES, *images.room.edge())
         async with aclosing(each()) as stream:  # type: ignore[type-var]
-            await unpack(stream, stage, Bounds(max(0, spare), max(0, spare), min(_MOST_FILES, max(0, inodes))))
+            await unpack(stream, stage, bounds)
         return await _directory(images, stage, name)
     finally:
         await uninterrupted(asyncio.to_thread(openat.remove_tree, stage))

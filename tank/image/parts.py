@@ -3,24 +3,26 @@
 A part is bytes from the beginning of a blob, named by the digest that the whole must have. Nothing is known of it: who
 takes it up reads it again from its first byte, hashes it, and asks the network for the rest. So a part may come from
 another host, from a daemon that was killed, or be damaged: what is wrong is found when the whole is compared with its
-digest, and then the part is thrown away. A disk that is full ends the keeping, not the pull.
+digest, and then the part is thrown away. A disk that is full down to its floor ends the keeping, not the pull.
+
+Everything here can be had again, so it is the first to go when space is wanted (`tank.image.keeper`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from tank.errors import PullFailed
 from tank.image.blobs import Blobs
+from tank.image.claims import Claims
 from tank.image.flights import uninterrupted
+from tank.image.headroom import Headroom
 from tank.image.refusal import PRESSURE
+from tank.image.room import Room
 
-OLDEST = 86_400.0  # seconds after which nobody will come back for a part
 _PIECE = 2**20
 _STEP = 2**20  # bytes that are written together
 
@@ -35,10 +37,10 @@ class Part:
     `resumed`: bytes that an earlier try had brought. `ready`: those that lie in the file and were handed on.
     """
 
-    def __init__(self, blobs: Blobs, digest: str, size: int) -> None:
+    def __init__(self, blobs: Blobs, digest: str, size: int, headroom: Headroom) -> None:
         """`size`: of the whole blob; a part that is longer is none. Raises OSError."""
         path = blobs.part(digest)
-        self.digest, self._path, self._whole = digest, path, blobs.packed_layer(digest)
+        self.path, self._whole, self._headroom = path, blobs.packed_layer(digest), headroom
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self.resumed, self.ready = os.fstat(self._file).st_size, 0
         if self.resumed > size:
@@ -85,7 +87,7 @@ class Part:
     @contextmanager
     def opened(self) -> Iterator[int]:
         """A descriptor with which the file can be read, and not written. Raises OSError."""
-        file = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        file = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             yield file
         finally:
@@ -101,6 +103,8 @@ class Part:
         if self._broken:
             return
         try:
+            if self._headroom.take(sum(map(len, pieces))):
+                raise OSError
             os.lseek(self._file, 0, os.SEEK_END)
             for piece in pieces:
                 if os.write(self._file, piece) != len(piece):
@@ -116,7 +120,7 @@ class Part:
         self.resumed = self.ready = 0
 
     def spoil(self) -> None:
-        """What has come is not the blob: nobody shall take it up."""
+        """What has come is not the blob, or in the way: nobody shall take it up."""
         self.spoiled = True
 
     async def close(self) -> None:
@@ -131,30 +135,29 @@ class Part:
             await self._writing
         os.close(self._file)
         if self.spoiled or self._broken:
-            self._path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
 
     def whole(self) -> None:
         """All of it has come, is proven, and was closed: it gets its name. On the disk after the next sync."""
         if not (self.spoiled or self._broken):
-            os.rename(self._path, self._whole)
+            os.rename(self.path, self._whole)
 
 
 class Parts:
     """The parts of one image store. Two flights for one blob do not share its part: the second goes without."""
 
-    def __init__(self, blobs: Blobs) -> None:
-        self._blobs = blobs
-        self._taken: set[str] = set()
+    def __init__(self, blobs: Blobs, claims: Claims, room: Room) -> None:
+        self._blobs, self._claims, self._room = blobs, claims, room
 
     def take(self, digest: str, size: int) -> Part | None:
         """The part of this blob, to be given back; None when it is taken, or the disk refuses."""
-        if digest in self._taken:
+        if self._claims.used(self._blobs.part(digest)):
             return None
         try:
-            part = Part(self._blobs, digest, size)
+            part = Part(self._blobs, digest, size, self._room.headroom())
         except OSError:
             return None
-        self._taken.add(digest)
+        self._claims.use(part.path)
         return part
 
     async def give(self, part: Part) -> None:
@@ -162,10 +165,17 @@ class Parts:
         try:
             await part.close()
         finally:
-            self._taken.discard(part.digest)
+            self._claims.disuse(part.path)
 
+    def drop(self, digest: str) -> None:
+        """The blob is had without its part: that takes no more space, unless another flight uses it. Raises OSError."""
+        path = self._blobs.part(digest)
+        if not self._claims.used(path):
+            path.unlink(missing_ok=True)
 
-def forgotten(blobs: Blobs, now: float | None = None) -> list[Path]:
-    """Parts that nobody came back for. `now` is wall clock, with which file times are compared."""
-    at = time.time() if now is None else now
-    return [each for each in blobs.parts.iterdir() if at - each.stat().st_mtime > OLDEST]
+    def held(self, digest: str) -> int:
+        """Bytes of this blob that lie here already, whole or not."""
+        for path in (self._blobs.packed_layer(digest), self._blobs.part(digest)):
+            with suppress(OSError):
+                return path.stat().st_size
+        return 0

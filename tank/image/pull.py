@@ -10,22 +10,24 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from pathlib import Path
 
 from tank.config import Settings
 from tank.errors import Denied, PullFailed
 from tank.host import clock
-from tank.image import chain, credentials, logins, parts, platform, refusal, shelf
+from tank.image import chain, credentials, logins, platform, refusal, shelf
 from tank.image.blobs import Blobs
 from tank.image.claims import Claims
 from tank.image.credentials import Credential
 from tank.image.dial import Patience
+from tank.image.fitting import Fitting
 from tank.image.flights import Flights, uninterrupted
 from tank.image.gate import Gate
 from tank.image.keeper import Keeper
-from tank.image.layers import Layer, Layers, layers_of
+from tank.image.layers import Layers, layers_of
 from tank.image.mirror import Mirror, Mirrored
+from tank.image.parts import Parts
 from tank.image.progress import Progress
 from tank.image.refusal import disk, no_room, refused, shown
 from tank.image.registry import RegistryClient
@@ -63,24 +65,23 @@ class ImageStore:
         self._blobs = Blobs(settings.data_dir / "images")
         self.room = Room(directory=settings.data_dir, reserve=settings.image_reserve)
         self._unsynced = Unsynced(self._blobs, boot or clock.boot_id())
-        self._shelf, self._layers = Shelf(self._blobs), Layers(self._blobs, self.room, self._unsynced)
+        self.claims = Claims()
+        copies = Parts(self._blobs, self.claims, self.room)
+        self._shelf, self._layers = Shelf(self._blobs), Layers(self._blobs, copies, self.room, self._unsynced)
+        self.fitting = Fitting(self.room, self._layers)
         self.gate = Gate(settings.trust, self._blobs)
         self._flights = Flights()
         self._clients: dict[str, RegistryClient] = {}
         self._mirrored: dict[str, Mirrored] = {}
-        self._parts: dict[str, tuple[Layer, ...]] = {}  # of each image under way, by its key
         self._keys: dict[str, str] = {}  # of each reference under way, as it was asked for
         self._fallbacks: dict[str, str] = {}
-        self.claims = Claims()
         self.keeper = Keeper(self._blobs, self.claims)
-        self.make_room: Callable[[int], Awaitable[None]] = _nothing  # called when that many bytes do not fit
 
     async def open(self) -> None:
         """Make the directories, and begin to remove what a predecessor left unfinished. Raises Failed."""
         with disk():
             leftovers = await asyncio.to_thread(self._blobs.prepare)
             self.keeper.bin.put([*leftovers, *await self._unsynced.open()])
-            self.keeper.bin.put(await asyncio.to_thread(parts.forgotten, self._blobs))
 
     async def close(self) -> None:
         """End every pull and connection."""
@@ -109,7 +110,7 @@ class ImageStore:
         key = self._key(reference)
         if key not in self._flights:
             return None
-        layers = tuple(self._layers.progress(part) for part in self._parts.get(key, ()))
+        layers = tuple(self._layers.progress(part) for part in self.fitting.layers(key))
         return Progress(reference=reference, layers=layers)
 
     def progress_text(self, reference: str) -> str:
@@ -212,7 +213,7 @@ class ImageStore:
             refusing = no_room if error.errno in (errno.ENOSPC, errno.EDQUOT) else refused
             raise refusing(f"cannot keep image: {error.strerror or error}") from error
         finally:
-            self._parts.pop(key, None)
+            self.fitting.end(key)
             self.claims.end(key)
 
     async def _bring(self, wanted: Reference, key: str) -> Image:
@@ -235,13 +236,18 @@ class ImageStore:
 
     async def _complete(self, source: Source, wanted: Reference, selected: Selected, key: str) -> Image:
         """Bring the layers of a chosen image, and last of all keep its documents: then it is here."""
-        self._parts[key] = layers_of(wanted, selected)
+        layers = layers_of(wanted, selected)
         diff_ids = selected.configuration.diff_ids
         self.claims.begin(
             key, selected.digest, (each.removeprefix("sha256:") for each in (*diff_ids, *chain.ids(diff_ids)))
         )
-        await self._admit()
-        await self._layers.bring(source, wanted, self._parts[key])
+        await self.fitting.admit(key, layers)
+        try:
+            await self._layers.bring(source, wanted, layers)
+        except PullFailed as error:
+            if error.reason == refusal.PRESSURE:
+                await self.fitting.outgrown()
+            raise
         for each in selected.documents:
             await uninterrupted(asyncio.to_thread(self._blobs.write, each))
         image = self._shelf.image(selected.digest)
@@ -257,18 +263,6 @@ class ImageStore:
             found = self._shelf.content(image.digest)
             self.claims.lease(image.digest, found.claimed if found else ())
         return image
-
-    async def _admit(self) -> None:
-        """Refuse a pull that would not fit beside those under way, once collecting has not helped (R29, R30)."""
-        if self.room.fault(self.room.space(), self._takes()):
-            await self.make_room(self._takes())
-        fault = self.room.fault(self.room.space(), self._takes())
-        if fault:
-            raise no_room(f"cannot pull image: {fault}")
-
-    def _takes(self) -> int:
-        """Bytes that all pulls under way have yet to take."""
-        return self._layers.takes(layer for parts in self._parts.values() for layer in parts)
 
     def _source(self, host: str) -> Source:
         """The registry, behind its mirrors if it has any."""
@@ -293,7 +287,3 @@ def _parsed(reference: str) -> Reference:
         return references.parse(reference)
     except ValueError as error:
         raise PullFailed(refusal.INVALID, f"cannot read image reference {shown(reference)}: {error}") from error
-
-
-async def _nothing(_size: int) -> None:
-    """Who pulls without a node has nothing collected."""

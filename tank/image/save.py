@@ -1,29 +1,28 @@
-"""Images into a file: `tank image save`, as an OCI archive or as `docker save` writes it.
+"""Images as an archive, as it comes: `tank image save`, as OCI has it or as `docker save` writes it.
 
 The layers are those that came, byte for byte: so the digest of the manifest, and with it every signature and pin, is
 the same where the archive is loaded. (Re-packing unpacked layers could not promise that, hence they are kept as they
 came.) Docker's format wants them uncompressed: they are inflated on the way, and must come out as their diff id says.
-The same images give the same bytes: times are zero, names are sorted.
+The same images give the same bytes: times are zero, names are sorted. What tells which images there are stands last: an
+archive that is cut off is none.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import json
-import os
-import tarfile
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+import stat
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from tank.image import manifest
+from tank.image import manifest, tarwriter
 from tank.image.flights import uninterrupted
 from tank.image.manifest import OCI_INDEX, OCI_MANIFEST
 from tank.image.refusal import refused
 from tank.image.shelf import PackedLayer, Packing
 from tank.image.stream import decoded
+from tank.image.tarwriter import Member
 from tank.model import reference as references
 
 if TYPE_CHECKING:
@@ -36,50 +35,33 @@ Format = Literal["oci", "docker"]
 Named = Sequence[tuple[str, Packing]]
 
 
-async def save(images: ImageStore, references: Sequence[str], target: Path, *, format: Format) -> None:  # noqa: A002
-    """Write these images to the file `target`. Raises PullFailed, OSError; then there is no new file."""
+async def save(images: ImageStore, references: Sequence[str], *, format: Format) -> AsyncGenerator[bytes, None]:  # noqa: A002
+    """The bytes of an archive of these images, as they are wanted: none of them lies on the disk meanwhile.
+
+    Raises PullFailed, OSError. To be closed.
+    """
     packed = [(each, await asyncio.to_thread(images.packed, each)) for each in dict.fromkeys(references)]
-    with images.claims.held():  # nothing is collected under our hands
-        await uninterrupted(asyncio.to_thread(_write, packed, target, format))
+    pieces = _oci(packed) if format == "oci" else _docker(packed)
+    with images.claims.using({layer.path for _, image in packed for layer in image.layers}):
+        try:
+            while (piece := await uninterrupted(asyncio.to_thread(next, pieces, None))) is not None:
+                if piece:
+                    yield piece
+        finally:
+            pieces.close()
 
 
-def _write(images: Named, target: Path, kind: Format) -> None:
-    """A plain file appears when it is whole; anything else (a pipe, a terminal) is written to as it is."""
-    if target.exists() and not target.is_file():
-        with target.open("wb") as file:
-            _fill(file, images, kind)
-        return
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            _fill(file, images, kind)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(target)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-
-
-def _fill(file: io.BufferedWriter, images: Named, kind: Format) -> None:
-    with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-        if kind == "oci":
-            _oci(tar, images)
-        else:
-            _docker(tar, images)
-
-
-def _oci(tar: tarfile.TarFile, images: Named) -> None:
-    _add(tar, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
+def _oci(images: Named) -> Generator[bytes, None, None]:
+    yield from _member("oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
     documents: dict[str, bytes] = {}
     layers: dict[str, PackedLayer] = {}
     for _, image in images:
         documents |= {manifest.digest_of(each): each for each in (image.manifest, image.config)}
         layers |= {each.descriptor.digest: each for each in image.layers}
     for digest, data in sorted(documents.items()):
-        _add(tar, _blob(digest), data)
+        yield from _member(_blob(digest), data)
     for digest, layer in sorted(layers.items()):
-        _stream(tar, _blob(digest), layer.descriptor.size, _checked(_raw(layer), digest))
+        yield from _stream(_blob(digest), layer.descriptor.size, _checked(_raw(layer), digest))
     described = [
         {
             "mediaType": _stated(image.manifest),
@@ -89,24 +71,26 @@ def _oci(tar: tarfile.TarFile, images: Named) -> None:
         }
         for name, image in images
     ]
-    _add(tar, "index.json", _json({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": described}))
+    yield from _member("index.json", _json({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": described}))
+    yield tarwriter.END
 
 
-def _docker(tar: tarfile.TarFile, images: Named) -> None:
+def _docker(images: Named) -> Generator[bytes, None, None]:
     layers = {layer.diff_id: layer for _, image in images for layer in image.layers}
     for diff_id, layer in sorted(layers.items()):
-        _stream(tar, _tar(diff_id), layer.length, _checked(_inflated(layer), diff_id))
+        yield from _stream(_tar(diff_id), layer.length, _checked(_inflated(layer), diff_id))
     listed: dict[str, dict[str, object]] = {}
     for name, image in images:
         config = manifest.digest_of(image.config).removeprefix("sha256:")
         if config not in listed:
-            _add(tar, f"{config}.json", image.config)
+            yield from _member(f"{config}.json", image.config)
             places = [_tar(layer.diff_id) for layer in image.layers]
             listed[config] = {"Config": f"{config}.json", "RepoTags": [], "Layers": places}
         tags = listed[config]["RepoTags"]
         assert isinstance(tags, list)
         tags.extend(_tagged(name))
-    _add(tar, "manifest.json", _json(list(listed.values())))
+    yield from _member("manifest.json", _json(list(listed.values())))
+    yield tarwriter.END
 
 
 def _tagged(name: str) -> list[str]:
@@ -137,35 +121,22 @@ def _json(body: object) -> bytes:
     return json.dumps(body, separators=(",", ":")).encode()
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    _stream(tar, name, len(data), iter((data,)))
+def _member(name: str, data: bytes) -> Iterator[bytes]:
+    return _stream(name, len(data), iter((data,)))
 
 
-def _stream(tar: tarfile.TarFile, name: str, size: int, pieces: Iterator[bytes]) -> None:
+def _stream(name: str, size: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
     """One member, never whole in memory. Raises PullFailed when it is not as long as was said."""
-    member = tarfile.TarInfo(name)
-    member.size, member.mode = size, 0o644
-    try:
-        tar.addfile(member, _Pieces(pieces))
-    except OSError as error:
-        if error.errno is None:  # the library's word for a source that ends early
-            raise refused(f"cannot save image: {name} is damaged") from error
-        raise
-    if next(pieces, b""):
+    yield tarwriter.head(Member(name=name.encode(), mode=stat.S_IFREG | 0o644, uid=0, gid=0, size=size))
+    left = size
+    for piece in pieces:
+        left -= len(piece)
+        if left < 0:
+            break
+        yield piece
+    if left:
         raise refused(f"cannot save image: {name} is damaged")
-
-
-class _Pieces(io.RawIOBase):
-    """Pieces as a file, for the library."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces, self._left = pieces, b""
-
-    def read(self, size: int = -1) -> bytes:
-        while len(self._left) < size and (piece := next(self._pieces, b"")):
-            self._left += piece
-        found, self._left = self._left[:size], self._left[size:]
-        return found
+    yield bytes(-size % tarwriter.BLOCK)
 
 
 def _raw(layer: PackedLayer) -> Iterator[bytes]:

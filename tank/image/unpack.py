@@ -46,10 +46,8 @@ class Unpacked:
 
 
 def bounds_for(compressed: int, room: Room) -> Bounds:
-    """What a layer of `compressed` bytes may take of what is free above the floor (S03, R29). Raises OSError."""
-    stream = _ALWAYS_ALLOWED + _RATIO * compressed
-    size, inodes = room.spare(room.space())
-    return Bounds(stream, max(0, min(stream, size)), max(0, min(MOST_ENTRIES, inodes)))
+    """What a layer of `compressed` bytes may take (S03, R29). Raises OSError."""
+    return Bounds(_ALWAYS_ALLOWED + _RATIO * compressed, MOST_ENTRIES, *room.edge())
 
 
 async def unpack(

@@ -1,6 +1,6 @@
 """The unpacker: a program that reads one compressed layer from its input and fills one directory, and can do no more.
 
-    python -I -m tank.image.untar DIRECTORY alone|beside STREAM-BYTES DISK-BYTES ENTRIES [DESCRIPTOR]
+    python -I -m tank.image.untar DIRECTORY alone|beside STREAM-BYTES ENTRIES KEPT-BYTES KEPT-INODES [DESCRIPTOR]
 
 It confines itself first (`tank.host.confine`), then decodes, hashes and extracts in one pass. With a DESCRIPTOR the
 layer lies in that file, which grows, and the input says how far (`tank.image.growing`). Its only output is one JSON
@@ -40,7 +40,7 @@ _CAPABILITIES = (
 def main(arguments: list[str], kind: type[Extractor] = Extractor) -> int:
     """Unpack and report; 0 when the report says all there is to say."""
     directory, alone, *rest = arguments
-    bounds, files = Bounds(*map(int, rest[:3])), [*map(int, rest[3:])]
+    bounds, files = Bounds(*map(int, rest[:4])), [*map(int, rest[4:])]
     read = Growing(files[0], 0) if files else _piped
     limits = {
         resource.RLIMIT_AS: _MEMORY,

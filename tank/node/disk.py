@@ -2,7 +2,8 @@
 
 Each look is one system call. Short of space, the reserve is let go of, so that records and the database can be written
 and a deletion goes through; unused images go; pulls wait, and are tried again as soon as there is more space than
-when they were refused. The condition `DiskPressure` says so for as long as it lasts.
+when they were refused. The condition `DiskPressure` says so for as long as it lasts, and `ImageUnreadable` that no
+image can be removed.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ AGAIN = 10.0  # seconds between two collections that freed nothing
 SWEEP = 300.0  # seconds between two collections without need: what is used is noted, what is of no image goes
 GREW = 2**20  # bytes more than at the refusal, or inodes below, that make another try worthwhile
 GREW_INODES = 64
+UNREADABLE = "ImageUnreadable"  # a condition
 _LOOKS = 4  # at most, for what nobody seems to own
 
 log = logging.getLogger("tank.node")
@@ -75,12 +77,13 @@ class Disk:
         self._judge(self._images.room.fault(seen))
         self._retry(seen)
         now = self._machine.now().boot
-        pressed = self.fault or self._collector.over()
+        pressed = self.fault or self._collector.blind or self._collector.over()
         if now < (self._urgent_at if pressed else self._sweep_at):
             return
         self._sweep_at, self._urgent_at = now + SWEEP, now + AGAIN
         if await self._collector.collect(self._lacking(seen)):
             self._urgent_at = now + LOOK  # there may be more to free
+        self._tell(self._collector.blind)
 
     async def usage(self) -> DiskUsage:
         """The owner of every byte. Raises OSError.
@@ -130,6 +133,15 @@ class Disk:
             self._report.normal("", "", "DiskPressureGone", "there is space again; images are pulled")
         self.fault = fault
 
+    def _tell(self, blind: str) -> None:
+        """That no image can be collected is seen before the disk is full."""
+        if blind and UNREADABLE not in self._conditions:
+            self._report.warning("", "", UNREADABLE, f"no image is removed: {blind}")
+        if blind:
+            self._conditions[UNREADABLE] = f"no image is removed: {blind}"
+        else:
+            self._conditions.pop(UNREADABLE, None)
+
     def _retry(self, seen: Space) -> None:
         """What was refused for want of space is tried again when there is more of it than then."""
         spare = self._images.room.spare(seen)
@@ -138,7 +150,7 @@ class Disk:
         for uid, record in self._waiting():
             assert record.trouble is not None
             key = (uid, record.name, record.trouble.failures)
-            before = refused.get(key) or _less(spare, self._collector.short or spare)
+            before = refused.get(key) or _less(spare, self._images.fitting.short or spare)
             grew = spare[0] - before[0] >= GREW or spare[1] - before[1] >= GREW_INODES
             if not self.fault and (grew or self._first):
                 self._again(uid, record)

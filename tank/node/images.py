@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from tank.errors import Conflict, Failed, InvalidSpec, NotFound, Problem, PullFailed
@@ -27,7 +28,6 @@ from tank.node import describe
 from tank.node.collector import Collector
 from tank.node.needs import Needs
 
-_PIECE = 256 * 1024
 _NAMELESS = "localhost/image"  # a repository for an image that has only its digest
 SHORTEST = 6  # digits that name an image by the beginning of its digest
 
@@ -98,7 +98,7 @@ class ImageVerbs:
 
         gone = await self._collector.choose_and_remove(may_go)
         if removed[0].images and not gone:
-            raise Conflict(f"cannot delete {name}: images are being loaded, or a running image cannot be read")
+            raise Conflict(f"cannot delete {name}: it is being pulled; try again when it is here")
         return removed[0]
 
     async def prune(self, *, everything: bool = False) -> Removed:
@@ -158,16 +158,12 @@ class ImageVerbs:
         """The bytes of an archive of these images. Raises NotFound, PullFailed, Failed."""
         _, seen = await self._collector.look()
         wanted = [_spoken(*_named(seen, name)) for name in names]
-        target = self._images.keeper.unfinished()
         try:
-            await save(self._images, wanted, target, format=format)
-            with target.open("rb") as file:
-                while piece := await asyncio.to_thread(file.read, _PIECE):
+            async with aclosing(save(self._images, wanted, format=format)) as pieces:
+                async for piece in pieces:
                     yield piece
         except OSError as error:
             raise Failed(f"cannot save image: {error.strerror or error}") from error
-        finally:
-            target.unlink(missing_ok=True)
 
 
 def _spoken(image: Kept, key: str) -> str:

@@ -99,8 +99,7 @@ class VolumeVerbs:
             raise Failed(f"cannot remove what is left of volumes: {error.strerror}") from error
 
     def _bounds(self) -> Bounds:
-        size, inodes = self._room.spare(self._room.space())
-        return Bounds(_ENDLESS, max(0, size), max(0, min(MOST_ENTRIES, inodes)))
+        return Bounds(_ENDLESS, MOST_ENTRIES, *self._room.edge())
 
     async def _declared(self) -> dict[str, Pod]:
         return {name: each.spec for name, each in (await self._store.read()).pods.items()}

@@ -117,6 +117,12 @@ async def test_a_directory_becomes_an_archive_when_awaited(daemon: Daemon, tmp_p
         assert archive.getnames() == ["oci-layout"]
 
 
+def test_an_archive_that_fails_on_its_way_is_not_taken_for_whole(tank: Tank) -> None:
+    answer = tank("image", "save", "nginx:1.27", "nope:1")
+    assert (answer.returncode, answer.stdout) == (5, b"nginx:1.27")
+    assert b"in the middle of its answer" in answer.stderr
+
+
 def test_what_is_nobodys_is_named(tank: Tank) -> None:
     code, out, err = tank.says("df")
 

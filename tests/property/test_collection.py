@@ -191,7 +191,7 @@ class Collection(RuleBasedStateMachine):
         assert self.seen is not None
         seen = self.seen
         needed = frozenset(DIGESTS[each] for each in self.declared)
-        if not self.keeper.blind(seen, needed):
+        if not self.keeper.unread(seen, needed):
             self.keeper.sweep(seen, needed)
             doomed = [each.digest for each in seen.images if each.digest not in needed]
             self.keeper.remove(seen, doomed if everything else doomed[:1])

@@ -8,12 +8,16 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import tarfile
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tank.errors import TankError
 from tests import images, sweeping
 from tests.daemon import Daemon
 from tests.registry import Registry
@@ -47,6 +51,11 @@ def pod(name: str, image: str) -> dict[str, object]:
     return {"name": name, "grace": 0, "containers": [{"name": "app", "image": image, "command": ["sleep", "999"]}]}
 
 
+def age_copies(daemon: Daemon) -> None:
+    for each in files_in(daemon, "packed"):
+        os.utime(each, (time.time() - 3600,) * 2)
+
+
 def pid(daemon: Daemon, name: str) -> int | None:
     return daemon.client.status(name).containers[0].pid
 
@@ -78,16 +87,42 @@ def use_up_inodes(directory: Path) -> None:
         assert error.errno == errno.ENOSPC  # noqa: PT017
 
 
+@contextmanager
+def lowest(directory: Path) -> Iterator[list[int]]:
+    """The fewest bytes and inodes that were free at any moment meanwhile."""
+    found, over = [2**62, 2**62], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.0005):
+            seen = os.statvfs(directory)
+            found[:] = min(found[0], seen.f_bavail * seen.f_frsize), min(found[1], seen.f_favail)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        watching.join()
+
+
+def files_in(daemon: Daemon, name: str) -> list[Path]:
+    return list((daemon.data / "images" / name).iterdir())
+
+
 def waiting_for_space(daemon: Daemon, name: str) -> bool:
     containers = daemon.client.status(name).containers
     return bool(containers) and containers[0].reason == "DiskPressure"
 
 
+def image(registry: Registry, directory: Path, name: str, *layers: bytes) -> str:
+    return registry.push(images.layout(directory / name, layers, {"Cmd": ["sh"]}), f"{name}:1")
+
+
 def fresh_image(registry: Registry, directory: Path, name: str, extra: int = 0) -> str:
     """An image with a layer that no other has, of about `extra` bytes that do not compress."""
     content = {f"data/{name}": os.urandom(extra + 64)}
-    layers = [images.layer(content, ("data",))]
-    return registry.push(images.layout(directory / name, layers, {"Cmd": ["sh"]}), f"{name}:1")
+    return image(registry, directory, name, images.layer(content, ("data",)))
 
 
 def test_a_full_disk_stops_new_work_and_nothing_else(
@@ -150,6 +185,7 @@ def test_above_the_high_mark_the_least_recently_used_goes_first(
     small: Daemon, registry: Registry, busybox: str, short_tmp: Path
 ) -> None:
     client = small.client
+    # What is wanted is more than the copies of all their layers, which go first.
     kept = [fresh_image(registry, short_tmp, name, 24 * 2**20) for name in ("old", "young")]
     digests = [client.images.pull(each).digest for each in kept]
     client.apply(pod("web", busybox), wait=True, timeout=60)
@@ -157,11 +193,72 @@ def test_above_the_high_mark_the_least_recently_used_goes_first(
     for age, digest in zip((7200, 3600), digests, strict=True):
         path = small.data / "images" / "blobs" / "sha256" / digest[7:]
         os.utime(path, (time.time() - age,) * 2)
+    age_copies(small)
     used = os.statvfs(small.data)
     per_cent = 100 * (used.f_blocks - used.f_bfree) // used.f_blocks
-    small.config = f'[images]\nreserve = "16MiB"\nhigh = {per_cent - 2}\nlow = {per_cent - 4}\n'
+    small.config = f'[images]\nreserve = "16MiB"\nhigh = {per_cent - 2}\nlow = {per_cent - 24}\n'
     small.start()
     wait_for(lambda: digests[0] not in {each.digest for each in client.images.list()}, 20, "the collection")
     assert digests[1] in {each.digest for each in client.images.list()}
+    assert files_in(small, "packed") == []
     assert client.images.inspect(busybox).image.used_by == ("web",)
     assert client.status("web").ready
+
+
+def test_layers_that_unpack_to_more_than_was_thought_leave_what_is_kept_free(
+    small: Daemon, registry: Registry, busybox: str, short_tmp: Path
+) -> None:
+    client = small.client
+    client.apply(pod("web", busybox), wait=True, timeout=60)
+    bombs = [images.layer({f"{name}{part}": bytes(8 * 2**20) for part in range(12)}, ()) for name in "abc"]
+    with lowest(small.data) as free:
+        client.apply(pod("big", image(registry, short_tmp, "bombs", *bombs)))
+        wait_for(lambda: waiting_for_space(small, "big"), 60, "the refusal")
+    assert free[0] >= 16 * 2**20
+    assert "kept free" in client.status("big").containers[0].message
+    assert client.status("web").ready
+    client.delete("big", grace=0)
+    wait_for(lambda: files_in(small, "scratch") + files_in(small, "parts") == [], 20, "the end of what was begun")
+
+
+@pytest.mark.parametrize("small", [2400], indirect=True)
+def test_inodes_that_would_run_out_in_a_pull_end_it(
+    small: Daemon, registry: Registry, busybox: str, short_tmp: Path
+) -> None:
+    client = small.client
+    client.apply(pod("web", busybox), wait=True, timeout=60)
+    many = [images.layer({f"{name}{number}": b"" for number in range(1500)}, ()) for name in "ab"]
+    with lowest(small.data) as free:
+        client.apply(pod("many", image(registry, short_tmp, "many", *many)))
+        wait_for(lambda: waiting_for_space(small, "many"), 60, "the refusal")
+    assert free[1] >= 2400 // 10
+    assert "inodes" in client.status("many").containers[0].message
+    assert client.exec("web", ["echo", "alive"]).stdout == b"alive\n"
+
+
+def test_a_download_that_nobody_goes_on_with_makes_room(small: Daemon, registry: Registry, short_tmp: Path) -> None:
+    left = small.data / "images" / "parts" / ("1" * 64)
+    left.write_bytes(os.urandom(100 * 2**20))
+    small.client.images.pull(fresh_image(registry, short_tmp, "fits", 46 * 2**20))
+    assert not left.exists()
+
+
+def test_layers_as_they_came_make_room_for_others(small: Daemon, registry: Registry, short_tmp: Path) -> None:
+    client = small.client
+    first = fresh_image(registry, short_tmp, "first", 50 * 2**20)
+    needed = client.images.pull(first).digest
+    client.apply(pod("web", first))
+    age_copies(small)
+    client.images.pull(fresh_image(registry, short_tmp, "next", 40 * 2**20))
+    assert needed in {each.digest for each in client.images.list()}
+    with pytest.raises(TankError, match="here unpacked only; pull it again"):
+        client.images.save([first], short_tmp / "first.tar")
+
+
+def test_an_image_is_saved_from_a_full_disk(small: Daemon, busybox: str, short_tmp: Path) -> None:
+    client = small.client
+    client.apply(pod("web", busybox), wait=True, timeout=60)
+    fill(small.data / "filler")
+    client.images.save([busybox], short_tmp / "saved.tar")
+    with tarfile.open(short_tmp / "saved.tar") as tar:
+        assert "index.json" in tar.getnames()

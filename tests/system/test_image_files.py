@@ -16,7 +16,7 @@ from tank.config import Settings
 from tank.errors import PullFailed
 from tank.image.load import load
 from tank.image.pull import ImageStore
-from tank.image.save import save
+from tank.image.save import Format, save
 from tank.model.image import Image
 from tank.model.registry_fields import Registry as Configured
 from tests import archives, images, registry
@@ -102,6 +102,12 @@ async def loaded(store: ImageStore, source: Path) -> Image:
     found = await store.find(f"localhost/loaded@{name}" if name.startswith("sha256:") else name)
     assert found is not None
     return found
+
+
+async def saved(store: ImageStore, target: Path, kind: Format) -> None:
+    with target.open("wb") as file:
+        async for piece in save(store, ["localhost/it:1"], format=kind):
+            file.write(piece)
 
 
 async def test_a_file_behind_a_link_of_a_lower_layer_lands_where_the_link_points(
@@ -205,7 +211,7 @@ async def test_what_is_saved_is_read_by_skopeo_and_by_us(kind: str, store: Image
     run("skopeo", "copy", "--quiet", f"oci:{images.busybox(tmp_path / 'b')}", f"oci-archive:{archive}:localhost/it:1")
     first = await loaded(store, archive)
 
-    await save(store, ["localhost/it:1"], out, format="oci" if kind == "oci" else "docker")
+    await saved(store, out, "oci" if kind == "oci" else "docker")
     run("skopeo", "copy", "--quiet", f"{kind}-archive:{out}", f"oci:{tmp_path / 'back'}:it")
     second = await loaded(store, out)
 
@@ -219,7 +225,7 @@ async def test_what_is_saved_twice_is_the_same(store: ImageStore, tmp_path: Path
     await load(store, archive)
 
     for number in (1, 2):
-        await save(store, ["localhost/it:1"], tmp_path / f"{number}.tar", format="oci")
+        await saved(store, tmp_path / f"{number}.tar", "oci")
 
     assert (tmp_path / "1.tar").read_bytes() == (tmp_path / "2.tar").read_bytes()
 

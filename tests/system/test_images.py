@@ -66,6 +66,22 @@ def test_what_a_pod_or_its_previous_revision_needs_stays(
     assert client.images.list() == []
 
 
+def test_a_running_image_that_cannot_be_read_is_told_of(
+    daemon: Daemon, registry: Registry, busybox: str, short_tmp: Path
+) -> None:
+    client = daemon.client
+    client.apply(sleeper(busybox), wait=True, timeout=60)
+    other = client.images.pull(variant(registry, short_tmp, "other"))
+    digest = client.images.inspect(busybox).image.digest
+    (daemon.data / "images" / "blobs" / "sha256" / digest[7:]).unlink()
+    with pytest.raises(Conflict, match=f"runs on the image {digest}, which cannot be read"):
+        client.images.prune(everything=True)
+    wait_for(lambda: "ImageUnreadable" in str(client.info()["conditions"]), 20, "the condition")
+    client.images.pull(busybox)
+    wait_for(lambda: client.info()["conditions"] == [], 20, "the end of the condition")
+    assert client.images.prune(everything=True).images == (other.digest,)
+
+
 def test_every_byte_has_an_owner_and_a_stray_is_shown(daemon: Daemon, busybox: str) -> None:
     volume = {"name": "data"}
     containers: list[dict[str, object]] = [

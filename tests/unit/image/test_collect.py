@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tank.image.collect import Goal, Kept, Level, Weight, choose, goal
+from tank.image.collect import OLDEST, Copy, Goal, Kept, Level, Weight, choose, goal, spare
 
 NOW = 100_000.0
+
+
+def copy(name: str, *, idle: float = 3600.0, part: bool = False) -> Copy:
+    return Copy(path=Path(name), size=100, at=NOW - idle, part=part)
+
+
+def spared(copies: list[Copy], wanted: Goal) -> list[str]:
+    return [str(each.path) for each in spare(copies, NOW, wanted)]
 
 
 def kept(name: str, layers: str, *, idle: float = 3600.0) -> Kept:
@@ -54,3 +64,15 @@ def test_inodes_are_a_goal_of_their_own() -> None:
     images = [kept("one", "a", idle=9000), kept("two", "b", idle=8000), kept("three", "c", idle=7000)]
 
     assert choose(images, WEIGHTS, (), NOW, Goal(entries=15)) == ("one", "two")
+
+
+def test_of_layers_as_they_came_only_parts_that_nobody_came_back_for_go_unless_space_is_wanted() -> None:
+    copies = [copy("whole", idle=1e6), copy("part", part=True), copy("forgotten", part=True, idle=OLDEST)]
+    assert spared(copies, Goal()) == ["forgotten"]
+
+
+def test_parts_go_first_then_the_oldest_copies_and_no_more_than_is_wanted() -> None:
+    copies = [copy("young", idle=200), copy("old", idle=9000), copy("part", idle=1, part=True), copy("new", idle=119)]
+    assert spared(copies, Goal(size=150)) == ["part", "old"]
+    assert spared(copies, Goal(size=10**9)) == ["part", "old", "young"]
+    assert spared(copies, Goal(entries=1)) == ["part"]

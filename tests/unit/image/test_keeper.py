@@ -11,6 +11,7 @@ import pytest
 from tank.image import chain, inventory
 from tank.image.blobs import Blobs, LayerRecord
 from tank.image.claims import Claims
+from tank.image.collect import Goal
 from tank.image.keeper import Keeper
 from tests.property.test_collection import DIGESTS, LAYERS, Heap, diff_id, documents
 
@@ -72,11 +73,11 @@ def test_an_image_that_is_brought_again_stays_whoever_asks(blobs: Blobs, keeper:
     assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True) == ()
 
 
-def test_an_image_that_was_looked_up_goes_only_when_a_person_asks(blobs: Blobs, keeper: Keeper) -> None:
+async def test_an_image_that_was_looked_up_goes_only_when_a_person_asks(blobs: Blobs, keeper: Keeper) -> None:
     keep(blobs, "p")
     keeper.claims.lease(DIGESTS["p"], ())
-    assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]]) == ()
-    assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True) == (DIGESTS["p"],)
+    assert keeper.remove(await keeper.look(), [DIGESTS["p"]]) == ()
+    assert keeper.remove(await keeper.look(), [DIGESTS["p"]], asked=True) == (DIGESTS["p"],)
 
 
 async def test_a_sweep_takes_what_is_of_no_image_once_it_is_old(blobs: Blobs, keeper: Keeper) -> None:
@@ -133,14 +134,46 @@ async def test_a_sweep_knows_that_it_is_out_of_date(blobs: Blobs, keeper: Keeper
     assert keeper.sweep(seen, ()) == 0
 
 
-def test_nothing_goes_while_all_is_held(blobs: Blobs, keeper: Keeper) -> None:
-    keep(blobs, "p")
-    with keeper.claims.held():
-        assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True) == ()
-
-
 def test_an_image_that_runs_and_cannot_be_read_stops_all_collecting(blobs: Blobs) -> None:
     keep(blobs, "p")
     seen = inventory.take(blobs)
-    assert not Keeper.blind(seen, {DIGESTS["p"]})
-    assert Keeper.blind(seen, {DIGESTS["p"], DIGESTS["q"]})
+    assert Keeper.unread(seen, {DIGESTS["p"]}) == ""
+    assert Keeper.unread(seen, {DIGESTS["p"], DIGESTS["q"]}) == DIGESTS["q"]
+
+
+async def test_layers_as_they_came_go_when_space_is_wanted_unless_they_are_in_use(blobs: Blobs, keeper: Keeper) -> None:
+    paths = [blobs.packed / ("1" * 64), blobs.packed / ("2" * 64), blobs.parts / ("3" * 64), blobs.parts / ("4" * 64)]
+    for each in paths:
+        each.write_bytes(b"x" * 5000)
+        os.utime(each, (NOW - 3600, NOW - 3600))
+    seen = await keeper.look()
+    assert keeper.thin(seen, Goal()) == (0, Goal())
+    with keeper.claims.using(paths[::2]):
+        assert keeper.thin(seen, Goal(size=50_000, entries=5)) == (2, Goal(size=50_000 - 2 * 8192, entries=3))
+        assert [path.exists() for path in paths] == [True, False, True, False]
+    assert keeper.thin(seen, Goal(size=50_000))[0] >= 2
+    assert not any(path.exists() for path in paths)
+
+
+def test_a_copy_that_is_read_outlives_its_image(blobs: Blobs, keeper: Keeper) -> None:
+    keep(blobs, "p")
+    copies = [blobs.packed / diff_id(each)[7:] for each in LAYERS["p"]]
+    for each in copies:
+        each.touch()
+    with keeper.claims.using(copies[:1]):
+        assert keeper.remove(inventory.take(blobs), [DIGESTS["p"]], asked=True) == (DIGESTS["p"],)
+    assert [each.exists() for each in copies] == [True, False]
+
+
+async def test_an_image_that_came_while_somebody_looked_stays_whoever_asks(blobs: Blobs, keeper: Keeper) -> None:
+    for again in (False, True):
+        keep(blobs, "p")
+        if again:
+            keeper.claims.lease(DIGESTS["p"], ())
+        keeper.claims.begin("flight", DIGESTS["p"], ())
+        seen = await keeper.look()
+        if not keeper.claims.renew(DIGESTS["p"]):
+            keeper.claims.lease(DIGESTS["p"], ())
+        keeper.claims.end("flight")
+        assert keeper.remove(seen, [DIGESTS["p"]], asked=True) == ()
+        assert keeper.remove(await keeper.look(), [DIGESTS["p"]], asked=True) == (DIGESTS["p"],)
