@@ -126,6 +126,11 @@ def zstd_chunked(tar: bytes) -> Packed:
     return Packed(data, tar, "application/vnd.oci.image.layer.v1.tar+zstd", notes)
 
 
+def gzipped(tar: bytes) -> Packed:
+    """The form that every tool can write again as Docker's."""
+    return Packed(gzip.compress(tar, mtime=0), tar, images.LAYER, {})
+
+
 def skippable(data: bytes) -> bytes:
     """A frame that decoders pass over."""
     return struct.pack("<II", _SKIPPABLE, len(data)) + data

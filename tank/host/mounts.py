@@ -75,17 +75,18 @@ def read_only(layers: Sequence[Path], empty: Path, target: Path) -> None:
 
     `empty` is an empty directory: an overlay of one layer alone, without a place to write, is none.
     """
+    lowers = tuple(reversed(layers)) if len(layers) > 1 else (*layers, empty)
     try:
         if takes_layers_one_by_one():
-            with _descriptors([each for each in (*layers, empty) if _is_long(each)]) as short, _context() as fd:
+            with _descriptors([each for each in lowers if _is_long(each)]) as short, _context() as fd:
                 syscalls.fsconfig(fd, syscalls.FSCONFIG_SET_STRING, "source", "tank")
-                for layer in (*reversed(layers), empty):
+                for layer in lowers:
                     syscalls.fsconfig(fd, syscalls.FSCONFIG_SET_STRING, "lowerdir+", short.get(layer, str(layer)))
                 syscalls.fsconfig(fd, syscalls.FSCONFIG_CMD_CREATE)
                 _attach(fd, target, syscalls.MOUNT_ATTR_NODEV | syscalls.MOUNT_ATTR_RDONLY)
         else:
-            with _descriptors([*layers, empty]) as short:
-                lower = ":".join(short[layer] for layer in (*reversed(layers), empty))
+            with _descriptors(lowers) as short:
+                lower = ":".join(short[layer] for layer in lowers)
                 flags = syscalls.MS_NODEV | syscalls.MS_RDONLY
                 syscalls.mount("tank", str(target), "overlay", flags, _fitting(f"lowerdir={lower}", len(layers)))
     except OSError as error:

@@ -38,15 +38,14 @@ _OPAQUE = "trusted.overlay.opaque"
 class LayerRecord:
     """What is known of an unpacked layer.
 
-    `opaque_root`: it hides all layers below. `implicit`: directories that had no entry of their own, which is where
-    a link of a lower layer would have been followed. `inherited`: they were given the looks of those below.
+    `opaque_root`: it hides all layers below. `implicit`: directories that had no entry of their own, where layers below
+    decide on looks, and where a link of theirs would have been followed.
     """
 
     size: int  # bytes of the uncompressed tar
     entries: int
     opaque_root: bool = False
     implicit: tuple[str, ...] = ()
-    inherited: bool = False
 
 
 class Blobs:
@@ -128,7 +127,8 @@ class Blobs:
         path = self._record(diff_id)
         try:
             body = json.loads(path.read_bytes())
-            return LayerRecord(**{**body, "implicit": tuple(body["implicit"])})
+            known = {name: body[name] for name in LayerRecord.__slots__}
+            return LayerRecord(**{**known, "implicit": tuple(known["implicit"])})
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
 
@@ -171,10 +171,6 @@ class Blobs:
         """
         assert self._opened is not None
         openat.syncfs(self._opened)
-
-    def renew_record(self, diff_id: str, record: LayerRecord) -> None:
-        """Replace what is known of a layer. Raises OSError."""
-        openat.write_durably(self._record(diff_id), _encoded(record), self.unfinished())
 
     def remember(self, reference: str, digest: str) -> None:
         """`reference` means the image of this manifest from now on, durably. Raises OSError."""

@@ -5,7 +5,8 @@ with its owner, mode and times, or a symbolic link, and `x` lands where the link
 are here, side by side, the layer has a plain directory instead, which would hide the link and restate the rest. Such a
 layer is unpacked once more, on a skeleton of what lies below, under the digest of the whole chain of layers (chain id,
 OCI image configuration): the same layer on top of others is another one. Layers that say everything, which is what
-most builders make, are not touched. An explicit entry for a directory replaces a link below it.
+most builders make, are not touched. An explicit entry for a directory replaces a link below it. A directory that is
+emptied without an entry has the looks of the one below, and nothing of what is in that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import os
 import stat
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ from tank.model.reference import DIGEST
 _OPAQUE = "trusted.overlay.opaque"
 _MOST_LINKS = 40  # as the kernel's own limit
 _MOST_NODES = 100_000
+_MOST_LOOKS = 1_000_000  # of one layer, at paths of those below: some seconds
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -77,14 +78,17 @@ def note(blobs: Blobs, chain_id: str, name: str) -> Path:
     return found
 
 
-def skeleton(blobs: Blobs, diff_id: str, below: Sequence[Path]) -> Skeleton:
-    """What lies below the directories that a layer has no entry for; empty when it is nothing. Raises OSError."""
+def skeleton(blobs: Blobs, diff_id: str, below: Sequence[Path], *, most: int = _MOST_LOOKS) -> Skeleton:
+    """What lies below the directories that a layer has no entry for; empty when it is nothing.
+
+    `most`: how often layers may be looked into for it (S03). Raises PullFailed, OSError.
+    """
     layer, record = blobs.layer(diff_id), blobs.layer_record(diff_id)
     if layer is None or record is None:
         raise refused(f"cannot keep image: the layer {diff_id} was removed meanwhile")
     if record.opaque_root:
         return ()
-    found = _Search(layer, frozenset(map(os.fsencode, record.implicit)), visible(blobs, below))
+    found = _Search(layer, frozenset(map(os.fsencode, record.implicit)), visible(blobs, below), most)
     for path in sorted(found.implicit):
         found.trace(path)
     return tuple(found.nodes.values()) if found.counts else ()
@@ -104,9 +108,11 @@ def visible(blobs: Blobs, below: Sequence[Path]) -> tuple[Path, ...]:
 class _Search:
     """Following the paths of one layer through those below. `counts`: something was found that is to be planted."""
 
-    def __init__(self, layer: Path, implicit: frozenset[bytes], below: tuple[Path, ...]) -> None:
+    def __init__(self, layer: Path, implicit: frozenset[bytes], below: tuple[Path, ...], most: int) -> None:
         self.implicit, self.nodes, self.counts = implicit, dict[bytes, Node](), False
-        self._layer, self._below = layer, below
+        self._layer, self._left = layer, most
+        self._steps: dict[bytes, bytes | None] = {}  # most paths have their way in common
+        self._holding: dict[bytes, tuple[Path, ...]] = {b"": below}  # the layers that have a directory there
 
     def trace(self, path: bytes) -> None:
         todo, done, links = deque(path.split(b"/")), list[bytes](), 0
@@ -127,19 +133,49 @@ class _Search:
 
     def _step(self, path: bytes) -> bytes | None:
         """b"" past a directory, the target of a link, None where nothing below matters any more."""
-        own = look((self._layer,), path)
-        if own.hides:
+        if path not in self._steps:
+            self._steps[path] = self._taken(path)
+        return self._steps[path]
+
+    def _taken(self, path: bytes) -> bytes | None:
+        own = self._look(self._layer, path)
+        emptied = own.hides and path in self.implicit  # it looks as below, and holds nothing of that
+        if own.hides and not emptied:
             return None
         if own.node is not None and own.node.target is not None:
             return own.node.target
-        found = look(self._below, path).node
+        found = next((seen.node for _, seen in self._lower(path)), None)
         explicit = own.node is not None and path not in self.implicit
-        if found is None or (explicit and found.target is not None):
+        if found is None or ((explicit or emptied) and found.target is not None):
             return None
         if explicit:
             found = found._replace(xattrs=())  # the layer says itself which there are
         self._plant(found, counts=found.target is not None or path in self.implicit)
-        return found.target if found.target is not None else b""
+        return None if emptied else found.target or b""
+
+    def _lower(self, path: bytes) -> Iterator[tuple[Path, Seen]]:
+        """What the layers below have there, as far as it shows, topmost first."""
+        above = path.rpartition(b"/")[0]
+        for layer in self._held(above):
+            seen = self._look(layer, path)
+            if seen.node is not None or seen.hides:
+                yield layer, seen
+            if seen.hides or (seen.node is not None and seen.node.target is not None):
+                return
+
+    def _held(self, path: bytes) -> tuple[Path, ...]:
+        if path not in self._holding:
+            lower = list(self._lower(path))
+            self._holding[path] = tuple(
+                layer for layer, seen in lower if seen.node is not None and seen.node.target is None
+            )
+        return self._holding[path]
+
+    def _look(self, layer: Path, path: bytes) -> Seen:
+        self._left -= 1
+        if self._left < 0:
+            raise refused("cannot unpack layer: it has too many directories without entry for the layers below it")
+        return _at(layer, path)
 
     def _plant(self, node: Node, *, counts: bool) -> None:
         self.nodes[node.path] = node
@@ -149,71 +185,36 @@ class _Search:
 
 
 class Seen(NamedTuple):
-    """What layers have at a path. `hides`: it is opaque, or in something opaque, or no directory nor link."""
+    """What a layer has at a path. `hides`: it is opaque, or no directory nor link."""
 
     node: Node | None
     hides: bool = False
 
 
-def look(layers: Sequence[Path], path: bytes) -> Seen:
-    """What shows at `path` in layers, topmost first, as the overlay would have it."""
-    for layer in layers:
-        seen = _inside(layer, path)
-        if seen.node is not None or seen.hides:
-            return seen
-    return Seen(None)
-
-
-def _inside(layer: Path, path: bytes) -> Seen:
-    *above, base = path.split(b"/")
-    opaque = False
-    directory = os.open(layer, _FLAGS)
+def _at(layer: Path, path: bytes) -> Seen:
+    """Who asks has seen that all above is directories: layers do not change."""
+    place = os.path.join(os.fsencode(layer), path)
     try:
-        for part in above:
-            inner = _entered(directory, part)
-            if isinstance(inner, Seen):
-                return Seen(None, hides=inner.hides or opaque)
-            os.close(directory)
-            directory = inner
-            opaque = opaque or _is_opaque(directory)
-        seen = _at(directory, base, path)
-        return Seen(seen.node, hides=seen.hides or opaque)
-    finally:
-        os.close(directory)
-
-
-def _entered(directory: int, part: bytes) -> int | Seen:
-    try:
-        return os.open(part, _FLAGS, dir_fd=directory)
-    except FileNotFoundError:
-        return Seen(None)
-    except OSError:  # a file, a link, a whiteout: what is under it below does not show
-        return Seen(None, hides=True)
-
-
-def _at(directory: int, base: bytes, path: bytes) -> Seen:
-    try:
-        info = os.stat(base, dir_fd=directory, follow_symlinks=False)
+        info = os.lstat(place)
     except FileNotFoundError:
         return Seen(None)
     what = (stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_mtime_ns)
     if stat.S_ISLNK(info.st_mode):
-        return Seen(Node(path, os.readlink(base, dir_fd=directory), *what))
+        return Seen(Node(path, os.readlink(place), *what))
     if not stat.S_ISDIR(info.st_mode):
         return Seen(None, hides=True)
-    inner = os.open(base, _FLAGS, dir_fd=directory)
+    inner = os.open(place, _FLAGS)
     try:
-        names = [name for name in os.listxattr(inner) if not name.startswith("trusted.")]
-        attributes = tuple((os.fsencode(name), os.getxattr(inner, name)) for name in names)
-        return Seen(Node(path, None, *what, attributes), hides=_is_opaque(inner))
+        names = os.listxattr(inner)
+        attributes = tuple((os.fsencode(each), os.getxattr(inner, each)) for each in names if not _is_ours(each))
+        hides = _OPAQUE in names and os.getxattr(inner, _OPAQUE) == b"y"
+        return Seen(Node(path, None, *what, attributes), hides=hides)
     finally:
         os.close(inner)
 
 
-def _is_opaque(directory: int) -> bool:
-    with suppress(OSError):
-        return os.getxattr(directory, _OPAQUE) == b"y"
-    return False
+def _is_ours(attribute: str) -> bool:
+    return attribute.startswith("trusted.")
 
 
 def plant(stage: Path, nodes: Skeleton) -> None:

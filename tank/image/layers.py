@@ -21,7 +21,6 @@ from tank.image.blobs import Blobs, LayerRecord
 from tank.image.chain import Skeleton
 from tank.image.download import Wrong
 from tank.image.flights import Flights, together, uninterrupted
-from tank.image.inherit import inherit
 from tank.image.manifest import Descriptor
 from tank.image.packed import Packed
 from tank.image.parts import Part, Parts
@@ -127,9 +126,6 @@ class Layers:
             place = chain.settled(self._blobs, layer.diff_id, chain_id)
             if place is None:
                 place = await self._rewritten(source, reference, replace(layer, chain_id=chain_id), below)
-            await uninterrupted(
-                asyncio.to_thread(inherit, self._blobs, f"sha256:{place.name}", tuple(below), self._unsynced.covers)
-            )
             below.append(place)
 
     async def _rewritten(self, source: Source, reference: Reference, layer: Layer, below: Sequence[Path]) -> Path:

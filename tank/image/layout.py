@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tank.errors import PullFailed
 from tank.host import openat
@@ -34,6 +36,8 @@ _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = (b"\x2a\x4d\x18", 0x50)
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
@@ -46,12 +50,15 @@ class Named:
 class Layout:
     """The files below one directory. `images` says what there is; `close` last."""
 
-    def __init__(self, directory: Path) -> None:
-        """Raises PullFailed when it is no directory."""
+    def __init__(self, directory: Path, most: int | None = None) -> None:
+        """`most`: bytes that all files have together, if that is known. Raises PullFailed when it is no directory."""
         try:
             self._root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise refused(f"cannot load image: {shown(str(directory))}: {error.strerror}") from error
+        disk = os.fstatvfs(self._root)
+        self._left = disk.f_blocks * disk.f_frsize if most is None else most  # to be hashed
+        self._hashed: dict[tuple[int, int], Mapping[str, object]] = {}  # descriptors by the file that they are of
         self._slots = asyncio.Semaphore(LAYERS_AT_ONCE)
         self._written: dict[str, bytes] = {}  # documents that are nowhere in the files
         self._places: dict[str, str] = {}  # of blobs that do not lie under their digests
@@ -63,9 +70,9 @@ class Layout:
     def images(self) -> tuple[Named, ...]:
         """Every image that is named on the outside. Blocks. Raises PullFailed."""
         if (index := self._read("index.json")) is not None:
-            return tuple(_of_index(index))[:MOST_IMAGES]
+            return tuple(_counted(tuple(_of_index(index))))
         if (listing := self._read("manifest.json")) is not None:
-            return tuple(self._saved(each) for each in _of_docker(listing)[:MOST_IMAGES])
+            return tuple(map(self._saved, _counted(_of_docker(listing))))
         raise refused("cannot load image: neither an OCI layout (index.json) nor a saved image (manifest.json)")
 
     async def manifest(self, reference: Reference, target: str) -> Served:
@@ -142,18 +149,39 @@ class Layout:
 
     def _layer(self, place: str) -> Mapping[str, object]:
         """The descriptor of a layer in a file: its digest is found by reading it."""
-        found, size, head = hashlib.sha256(), 0, b""
         try:
             with open(self._open(place), "rb", buffering=0) as file:
-                while piece := file.read(_PIECE):
-                    head = head or piece[:8]
-                    size += len(piece)
-                    found.update(piece)
+                info = os.fstat(file.fileno())
+                which = (info.st_dev, info.st_ino)  # it may have many names
+                if which not in self._hashed:
+                    self._count(info.st_size)
+                    self._hashed[which] = _described(file, info.st_size)
         except (OSError, ValueError) as error:
             raise refused(f"cannot load image: cannot read the layer {shown(place)}") from error
-        digest = f"sha256:{found.hexdigest()}"
-        self._places[digest] = place
-        return {"mediaType": _LAYER + _packing(head), "digest": digest, "size": size}
+        self._places.setdefault(str(self._hashed[which]["digest"]), place)
+        return self._hashed[which]
+
+    def _count(self, size: int) -> None:
+        """A file with holes may be longer than any disk: no more is read than all files can have in them (S03)."""
+        self._left -= size
+        if self._left < 0:
+            raise refused("cannot load image: its layers have more bytes than the files they are in")
+
+
+def _counted(found: Sequence[T]) -> Sequence[T]:
+    if len(found) > MOST_IMAGES:
+        raise refused(f"cannot load image: there are {len(found)}, more than {MOST_IMAGES}; load them in parts")
+    return found
+
+
+def _described(file: io.FileIO, most: int) -> Mapping[str, object]:
+    """A file that grows meanwhile is read as far as it came at first."""
+    found, size, head = hashlib.sha256(), 0, b""
+    while piece := file.read(min(_PIECE, most - size)):
+        head = head or piece[:8]
+        size += len(piece)
+        found.update(piece)
+    return {"mediaType": _LAYER + _packing(head), "digest": f"sha256:{found.hexdigest()}", "size": size}
 
 
 def _packing(head: bytes) -> str:

@@ -9,7 +9,8 @@ image without a name is known by its digest.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from tank.image import shelf
 from tank.image.extract import Bounds
 from tank.image.flights import uninterrupted
 from tank.image.layout import Layout, Named
-from tank.image.refusal import refused, shown
+from tank.image.refusal import Unsuitable, refused, shown
 from tank.image.unpack import unpack
 from tank.model import reference as references
 from tank.model.reference import Reference
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _PIECE = 2**20
 _MOST_FILES = 100_000
+log = logging.getLogger("tank.image")
 _NOWHERE = Reference("localhost", "loaded")  # what an image without a name is called in messages
 
 
@@ -67,25 +69,37 @@ async def _archive(images: ImageStore, pieces: AsyncIterable[bytes], name: str) 
         spare, _ = images.room.spare(images.room.space())
         bounds = Bounds(max(0, spare), _MOST_FILES, *images.room.edge())
         async with aclosing(each()) as stream:  # type: ignore[type-var]
-            await unpack(stream, stage, bounds)
-        return await _directory(images, stage, name)
+            made = await unpack(stream, stage, bounds)
+        return await _directory(images, stage, name, made.size)
     finally:
         await uninterrupted(asyncio.to_thread(openat.remove_tree, stage))
 
 
-async def _directory(images: ImageStore, directory: Path, name: str) -> tuple[str, ...]:
-    layout = Layout(directory)
+async def _directory(images: ImageStore, directory: Path, name: str, most: int | None = None) -> tuple[str, ...]:
+    layout = Layout(directory, most)
     try:
         found = await asyncio.to_thread(layout.images)
         chosen = [each for each in found if not name or any(_is(called, name) for called in each.names)]
         if not chosen:
             raise refused(f"cannot load image: there is none{f' called {shown(name)}' if name else ''}")
-        loaded: list[str] = []
-        for each in chosen:
-            loaded.extend(await _one(images, layout, each))
-        return tuple(dict.fromkeys(loaded))
+        return await _all(images, layout, chosen)
     finally:
         layout.close()
+
+
+async def _all(images: ImageStore, layout: Layout, chosen: Sequence[Named]) -> tuple[str, ...]:
+    """Files may hold images for other machines too, and what is no image: signatures, lists of what is inside."""
+    loaded, left = list[str](), list[Unsuitable]()
+    for each in chosen:
+        try:
+            loaded.extend(await _one(images, layout, each))
+        except Unsuitable as error:
+            left.append(error)
+    if not loaded:
+        raise left[0]
+    for other in left:
+        log.info("not loaded: %s", other.message)
+    return tuple(dict.fromkeys(loaded))
 
 
 async def _one(images: ImageStore, layout: Layout, found: Named) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tank.image import document, platform
 from tank.image.document import Object
 from tank.image.platform import Platform
-from tank.image.refusal import refused, shown
+from tank.image.refusal import refused, shown, unsuitable
 from tank.model.image import ImageConfig
 from tank.model.reference import DIGEST
 
@@ -128,7 +128,7 @@ def parse(data: bytes, media_type: str) -> Manifest | Index:
     if stated and stated != kind:
         raise refused(f"cannot use image: it was served as {shown(kind)} and calls itself {shown(stated)}")
     if kind not in ACCEPTED:
-        raise refused(f"cannot use image: {shown(kind)} is not the type of an image manifest")
+        raise unsuitable(f"cannot use image: {shown(kind)} is not the type of an image manifest")
     if body.get("schemaVersion") != 2:
         raise refused("cannot use image: its manifest is not of schema version 2")
     if kind in _INDEXES:
@@ -162,7 +162,7 @@ def _manifest(body: Object) -> Manifest:
         raise refused("cannot use image: its manifest is an index at the same time")
     config = _descriptor(body.get("config"))
     if config.media_type not in _CONFIGS:
-        raise refused(f"cannot use image: it holds {shown(config.media_type)}, which is no container image")
+        raise unsuitable(f"cannot use image: it holds {shown(config.media_type)}, which is no container image")
     layers = document.items(body, "layers")
     if len(layers) > MOST_LAYERS:
         raise refused(f"cannot use image: it has {len(layers)} layers, more than {MOST_LAYERS}")
@@ -176,7 +176,7 @@ def _layer(body: object) -> Descriptor:
     if any(word in found.media_type for word in _FOREIGN):
         raise refused("cannot use image: it has a foreign layer, which no registry may hand on")
     if found.media_type not in _LAYERS:
-        raise refused(f"cannot use image: a layer is of type {shown(found.media_type)}")
+        raise unsuitable(f"cannot use image: a layer is of type {shown(found.media_type)}")
     return found
 
 
@@ -235,7 +235,7 @@ def check_platform(found: Configuration, wanted: tuple[Platform, ...]) -> None:
     """Refuse what this machine cannot run. An image that says nothing is taken at its word."""
     where = found.platform
     if (where.os or where.architecture) and platform.rank(where, wanted) is None and not _same(where, wanted):
-        raise refused(f"cannot use image: it is for {shown(str(where))}, this machine is {wanted[0]}")
+        raise unsuitable(f"cannot use image: it is for {shown(str(where))}, this machine is {wanted[0]}")
 
 
 def _same(where: Platform, wanted: tuple[Platform, ...]) -> bool:

@@ -38,6 +38,8 @@ class Packed:
             while piece := await asyncio.to_thread(os.read, file, _PIECE):
                 found.update(piece)
                 length += len(piece)
+                if length > self._wanted.size:
+                    break
                 count(len(piece))
                 if part is not None:
                     await part.add(piece)

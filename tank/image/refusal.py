@@ -28,6 +28,10 @@ class Forbidden(PullFailed):
     """The registry answers, and does not let us read it."""
 
 
+class Unsuitable(PullFailed):
+    """It may be whole, and is nothing for this machine: for another one, or no container image."""
+
+
 class Unranged(PullFailed):
     """The rest of a blob is not to be had; all of it may be."""
 
@@ -35,6 +39,11 @@ class Unranged(PullFailed):
 def refused(message: str, *, retry_after: float | None = None) -> PullFailed:
     """The error to raise when an image cannot be had; `retry_after` in seconds, where the registry named one."""
     return PullFailed(FAILED, message, retry_after=retry_after)
+
+
+def unsuitable(message: str) -> PullFailed:
+    """The error to raise where another image beside this one may do."""
+    return Unsuitable(FAILED, message)
 
 
 def no_room(message: str) -> PullFailed:

@@ -13,7 +13,7 @@ from tank.image import manifest
 from tank.image.blobs import Blobs
 from tank.image.manifest import Configuration, Index, Manifest
 from tank.image.platform import Platform
-from tank.image.refusal import refused
+from tank.image.refusal import refused, unsuitable
 from tank.image.source import Source
 from tank.model.reference import Reference
 
@@ -74,7 +74,7 @@ class Selection:
                     raise
                 failure = failure or error
         what = f"{self.reference} is not for {self.accepted[0]}, but for: {index.platforms()}"
-        raise failure or refused(f"cannot use image: {what}")
+        raise failure or unsuitable(f"cannot use image: {what}")
 
     async def _whole(self, data: bytes, found: Manifest, chain: tuple[str, ...]) -> Selected:
         config = self.blobs.read(found.config.digest)

@@ -35,7 +35,6 @@ class Unsynced:
         self._blobs, self._boot = blobs, boot
         self._notes: dict[Path, Paths] = {}
         self._flying: set[Path] = set()  # notes of pulls under way
-        self._syncing: Paths = frozenset()
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -61,23 +60,16 @@ class Unsynced:
         finally:
             self._flying.discard(note)
 
-    def covers(self, path: Path) -> bool:
-        """Whether a sync that has not begun yet comes before `path` is believed to be on the disk. For any thread."""
-        return path not in self._syncing and any(path in paths for paths in tuple(self._notes.values()))
-
     async def flush(self) -> None:
         """Have all that was named before this call on the disk. Raises OSError."""
         async with self._lock:
             notes = dict(self._notes)
             rest = {note: self._unnamed(note) for note in notes}
-            self._syncing = _all(notes) - _all(rest)
             try:
                 await uninterrupted(asyncio.to_thread(self._blobs.sync))
             except OSError:
                 await uninterrupted(asyncio.to_thread(self._give_up, notes))
                 raise
-            finally:
-                self._syncing = frozenset()
             for note, before in notes.items():
                 await self._settle(note, before, rest[note])
             if not all(rest.values()):  # a note that came back with a loss of power would take away what lasts

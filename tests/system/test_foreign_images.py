@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tank.config import Settings
+from tank.image.load import load
 from tank.image.pull import ImageStore
 from tests import archives, forms, images
 from tests.archives import LINK, directory, member, symlink
@@ -116,6 +117,38 @@ async def test_it_goes_through_a_registry_too(form: str, registry: Registry, tmp
     finally:
         await one.close()
         await other.close()
+
+
+@pytest.mark.parametrize("form", ["docker-archive", "oci-archive", "oci-dir"])
+async def test_what_podman_saves_is_read(form: str, store: ImageStore, podman: Podman, tmp_path: Path) -> None:
+    layout = forms.layout(tmp_path / "layout", [forms.gzipped(LOWER), forms.gzipped(UPPER)])
+    out = tmp_path / "out"
+    podman("tag", podman("pull", "--quiet", f"oci:{layout}:it"), "localhost/team/it:1")
+    podman("save", "--quiet", "--format", form, "--output", out, "localhost/team/it:1")
+
+    names = await load(store, out)
+
+    assert names == ("localhost/team/it:1",)
+    image = await store.find(names[0])
+    assert image is not None
+    assert seen(image, tmp_path / "merged") == podman.unpacked("localhost/team/it:1")
+
+
+async def test_several_images_that_podman_saves_at_once_are_read(
+    store: ImageStore, podman: Podman, tmp_path: Path
+) -> None:
+    names = []
+    for number, layers in enumerate(([LOWER], [LOWER, UPPER])):
+        layout = forms.layout(tmp_path / f"layout-{number}", [forms.gzipped(each) for each in layers])
+        names.append(f"localhost/team/it:{number}")
+        podman("tag", podman("pull", "--quiet", f"oci:{layout}:it"), names[-1])
+    podman("save", "--quiet", "--multi-image-archive", "--output", tmp_path / "both.tar", *names)
+
+    assert set(await load(store, tmp_path / "both.tar")) == set(names)
+    for number, name in enumerate(names):
+        image = await store.find(name)
+        assert image is not None
+        assert seen(image, tmp_path / f"merged-{number}") == podman.unpacked(name)
 
 
 async def test_what_podman_commits_is_read(store: ImageStore, podman: Podman, tmp_path: Path) -> None:

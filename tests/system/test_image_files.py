@@ -151,6 +151,24 @@ async def test_a_layer_that_says_everything_is_shared(store: ImageStore, tmp_pat
     assert one.layers[1] == two.layers[1]
 
 
+async def test_a_directory_that_is_emptied_without_an_entry_looks_as_below_in_each_image(
+    store: ImageStore, tmp_path: Path
+) -> None:
+    emptied = archives.archive(
+        archives.member(b"tmp/.wh..wh..opq"), archives.member(b"tmp/new", data=b"new", mtime=9), archives.member(b"x")
+    )
+    for number, mode in enumerate((0o1777, 0o700, 0o2750)):
+        base = archives.archive(
+            archives.directory(b"tmp", mode=mode, uid=number, gid=7, mtime=3), archives.member(b"tmp/old", mtime=4)
+        )
+        layout = images.layout(tmp_path / f"layout-{number}", [base, emptied], {})
+        ours = seen(await loaded(store, layout), tmp_path / f"merged-{number}")
+        theirs = unpacked_by_umoci(layout, tmp_path / f"umoci-{number}")
+
+        assert ours["tmp"].mtime == 3 * 10**9
+        assert ours == theirs | {"tmp": theirs["tmp"]._replace(mtime=3 * 10**9)}  # it changes the time
+
+
 SOURCES = {
     "an OCI archive": ["oci-archive:{out}.tar:localhost/it:1"],
     "a Docker archive": ["docker-archive:{out}.tar:localhost/it:1"],
