@@ -53,7 +53,6 @@ def test_s33_a_port_on_one_address_is_asked_for_before_one_on_all() -> None:
 def test_p10_no_rule_of_the_host_closes_a_pod() -> None:
     script = host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=(published(),)))
     assert [line for line in lines(script) if line.endswith("drop")] == [
-        'iifname "tk0" ip daddr 127.0.0.0/8 drop',  # of a pod: what means the host alone
         'iifname != { "lo", "tk0" } ip saddr 10.61.0.0/16 drop',  # of others: with a pod's address
         'iifname != { "lo", "tk0" } ip6 saddr fd00:61::/64 drop',
     ]
@@ -67,6 +66,7 @@ def test_s33_a_port_on_loopback_is_only_asked_for_by_the_host_itself() -> None:
     assert chain(script, "published_here") == [line]
     assert "jump published_here" in chain(script, "output")
     assert "jump published_here" not in chain(script, "prerouting")
+
 
 def test_s33_what_is_led_to_a_port_on_one_address_can_be_told_from_what_is_only_forwarded() -> None:
     ports = (published(), published(host_ip="10.8.0.1", host_port=8081, target_port=81, told=True))
@@ -87,7 +87,6 @@ def test_who_is_hidden_comes_with_the_address_of_the_bridge_and_only_from_where_
     led = "meta nfproto ipv4 ip saddr { 192.0.2.0/24 } tcp dport 8080 dnat ip to 10.61.0.2:80"
     assert chain(script, "published") == ["ip6 daddr ::1 return", led]
     assert chain(script, "inward")[1] == "ip daddr 10.61.0.2 tcp dport 80 ct status dnat masquerade"
-
 
 
 def test_whoever_comes_to_a_bridge_keeps_its_address_whatever_others_say_later() -> None:
@@ -144,4 +143,4 @@ def test_nobody_is_not_everybody() -> None:
 def test_rules_are_counted_as_nft_lists_them() -> None:
     assert rules_in(fence_rules(None)) == 0
     assert rules_in(fence_rules(Fence())) == 7
-    assert rules_in(host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=(published(),)))) == 15
+    assert rules_in(host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=(published(),)))) == 14
