@@ -63,7 +63,7 @@ class Reference:
         text = str(self)
         for prefix in (f"{DEFAULT_REGISTRY}/library/", f"{DEFAULT_REGISTRY}/"):
             short = text.removeprefix(prefix)
-            if short != text and parse(short) == self:
+            if short != text and _spells(short, self):
                 return short
         return text
 
@@ -73,6 +73,13 @@ def checked_digest(digest: str) -> str:
     if DIGEST.fullmatch(digest) is None:
         raise Refused(f"{quoted(digest)} is not a digest of the form sha256: and 64 lower-case hex digits")
     return digest
+
+
+def _spells(text: str, reference: Reference) -> bool:
+    try:
+        return parse(text) == reference
+    except ValueError:
+        return False
 
 
 def parse(text: str) -> Reference:

@@ -24,6 +24,7 @@ from tank.net.drift import (
     SetLink,
 )
 from tank.net.links import Links, host_links
+from tank.net.plugs import connect
 from tank.net.wanted import Interface
 
 
@@ -87,7 +88,7 @@ def _bear_on(host: Links, interface: Interface, namespace: int, parent: Parent) 
             plug = interface.plug
             inner = mtu or parent.mtu
             host.make_veth(plug, mtu=parent.mtu, peer=name, mac=interface.mac, peer_mtu=inner, namespace=namespace)
-            host.plug_in(host.index(plug), parent.index, f"{interface.mark}/plug", mtu=parent.mtu)
+            connect(host, host.index(plug), interface, parent)
         case "ipvlan":
             host.make_ipvlan(name, parent=parent.index, mtu=mtu, namespace=namespace)
         case _:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tank.net import queues
+from tank.net import gates, queues
 from tank.net.drift import Parent
 from tank.net.links import Links, host_links
 from tank.net.seen import Link
@@ -30,9 +30,10 @@ def cabling(wanted: Sequence[Interface]) -> Cabling:
         return Cabling()
     with host_links() as links:
         by_name = {each.name: each for each in links.links()}
+        wrong = tuple(_wrong(links, wanted, by_name))
         slow = tuple(each.words for each in plug_limits(wanted, links, by_name))
     return Cabling(
-        wrong=(*_wrong(wanted, by_name), *slow),
+        wrong=(*wrong, *slow),
         cables=frozenset(by_name[each.plug].index for each in cabled if each.plug in by_name),
         bridges=frozenset(by_name[each.parent].index for each in cabled if each.parent in by_name),
     )
@@ -49,20 +50,29 @@ def _plug_in(links: Links, wanted: Sequence[Interface], parents: Mapping[str, Pa
     by_name = {each.name: each for each in links.links()}
     for interface in _cabled(wanted):
         link, parent = by_name.get(interface.plug), parents.get(interface.name)
-        if link and parent and not _right(link, interface, parent.index):
-            links.plug_in(link.index, parent.index, f"{interface.mark}/plug", mtu=parent.mtu)
+        if link and parent and not (_right(link, interface, parent.index) and gates.stands(links, link.index)):
+            connect(links, link.index, interface, parent)
             _hairpin(link.name).write_text("1")
     for deed in plug_limits(wanted, links, by_name):
         queues.carry_out(deed, links)
+
+
+def connect(links: Links, plug: int, interface: Interface, parent: Parent) -> None:
+    """Put a cable's end on its bridge, with its gate before. Raises Waiting."""
+    if not gates.stands(links, plug):
+        gates.put_up(links, plug)
+    links.plug_in(plug, parent.index, f"{interface.mark}/plug", mtu=parent.mtu)
 
 
 def _cabled(wanted: Sequence[Interface]) -> list[Interface]:
     return [each for each in wanted if each.kind == "veth"]
 
 
-def _wrong(wanted: Sequence[Interface], by_name: Mapping[str, Link]) -> Iterator[str]:
+def _wrong(links: Links, wanted: Sequence[Interface], by_name: Mapping[str, Link]) -> Iterator[str]:
     for interface in _cabled(wanted):
         link, bridge = by_name.get(interface.plug), by_name.get(interface.parent)
+        if link and not gates.stands(links, link.index):
+            yield f"the cable of {interface.name} lets through what is for the host's loopback"
         if link and not (bridge and _right(link, interface, bridge.index)):
             yield f"the cable of {interface.name} is not plugged into {interface.parent} as it should be"
 

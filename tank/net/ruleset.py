@@ -137,11 +137,7 @@ def _on_loopback(port: Publication) -> bool:
 
 
 def _guard(bridge: Bridge) -> Iterator[str]:
-    """What only the host itself can mean, and what only comes from the bridge: believed of nobody else.
-
-    Bridges route 127.0.0.0/8, so that the host's own way to a published port works; pods have no business there.
-    """
-    yield f'iifname "{bridge.link}" ip daddr 127.0.0.0/8 drop'
+    """What only comes from the bridge: believed of nobody else."""
     for subnet in bridge.subnets:
         yield f'iifname != {{ "lo", "{bridge.link}" }} {family_of(subnet)} saddr {subnet} drop'
 

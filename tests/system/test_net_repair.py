@@ -77,6 +77,7 @@ class Scene:
                 (each.get("master"), "UP" in each["flags"], each["mtu"])
                 for each in links(f"ip -j link show {self.plug}")
             ],
+            "gate": [each for each in run(f"tc filter show dev {self.plug} ingress").splitlines() if "match" in each],
             "limit in": run(f"tc qdisc show dev {self.plug}"),
             "hairpin": Path("/sys/class/net", self.plug, "brport/hairpin_mode").read_text(),
             "forward": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
@@ -140,6 +141,7 @@ HARMS = [
     "ip link set {plug} mtu 1300",
     "bridge link set dev {plug} hairpin off",
     "tc qdisc del dev {plug} root",
+    "tc qdisc del dev {plug} ingress",
     "ip link set {bridge} down",
     "ip link set {bridge} mtu 1300",
     "ip address flush dev {bridge}",

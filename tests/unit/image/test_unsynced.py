@@ -215,19 +215,3 @@ async def test_a_damaged_note_stops_nothing(blobs: Disk) -> None:
     made, doubtful = await opened(blobs, NOW)
     assert (doubtful, here(blobs), notes(blobs)) == ([], [LAYERS[0]], [])
     await made.close()
-
-
-async def test_a_pull_that_is_cancelled_as_it_begins_leaves_no_note(blobs: Disk) -> None:
-    made, _ = await opened(blobs, NOW)
-
-    async def pull() -> None:
-        async with made.naming(places(blobs, LAYERS[0])):
-            raise AssertionError("it was cancelled before")
-
-    pulling = asyncio.create_task(pull())
-    await asyncio.sleep(0)
-    pulling.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await pulling
-    assert notes(blobs) == []
-    await made.close()
