@@ -66,7 +66,7 @@ class Grants:
             return f"mtu: IPv6, which pool {pool.name} has, needs at least {MIN_MTU6}"
         if pool.mode != "bridge":
             return self._unsupported(pool.mode)
-        return next(_strangers(nic, self.leases.known(pool)), "")
+        return next(_strangers(nic, pool, self.leases.known(pool)), "")
 
     def _unsupported(self, mode: str | None) -> str:
         """Why this kernel cannot do it. A module that is installed later is found."""
@@ -206,12 +206,12 @@ def _within(address: str, pool: Pool) -> bool:
     return any(ipaddress.ip_address(address) in ipaddress.ip_network(subnet) for subnet in pool.subnets)
 
 
-def _strangers(nic: Nic, pool: Pool) -> Iterator[str]:
-    """What is stated and cannot be on the pool's bridge, in words."""
-    for each in map(ipaddress.ip_interface, nic.static if pool.subnets else ()):
-        if str(each.ip) in pool.gateways:
+def _strangers(nic: Nic, pool: Pool, known: Pool) -> Iterator[str]:
+    """What is stated and cannot be on the pool's bridge, in words. `known`: with what was chosen for it."""
+    for each in map(ipaddress.ip_interface, nic.static):
+        if str(each.ip) in known.gateways:
             yield f"ip: {each.ip} is the gateway of pool {pool.name}"
-        if not any(each.ip in ipaddress.ip_network(subnet) for subnet in pool.subnets):
+        if pool.subnets and not _within(str(each.ip), pool):
             yield f"ip: {each.ip} is not in {' or '.join(pool.subnets)}, which pool {pool.name} is"
 
 

@@ -69,7 +69,7 @@ def test_an_interface_that_can_be(tmp_path: Path, nic: dict[str, Any]) -> None:
     assert refusal(tmp_path, nic) == ""
 
 
-def test_the_default_pools_networks_are_known_once_it_was_used(tmp_path: Path) -> None:
+def test_the_default_pools_gateway_is_known_once_it_was_used(tmp_path: Path) -> None:
     grants = Grants(Settings(data_dir=tmp_path), "ab12cd")
     name = grants.bridge(Pool(name="default"))
     states = {"mode": "bridge", "parent": name, "ip": "10.71.0.1/16"}
@@ -79,6 +79,7 @@ def test_the_default_pools_networks_are_known_once_it_was_used(tmp_path: Path) -
     grants.leases.adopt([(held, 16)])
 
     assert grants.refusal(spec(states)) == "network.nics[0]: ip: 10.71.0.1 is the gateway of pool default"
+    assert grants.refusal(spec(states | {"ip": "198.51.100.7/32"})) == ""
 
 
 def granted(grants: Grants, nic: dict[str, Any]) -> list[tuple[str, str, str]]:
