@@ -17,7 +17,7 @@ from tank.model.pools import DEFAULT, Pool
 from tank.net import bridges
 from tank.net.book import BookFile
 from tank.net.dhcp.clients import program
-from tank.net.leases import Leases, pool_named, with_gateways
+from tank.net.leases import Leases, pool_named
 from tank.net.links import REASON, host_links
 from tank.net.seen import Seen
 from tank.net.wanted import Grant
@@ -59,7 +59,11 @@ class Grants:
             return f"no pool has a bridge called {nic.parent}" if nic.mode == "bridge" else self._unsupported(nic.mode)
         if nic.mode is not None and nic.mode != pool.mode:
             return f"pool {pool.name} is {pool.mode}, not {nic.mode}"
-        return next(_strangers(nic, pool), "") if pool.mode == "bridge" else self._unsupported(pool.mode)
+        return (
+            next(_strangers(nic, pool, self.leases.known(pool)), "")
+            if pool.mode == "bridge"
+            else self._unsupported(pool.mode)
+        )
 
     def _unsupported(self, mode: str | None) -> str:
         """Why this kernel cannot do it. A module that is installed later is found."""
@@ -185,13 +189,12 @@ def _within(address: str, pool: Pool) -> bool:
     return any(ipaddress.ip_address(address) in ipaddress.ip_network(subnet) for subnet in pool.subnets)
 
 
-def _strangers(nic: Nic, pool: Pool) -> Iterator[str]:
-    """What is stated and cannot be on the pool's bridge, in words."""
-    known = with_gateways(pool)
-    for each in map(ipaddress.ip_interface, nic.static if pool.subnets else ()):
+def _strangers(nic: Nic, pool: Pool, known: Pool) -> Iterator[str]:
+    """What is stated and cannot be on the pool's bridge, in words. `known`: with what was chosen for it."""
+    for each in map(ipaddress.ip_interface, nic.static):
         if str(each.ip) in known.gateways:
             yield f"ip: {each.ip} is the gateway of pool {pool.name}"
-        if not any(each.ip in ipaddress.ip_network(subnet) for subnet in pool.subnets):
+        if pool.subnets and not _within(str(each.ip), pool):
             yield f"ip: {each.ip} is not in {' or '.join(pool.subnets)}, which pool {pool.name} is"
 
 

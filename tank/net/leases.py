@@ -66,6 +66,11 @@ class Leases:
                     self._paper.write(replace(book, subnets=subnets))
         return with_gateways(replace(pool, subnets=subnets))
 
+    def known(self, pool: Pool) -> Pool:
+        """The same as far as it is known: `default` has no networks before its first use."""
+        with self._lock:
+            return with_gateways(replace(pool, subnets=pool.subnets or self._paper.read().subnets))
+
     def take(
         self,
         pool: Pool,

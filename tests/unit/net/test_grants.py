@@ -14,6 +14,7 @@ from tank.model.network import Port
 from tank.model.parse import parse_pod
 from tank.model.pod import Pod
 from tank.model.pools import Pool
+from tank.net.book import Lease
 from tank.net.grants import Grants, check_ports
 
 BACK = Pool(name="back", parent="br-back", subnets=("10.9.0.0/16", "fd00:9::/64"))
@@ -58,6 +59,19 @@ def test_an_interface_that_cannot_be(tmp_path: Path, nic: dict[str, Any], why: s
 )
 def test_an_interface_that_can_be(tmp_path: Path, nic: dict[str, Any]) -> None:
     assert refusal(tmp_path, nic) == ""
+
+
+def test_the_default_pools_gateway_is_known_once_it_was_used(tmp_path: Path) -> None:
+    grants = Grants(Settings(data_dir=tmp_path), "ab12cd")
+    name = grants.bridge(Pool(name="default"))
+    states = {"mode": "bridge", "parent": name, "ip": "10.71.0.1/16"}
+    assert grants.refusal(spec(states)) == ""
+
+    held = Lease(pool="default", address="10.71.0.9", uid=UID, pod="web", nic="eth0")
+    grants.leases.adopt([(held, 16)])
+
+    assert grants.refusal(spec(states)) == "network.nics[0]: ip: 10.71.0.1 is the gateway of pool default"
+    assert grants.refusal(spec(states | {"ip": "198.51.100.7/32"})) == ""
 
 
 def granted(grants: Grants, nic: dict[str, Any]) -> list[tuple[str, str, str]]:
