@@ -80,7 +80,6 @@ class NetDriver:
         AddressInUse with the MAC of who has an address already; PortInUse.
         """
         if not isinstance(pod.network, Network):
-            await self._beside(partial(self._grants.settle, pod, uid, {}))
             return ()
         grants = await self._beside(partial(self._granted, pod, uid))
         wanted = interfaces(pod, uid, self._installation, grants)
@@ -187,11 +186,11 @@ class NetDriver:
 
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
-        await self.vacate(uid, namespace)
+        await self.vacate(uid, pod, namespace)
         await self._beside(partial(self._grants.leases.release, uid))
 
-    async def vacate(self, uid: str, namespace: Path) -> None:
-        """Let go of a namespace that is about to go, and of all in it; what pools gave stays the pod's."""
+    async def vacate(self, uid: str, pod: Pod | None, namespace: Path) -> None:
+        """Let go of a namespace that is about to go with all in it; of what pools gave, what it wants stays its own."""
         self.unwatch(uid)
         with contextlib.suppress(TankError):  # the next `wire` tells of it; a pod can go all the same
             await self._wires.retire(uid)
@@ -200,6 +199,8 @@ class NetDriver:
             prefix = mark(uid, self._installation)
             await self._talk(namespace, lambda links: _drop(links, prefix))
         await self._names.forget(uid)
+        if pod is not None:
+            await self._beside(partial(self._grants.yield_rest, pod, uid))
 
     def watch(self, uid: str, namespace: Path, nudge: Callable[[], None]) -> None:
         """Call `nudge()` when a link, address or route in that namespace changes. A hint only."""

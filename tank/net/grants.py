@@ -121,12 +121,26 @@ class Grants:
 
     def settle(self, pod: Pod, uid: str, grants: Mapping[str, Grant]) -> None:
         """The pod has what it was granted: what it had before is free. Raises Failed."""
-        nics = pod.network.nics if isinstance(pod.network, Network) else ()
-        held = {
-            (pool.name, nic.name, each) for nic in nics for pool, stated in self._stated(nic).items() for each in stated
-        }
+        held = self._held(pod)
         held |= {(grant.pool, name, each) for name, grant in grants.items() for each in _bare(grant.addresses)}
         self.leases.settle(uid, held)
+
+    def yield_rest(self, pod: Pod, uid: str) -> None:
+        """The pod stands nowhere now: what is not its spec's is free, others may wait for it. Raises Failed."""
+        held, draft = self._held(pod), self.leases.draft()
+        for nic in pod.network.nics if isinstance(pod.network, Network) else ():
+            if nic.pool and (pool := self._pool(nic)):
+                with contextlib.suppress(Waiting):  # there is none left: then it has none
+                    given = draft.take(draft.resolved(pool), uid=uid, pod=pod.name, nic=nic.name)
+                    held |= {(pool.name, nic.name, each) for each in _bare(given)}
+        self.leases.settle(uid, held)
+
+    def _held(self, pod: Pod) -> set[tuple[str, str, str]]:
+        """What the spec states of pools: of which, on which interface, what."""
+        nics = pod.network.nics if isinstance(pod.network, Network) else ()
+        return {
+            (pool.name, nic.name, each) for nic in nics for pool, stated in self._stated(nic).items() for each in stated
+        }
 
     def shun(self, grants: Mapping[str, Grant], address: str) -> str:
         """Of which pool an address was given that another machine has; empty: the spec states it. Raises Failed."""

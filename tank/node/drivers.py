@@ -145,8 +145,8 @@ class Net(Protocol):
     async def release(self, uid: str, pod: Pod, namespace: Path) -> None:
         """Take the pod's interfaces away, so that its addresses are free at once."""
 
-    async def vacate(self, uid: str, namespace: Path) -> None:
-        """Let go of a namespace that is about to go, and of all in it; what pools gave stays the pod's."""
+    async def vacate(self, uid: str, pod: Pod | None, namespace: Path) -> None:
+        """Let go of a namespace that is about to go with all in it; of what pools gave, what it wants stays its own."""
 
     async def refusal(self, pod: Pod) -> str:
         """What of the pod's network this machine cannot do, and why; empty when they can do all."""

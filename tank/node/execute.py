@@ -173,7 +173,7 @@ class Executor:
             await self._machine.net.release(work.uid, spec, self._machine.namespace(work.uid))
 
     async def _remove(self, work: Work, step: Step) -> None:
-        await self._machine.net.vacate(work.uid, self._machine.namespace(work.uid))
+        await self._machine.net.vacate(work.uid, self._spec(work), self._machine.namespace(work.uid))
         await self._machine.runtime.remove_sandbox(work.uid)
 
     async def _forget(self, work: Work, step: Step) -> None:

@@ -41,7 +41,7 @@ class FakeNet:
         self._world.spark(f"release {uid}")
         self._world.did(f"release {uid}")
 
-    async def vacate(self, uid: str, namespace: Path) -> None:
+    async def vacate(self, uid: str, pod: Pod | None, namespace: Path) -> None:
         """Nothing is held."""
 
     async def refusal(self, pod: Pod) -> str:

@@ -107,6 +107,24 @@ def test_what_a_spec_states_of_a_lan_is_in_the_book_of_its_pool(tmp_path: Path) 
     assert granted(grants, {"name": "eth0", "ip": "192.0.2.5/24"}) == []
 
 
+def test_two_pods_that_swap_what_they_state_give_it_up_with_their_sandboxes(tmp_path: Path) -> None:
+    grants = Grants(Settings(data_dir=tmp_path, pools=(LAN,)), "ab12cd")
+    pool = {"pool": "lan"}
+    uids, one, two = (UID, "f" * 12), spec({"ip": ["10.0.0.5/24", pool]}), spec({"ip": ["10.0.0.6/24", pool]})
+    before = [grants.of(pod, uid)["eth0"].addresses for uid, pod in zip(uids, (one, two), strict=True)]
+    for uid, pod in zip(uids, (two, one), strict=True):
+        with pytest.raises(Waiting, match="pod web has it"):
+            grants.of(pod, uid)
+
+    grants.yield_rest(two, UID)
+
+    for uid, pod in zip(reversed(uids), (one, two), strict=True):
+        grants.settle(pod, uid, grants.of(pod, uid))
+    assert [grants.of(pod, uid)["eth0"].addresses for uid, pod in zip(uids, (two, one), strict=True)] == before
+    grants.yield_rest(parse_pod({**OTHER, "network": "host"}), UID)
+    assert {each.uid for each in grants.leases.all()} == {"f" * 12}
+
+
 def test_looking_ahead_writes_nothing_down(tmp_path: Path) -> None:
     grants = Grants(Settings(data_dir=tmp_path, pools=(LAN, PICK)), "ab12cd")
     before = granted(grants, {"name": "eth0", "ip": {"pool": "lan"}})
