@@ -268,3 +268,21 @@ async def _expires(segment: Lan) -> None:
     )
     assert "10.66.0.9/24" in ip("-o addr", segment.neighbour)
     await wait_until(lambda: "10.66.0.9" not in ip("-o addr", segment.neighbour))
+
+
+async def test_a_lease_gives_a_stated_address_no_end_and_another_router_takes_over(tmp_path: Path) -> None:
+    async with lan(tmp_path) as segment:
+        far, where = segment.far, segment.neighbour
+        ip(f"addr add 10.66.0.8/24 dev {far}", where)
+        first = Lease(address="10.66.0.8/24", until=110.0, router="10.66.0.3")
+        second = Lease(address="10.66.0.9/24", until=110.0, router="10.66.0.4")
+
+        await segment.namespaces.inside(where, lambda: carry_over(far, None, first, metric=0, now=50.0))
+        (held,) = [each for each in ip("-o addr", where).splitlines() if "10.66.0.8/24" in each]
+        assert "valid_lft forever" in held
+        assert "default via 10.66.0.3" in ip("route", where)
+        await segment.namespaces.inside(where, lambda: carry_over(far, first, second, metric=0, now=50.0))
+
+        assert "default via 10.66.0.4" in ip("route", where)
+        assert "default via 10.66.0.3" not in ip("route", where)
+        assert [each in ip("-o addr", where) for each in ("10.66.0.8/24", "10.66.0.9/24")] == [True, True]

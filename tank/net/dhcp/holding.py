@@ -15,14 +15,14 @@ from contextlib import suppress
 
 from tank.net import rtnetlink as wire
 from tank.net.dhcp.lease import Lease
-from tank.net.rtnetlink import NETLINK, Conversation, attribute
+from tank.net.rtnetlink import NETLINK, Conversation, attribute, attributes
 from tank.net.seen import PROTOCOL
 
 _IFADDR, _ROUTE = struct.Struct("=BBBBI"), struct.Struct("=BBBBBBBBI")
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_CACHEINFO, _IFA_PROTO = 1, 2, 4, 6, 11
 _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 4, 5, 6
 _MAIN_TABLE, _UNICAST, _EVERYWHERE = 254, 1, 0
-_FOR_EVER = 0xFFFFFFFF
+_FOR_EVER, _PERMANENT = 0xFFFFFFFF, 0x80
 
 
 def lifetime(seconds: float | None) -> bytes:
@@ -38,12 +38,14 @@ def carry_over(interface: str, before: Lease | None, after: Lease | None, *, met
     """
     index = socket.if_nametoindex(interface)
     with Conversation(socket.socket(NETLINK[0], NETLINK[1] | socket.SOCK_CLOEXEC, NETLINK[2])) as talk:
-        if before and (after is None or before.address != after.address):
+        gone = before is not None and (after is None or before.address != after.address)
+        if before and gone and not _is_stated(talk, index, before):
             with suppress(OSError):  # gone already
                 talk.request(wire.DELADDR, _place(index, before.address))
         if after is None or not after.valid(now):
             return
-        talk.request(wire.NEWADDR, _given(index, after, now), wire.CREATE | wire.REPLACE)
+        if not _is_stated(talk, index, after):
+            talk.request(wire.NEWADDR, _given(index, after, now), wire.CREATE | wire.REPLACE)
         if before and before.router and metric is not None and before.router != after.router:
             with suppress(OSError):  # gone with its address
                 talk.request(wire.DELROUTE, _way(index, before.router, metric))
@@ -53,6 +55,19 @@ def carry_over(interface: str, before: Lease | None, after: Lease | None, *, met
             except OSError as error:
                 if error.errno != errno.EEXIST:
                     raise
+
+
+def _is_stated(talk: Conversation, index: int, lease: Lease) -> bool:
+    """Whether the address is there for ever though the lease ends: then it is the pod's by its spec."""
+    if lease.until is None:
+        return False
+    own = ipaddress.IPv4Interface(lease.address)
+    for each in talk.dump(wire.GETADDR, _IFADDR.pack(socket.AF_INET, 0, 0, 0, 0)):
+        _, prefix, flags, _, link = _IFADDR.unpack_from(each)
+        held = attributes(each[_IFADDR.size :]).get(_IFA_LOCAL)
+        if (link, prefix, held) == (index, own.network.prefixlen, own.ip.packed) and flags & _PERMANENT:
+            return True
+    return False
 
 
 def _given(index: int, lease: Lease, now: float) -> bytes:
