@@ -43,7 +43,7 @@ def plan_ends(draft: Draft, desired: Desired, each_case: tuple[Case, ...]) -> No
             case _:
                 pass
     plan_stops(draft, together, each_case)
-    if any(case.wish is Wish.END for case, _ in together):
+    if any(case.wish is Wish.END for case, _ in together) and not draft.seen.blocked:
         plan_revivals(draft, desired.spec.backoff, each_case)
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tank.cli.yamltext import yaml
 from tank.errors import InvalidSpec
 from tank.model import units
 from tank.model.digest import canonical_json, container_digest, sandbox_digest, tuning_digest
@@ -41,7 +41,7 @@ def test_a_pod_is_taken_as_it_is(pod: Pod) -> None:
 
 @given(pods())
 def test_yaml_and_json_mean_the_same_as_the_mapping(pod: Pod) -> None:
-    text, other = yaml.safe_dump(dump_pod(pod), allow_unicode=True), json.dumps(dump_pod(pod))
+    text, other = yaml(dump_pod(pod)), json.dumps(dump_pod(pod))
 
     assert (parse_documents(text, "yaml"), parse_documents(other, "json")) == ((pod,), (pod,))
 

@@ -152,6 +152,14 @@ def test_c4_a_sidecar_that_ended_while_it_waited_runs_again_by_its_back_off_unti
     assert "create s1" not in doing(removal(desired, again, ended(desired)))
 
 
+def test_c4_it_runs_not_again_while_another_pod_has_what_it_needs() -> None:
+    desired = wanted(a_pod(init=SIDECARS, restart="never"))
+    facts = [with_stop(ended(desired, "s1"), until="turn"), running(desired, "s2"), ended(desired, code=0)]
+    free = plan_pod(desired, situation(desired, *facts), NOW)
+    blocked = plan_pod(desired, situation(desired, *facts, blocked="volume data is still held by pod old"), NOW)
+    assert ("create s1" in doing(free), "create s1" in doing(blocked)) == (True, False)
+
+
 def test_c4_its_new_attempt_takes_the_deadline_over() -> None:
     desired = manned()
     container = desired.spec.container("s1")
