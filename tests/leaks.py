@@ -65,7 +65,7 @@ class Scope:
         return Snapshot(
             processes=frozenset(self._processes()),
             groups=frozenset(str(group) for group in groups() if installation(str(group)) not in self.strangers),
-            mounts=frozenset(line for line in mounts() if str(self.directory) in line or "/tank-" in line),
+            mounts=frozenset(self._mounts()),
             namespaces=frozenset(own_namespaces()),
             links=frozenset(os.listdir("/sys/class/net")),
             routes=frozenset(routes()),
@@ -75,6 +75,12 @@ class Scope:
             descriptors=frozenset(descriptors()),
             threads=frozenset(thread.name for thread in threading.enumerate()),
         )
+
+    def _mounts(self) -> Iterator[str]:
+        """In directories of other runs, daemons come and go meanwhile."""
+        for line in mounts():
+            if str(self.directory) in line or ("/tank-" in line and str(self.directory.parent) not in line):
+                yield line
 
     def _processes(self) -> Iterator[str]:
         me = str(os.getpid())

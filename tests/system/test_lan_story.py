@@ -46,10 +46,10 @@ class Lan:
     phone: Neighbour
     attacker: Neighbour
 
-    def seen(self, address: str, port: int = 80) -> list[str]:
+    def seen(self, address: str, seconds: float = 2) -> list[str]:
         """What the server there answers: to the two machines and to the host."""
-        machines = [asked(each, address, port) for each in (self.desk, self.phone)]
-        return [*machines, ask(address, port)]
+        machines = [asked(each, address, 80, seconds) for each in (self.desk, self.phone)]
+        return [*machines, ask(address, 80, seconds)]
 
     def start(self, document: dict[str, Any]) -> dict[str, str]:
         """The pod's addresses, by their source, once its server answers itself."""
@@ -84,12 +84,24 @@ def asked(machine: Neighbour, address: str, port: int = 80, seconds: float = 2) 
 
 
 def spec(image: str, name: str, *addresses: str, **network: Any) -> dict[str, Any]:
-    serve = {"name": "app", "image": image, "command": ["python3", "-c", SERVE, name], "probes": {"ready": {"tcp": 81}}}
+    serve = {
+        "name": "app",
+        "image": image,
+        "command": ["python3", "-c", SERVE, name],
+        "probes": {"ready": {"tcp": 81, "period": 1}},
+    }
     nics = [{"name": "eth0", "ip": list(addresses)}]
     return {"name": name, "grace": 0, "network": {"nics": nics, **network}, "containers": [serve]}
 
 
-def test_a_leased_address_is_reached_by_all_and_outlives_everything(lan: Lan, debian: str) -> None:
+def test_pods_live_on_a_lan_and_who_means_harm_gets_nowhere(lan: Lan, debian: str) -> None:
+    is_reached_by_all_and_outlives_everything(lan, debian)
+    opens_to_whom_it_lists(lan, debian)
+    takes_no_address_that_somebody_has(lan, debian)
+
+
+def is_reached_by_all_and_outlives_everything(lan: Lan, debian: str) -> None:
+    """A leased address."""
     found = lan.start(spec(debian, "web", "dhcp", "slaac"))
     address = found["dhcp"]
     everybody = [f"web {PREFIX}.20", f"web {PREFIX}.21", f"web {HOST}"]
@@ -117,19 +129,23 @@ def test_a_leased_address_is_reached_by_all_and_outlives_everything(lan: Lan, de
     wait_for(lambda: lan.seen(address) == everybody, 10, "answers of its successor")
 
 
-def test_who_means_harm_gets_nowhere(lan: Lan, debian: str) -> None:
-    mac = lan.attacker.run("cat", "/sys/class/net/lan0/address").stdout.strip()
-    lan.attacker.run("ip", "address", "add", f"{WANTED}/24", "dev", "lan0")
+def opens_to_whom_it_lists(lan: Lan, debian: str) -> None:
+    """And believes no router that nobody asked for."""
     only = [{"from": f"{PREFIX}.20/32", "ports": [80]}]
     lan.start(spec(debian, "fixed", f"{FIXED}/24", f"{PREFIX6}:7/64", allow=only))
 
-    assert lan.seen(FIXED) == [f"fixed {PREFIX}.20", "TimeoutError", "TimeoutError"]
+    assert lan.seen(FIXED, 0.5) == [f"fixed {PREFIX}.20", "TimeoutError", "TimeoutError"]
     assert [asked(lan.attacker, FIXED, port, 0.5) for port in (80, 81)] == ["TimeoutError"] * 2
     lan.attacker.run(sys.executable, "-I", "-c", ADVERTISE, ROGUE)
     wait_for(lambda: ROGUE[:-1] in lan.phone.run("ip", "-6", "address").stdout, 10, "one who believes it")
     held = ip("-6 address", lan.inside("fixed")) + ip("-6 route", lan.inside("fixed"))
     assert (ROGUE[:-1] in held, "default" in held) == (False, False)
 
+
+def takes_no_address_that_somebody_has(lan: Lan, debian: str) -> None:
+    """Until it is free."""
+    mac = lan.attacker.run("cat", "/sys/class/net/lan0/address").stdout.strip()
+    lan.attacker.run("ip", "address", "add", f"{WANTED}/24", "dev", "lan0")
     lan.tank.client.apply(spec(debian, "late", f"{WANTED}/24"))
     wait_for(lambda: mac in lan.tank.client.status("late").message, 20, "the owner's MAC")
     assert asked(lan.desk, WANTED) == "ConnectionRefusedError"

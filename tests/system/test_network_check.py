@@ -33,7 +33,7 @@ def web(daemon: Daemon, busybox: str) -> tank.Client:
                 "name": "app",
                 "image": busybox,
                 "command": ["httpd", "-f", "-p", "80"],
-                "probes": {"ready": {"tcp": 80}},
+                "probes": {"ready": {"tcp": 80, "period": 1}},
             }
         ],
     }

@@ -54,7 +54,12 @@ def asked(address: str, port: int = 80, seconds: float = 2) -> str:
 
 
 def spec(image: str, name: str, *addresses: Any, **network: Any) -> dict[str, Any]:
-    serve = {"name": "app", "image": image, "command": ["python3", "-c", SERVE], "probes": {"ready": {"tcp": 80}}}
+    serve = {
+        "name": "app",
+        "image": image,
+        "command": ["python3", "-c", SERVE],
+        "probes": {"ready": {"tcp": 80, "period": 1}},
+    }
     nic = {"name": "eth0", "ip": list(addresses), **network}
     return {"name": name, "grace": 0, "network": {"nics": [nic]}, "containers": [serve]}
 
