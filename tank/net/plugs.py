@@ -54,7 +54,6 @@ def _plug_in(links: Links, wanted: Sequence[Interface], parents: Mapping[str, Pa
         link, parent = by_name.get(interface.plug), parents.get(interface.name)
         if link and parent and not (_right(link, interface, parent.index) and _guarded(links, link)):
             connect(links, link.index, interface, parent)
-            _hairpin(link.name).write_text("1")
     for deed in plug_limits(wanted, links, by_name):
         queues.carry_out(deed, links)
 
@@ -63,6 +62,7 @@ def connect(links: Links, plug: int, interface: Interface, parent: Parent) -> No
     """Put a cable's end on its bridge, with its gate before. Raises Waiting."""
     guard = "" if gates.put_up(links, plug) else _UNGUARDED
     links.plug_in(plug, parent.index, f"{interface.mark}/plug{guard}", mtu=parent.mtu)
+    _hairpin(interface.plug).write_text("1")
 
 
 def _cabled(wanted: Sequence[Interface]) -> list[Interface]:
