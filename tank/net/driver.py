@@ -133,7 +133,7 @@ class NetDriver:
 
     async def refusal(self, pod: Pod) -> str:
         """What of the pod's network the pools and the kernel of this machine cannot do; empty when they can do all."""
-        return self._grants.refusal(pod) or await self._trial.refusal(pod)
+        return await self._beside(partial(self._grants.refusal, pod)) or await self._trial.refusal(pod)
 
     def wired(self, uid: str, pod: Pod, addresses: tuple[Address, ...], *, ready: bool = False) -> Wired:
         """The pod as the rest of the machine's network sees it."""

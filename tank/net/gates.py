@@ -5,6 +5,8 @@ own packets would reach whatever listens there. The gate is a filter at the host
 host's firewall reaches it, it goes with the cable alone, and nobody has to be alive for it. It asks before the bridge
 does, so what others translate (br_netfilter) makes no difference, and by the packet's own bytes, so a tag makes none.
 A filter of the oldest kind (u32) cannot drop; what it catches goes back to where it came from.
+
+A kernel may lack such filters. Then the host's rules alone keep pods out (`tank.net.ruleset`); `tank doctor` says so.
 """
 
 from __future__ import annotations
@@ -29,33 +31,55 @@ _KEYS = b"".join(
     for mask, value, at in ((0xF0, 0x40, 0), (0xFF, 127, 16))  # IPv4, to 127.0.0.0/8
 )
 _FIRST, _NODE = (1 << 16) | socket.htons(3), 1  # priority 1, every protocol; and before others of that priority
-_CURES = {
-    errno.ENOENT: "this kernel lacks what a filter needs (modprobe -a sch_ingress cls_u32 act_mirred)",
-    errno.EOPNOTSUPP: "this kernel lacks the ingress queue (modprobe sch_ingress)",
-}
+_LACKING = (errno.ENOENT, errno.EOPNOTSUPP)  # no such kind of filter or action; no such queues, or no filters at all
 
 
 def stands(links: Links, index: int) -> bool:
     """Whether the link has its gate."""
     found: list[bytes] = []
-    with refused("look at a filter", done=(errno.EINVAL, errno.ENOENT, errno.ENODEV)):
+    with refused("look at a filter", done=(errno.EINVAL, errno.ENODEV, *_LACKING)):
         found = links.conversation.dump(wire.GETTFILTER, _about(index, 0))
     return any(map(_is_gate, found))
 
 
-def put_up(links: Links, index: int) -> None:
-    """Have it. Raises Waiting."""
+def put_up(links: Links, index: int) -> bool:
+    """Have it; False: this kernel lacks what it takes. Raises Waiting."""
+    with refused("guard a cable"):
+        try:
+            if not _queue(links, index):
+                if stands(links, index):
+                    return True
+                _clear(links, index)
+            _filter(links, index)
+        except OSError as error:
+            if error.errno not in _LACKING:
+                raise
+            return False
+    return True
+
+
+def _queue(links: Links, index: int) -> bool:
+    """Whether the queue for what arrives is new, and so has no filter yet."""
     body = _TC.pack(0, index, 0xFFFF_0000, INGRESS, 0) + attribute(_KIND, "ingress")
-    with refused("guard a cable", done=(errno.EEXIST,), cures=_CURES):
+    try:
         links.conversation.request(wire.NEWQDISC, body, wire.CREATE | wire.EXCL)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _clear(links: Links, index: int) -> None:
+    """Whatever has its place."""
+    with refused("end a filter", done=(errno.EINVAL, *_LACKING)):
+        links.conversation.request(wire.DELTFILTER, _about(index, 0, _FIRST))
+
+
+def _filter(links: Links, index: int) -> None:
     back = attribute(_MIRRED_PARMS, _MIRRED.pack(0, 0, _STOLEN, 0, 0, _REDIRECT, index))
     action = nested(1, attribute(_ACT_KIND, "mirred"), nested(_ACT_OPTIONS, back))
     options = nested(_OPTIONS, attribute(_SELECTION, _HEAD + _KEYS), nested(_ACTIONS, action))
-    with refused("end a filter", done=(errno.ENOENT, errno.EINVAL)):  # whatever has its place
-        links.conversation.request(wire.DELTFILTER, _about(index, 0, _FIRST))
-    with refused("guard a cable", cures=_CURES):
-        body = _about(index, _NODE, _FIRST) + attribute(_KIND, "u32") + options
-        links.conversation.request(wire.NEWTFILTER, body, wire.CREATE | wire.EXCL)
+    body = _about(index, _NODE, _FIRST) + attribute(_KIND, "u32") + options
+    links.conversation.request(wire.NEWTFILTER, body, wire.CREATE | wire.EXCL)
 
 
 def _about(index: int, handle: int, info: int = 0) -> bytes:

@@ -134,7 +134,9 @@ class Grants:
         for nic in pod.network.nics if isinstance(pod.network, Network) else ():
             if nic.pool and (pool := self._pool(nic)):
                 with contextlib.suppress(Waiting):  # there is none left: then it has none
-                    given = draft.take(draft.resolved(pool), uid=uid, pod=pod.name, nic=nic.name)
+                    stated = {"": [each for _, _, each in self._held(pod)]}  # whoever has them by now: it is not asked
+                    take = partial(draft.take, uid=uid, pod=pod.name, nic=nic.name)
+                    given = take(draft.resolved(pool), stated=stated)
                     held |= {(pool.name, nic.name, each) for each in _bare(given)}
         self.leases.settle(uid, held)
 
@@ -144,6 +146,11 @@ class Grants:
         return {
             (pool.name, nic.name, each) for nic in nics for pool, stated in self._stated(nic).items() for each in stated
         }
+
+    def _by_nic(self, pod: Pod, pool: Pool) -> Mapping[str, Sequence[str]]:
+        """What the spec states of a pool, by interface."""
+        nics = pod.network.nics if isinstance(pod.network, Network) else ()
+        return {nic.name: self._stated(nic).get(pool, ()) for nic in nics}
 
     def shun(self, grants: Mapping[str, Grant], address: str) -> str:
         """Of which pool an address was given that another machine has; empty: the spec states it. Raises Failed."""
@@ -175,12 +182,12 @@ class Grants:
         own, stated = self._pool(nic), self._stated(nic)
         take = partial(leases.take, uid=uid, pod=pod.name, nic=nic.name)
         for other in (each for each in stated if each != own):
-            take(leases.resolved(other), stated=stated[other], gives=False)
+            take(leases.resolved(other), stated=self._by_nic(pod, other), gives=False)
         if own is None:
             return None, None
         pool = leases.resolved(own)
         avoid = partial(self.avoided, pool)
-        given = take(pool, stated=stated.get(own, ()), avoid=avoid, gives=nic.pool is not None)
+        given = take(pool, stated=self._by_nic(pod, own), avoid=avoid, gives=nic.pool is not None)
         parent = bridges.bridge_name(self._installation, pool) if pool.mode == "bridge" else pool.parent
         families = {":" in each for each in (*nic.static, *given)}
         gateways = () if nic.pool else nic.gateway

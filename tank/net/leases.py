@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -78,31 +78,32 @@ class Leases:
         uid: str,
         pod: str,
         nic: str,
-        stated: Collection[str] = (),
+        stated: Mapping[str, Collection[str]] | None = None,
         avoid: Callable[[], Collection[str]] = tuple,
         gives: bool = True,
     ) -> tuple[str, ...]:
         """An address with prefix of each family of a resolved pool; the same ones again. None, where it gives none.
 
-        `stated`: those that the spec names itself, without prefix; nobody else gets them. `avoid` is asked for more
-        that are not to be given, where one has to be chosen. Raises Waiting, Failed.
+        `stated`: those that the spec names itself, without prefix, by interface; no other, of the pod neither, gets
+        them. `avoid` is asked for more that are not to be given, where one has to be chosen. Raises Waiting, Failed.
         """
+        own, claimed = (stated or {}).get(nic, ()), {one for each in (stated or {}).values() for one in each}
         with self._lock:
             book, key = self._paper.read(), f"{pool.name}/{pod}/{nic}"
             mine = [each for each in book.leases if (each.pool, each.uid, each.nic) == (pool.name, uid, nic)]
             others = [each for each in book.leases if each.pool == pool.name and each not in mine]
             for each in others:
-                if each.address in stated and each.uid != uid:
+                if each.address in own and each.uid != uid:
                     who = f"pod {each.pod}" if each.pod else "the host"
                     raise Waiting(IN_USE, f"cannot use {each.address}: {who} has it of pool {pool.name}")
             shunned = self._shunned.get(pool.name, ())
             last = tuple(each for each in book.remembered.get(key, ()) if each not in shunned)
-            held = sorted({each.address for each in mine} - set(stated), key=lambda each: (each not in last, each))
-            taken = {*(each.address for each in others), *stated}
+            held = sorted({each.address for each in mine} - claimed, key=lambda each: (each not in last, each))
+            taken = {*(each.address for each in others), *claimed}
             choosing = _Choosing(pool, lambda: {*taken, *avoid()}, last, held, partial(_resting, book, key, shunned))
             given = tuple(choosing.of(subnet) for subnet in pool.subnets) if gives else ()
             bare = tuple(each.partition("/")[0] for each in given)
-            if fresh := {*stated, *bare} - {each.address for each in mine}:
+            if fresh := {*own, *bare} - {each.address for each in mine}:
                 wanted = (Lease(pool=pool.name, address=each, uid=uid, pod=pod, nic=nic) for each in sorted(fresh))
                 self._paper.write(_with(book, wanted, key, bare or last))
             return given

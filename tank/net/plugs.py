@@ -13,6 +13,8 @@ from tank.net.seen import Link
 from tank.net.shaper import plug_limits
 from tank.net.wanted import CABLE_MTU, Interface
 
+_UNGUARDED = "/unguarded"  # at the end of a cable's mark: the kernel that it was made on has no gates
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cabling:
@@ -50,18 +52,17 @@ def _plug_in(links: Links, wanted: Sequence[Interface], parents: Mapping[str, Pa
     by_name = {each.name: each for each in links.links()}
     for interface in _cabled(wanted):
         link, parent = by_name.get(interface.plug), parents.get(interface.name)
-        if link and parent and not (_right(link, interface, parent.index) and gates.stands(links, link.index)):
+        if link and parent and not (_right(link, interface, parent.index) and _guarded(links, link)):
             connect(links, link.index, interface, parent)
-            _hairpin(link.name).write_text("1")
     for deed in plug_limits(wanted, links, by_name):
         queues.carry_out(deed, links)
 
 
 def connect(links: Links, plug: int, interface: Interface, parent: Parent) -> None:
     """Put a cable's end on its bridge, with its gate before. Raises Waiting."""
-    if not gates.stands(links, plug):
-        gates.put_up(links, plug)
-    links.plug_in(plug, parent.index, f"{interface.mark}/plug", mtu=parent.mtu)
+    guard = "" if gates.put_up(links, plug) else _UNGUARDED
+    links.plug_in(plug, parent.index, f"{interface.mark}/plug{guard}", mtu=parent.mtu)
+    _hairpin(interface.plug).write_text("1")
 
 
 def _cabled(wanted: Sequence[Interface]) -> list[Interface]:
@@ -71,15 +72,21 @@ def _cabled(wanted: Sequence[Interface]) -> list[Interface]:
 def _wrong(links: Links, wanted: Sequence[Interface], by_name: Mapping[str, Link]) -> Iterator[str]:
     for interface in _cabled(wanted):
         link, bridge = by_name.get(interface.plug), by_name.get(interface.parent)
-        if link and not gates.stands(links, link.index):
+        if link and not _guarded(links, link):
             yield f"the cable of {interface.name} lets through what is for the host's loopback"
         if link and not (bridge and _right(link, interface, bridge.index)):
             yield f"the cable of {interface.name} is not plugged into {interface.parent} as it should be"
 
 
+def _guarded(links: Links, link: Link) -> bool:
+    """Whether it has its gate, or can have none: whoever looks for one again puts nothing right."""
+    return link.alias.endswith(_UNGUARDED) or gates.stands(links, link.index)
+
+
 def _right(link: Link, interface: Interface, bridge: int) -> bool:
-    marked = link.master == bridge and link.up and link.alias == f"{interface.mark}/plug" and link.mtu == CABLE_MTU
-    return marked and _hairpin(link.name).read_text().strip() == "1"
+    marked = link.alias.removesuffix(_UNGUARDED) == f"{interface.mark}/plug"
+    plugged = link.master == bridge and link.up and link.mtu == CABLE_MTU
+    return marked and plugged and _hairpin(link.name).read_text().strip() == "1"
 
 
 def _hairpin(plug: str) -> Path:

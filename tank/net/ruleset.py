@@ -16,8 +16,6 @@ from dataclasses import dataclass
 
 from tank.net.phrases import LED, braced, disjoint, family_of, hops, rendered, version_of
 
-LOCALHOST = "127.0.0.1"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bridge:
@@ -137,7 +135,12 @@ def _on_loopback(port: Publication) -> bool:
 
 
 def _guard(bridge: Bridge) -> Iterator[str]:
-    """What only comes from the bridge: believed of nobody else."""
+    """What only the host itself can mean, and what only comes from the bridge: believed of nobody else.
+
+    Bridges route 127.0.0.0/8 for the host's own way to a published port; pods have no business there. Their cables
+    have gates (`tank.net.gates`), but one that an earlier daemon plugged in, or on a kernel without, has none.
+    """
+    yield f'iifname "{bridge.link}" ip daddr 127.0.0.0/8 drop'
     for subnet in bridge.subnets:
         yield f'iifname != {{ "lo", "{bridge.link}" }} {family_of(subnet)} saddr {subnet} drop'
 

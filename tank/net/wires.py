@@ -31,7 +31,10 @@ from tank.net.ruleset import HostRules, host_rules, shim_rules
 from tank.net.shimming import Shims
 from tank.net.shims import Plan
 from tank.net.tables import HOST, SHIMS, Tables
+from tank.net.together import together
 from tank.net.wanted import mark, plug_name
+
+FENCES = 4  # of other pods, made anew at once
 
 
 class Wires:
@@ -124,19 +127,28 @@ class Wires:
 
         Raises Waiting, Failed.
         """
+        self._gone.add(uid)  # who waits for its turn behind others that go, goes with the first of them
+        self._coming.pop(uid, None)
         async with self._lock:
-            self._gone.add(uid)
-            self._coming.pop(uid, None)
             self.shims.forget(uid)
             self._tables.doubt(uid)  # its fence goes with its namespace
             if self._wiring is not None and any(each.uid == uid for each in self._wiring.pods):
-                left = tuple(each for each in self._wiring.pods if each.uid != uid)
-                self._wiring = replace(self._wiring, pods=left)
                 pools = await asyncio.to_thread(self._grants.resolved)
-                for each in (each for each in left if each.allow):
-                    with contextlib.suppress(TankError):  # another pod's trouble, which the next `wire` tells of
-                        await self._fence(each, self._wiring, pools)
-                await self._host(self._wiring, pools)
+                left = tuple(each for each in self._wiring.pods if each.uid not in self._gone)
+                wiring = replace(self._wiring, pods=left)
+                await self._refence([each for each in left if each.allow], wiring, pools)
+                await self._host(wiring, pools)
+                self._wiring = wiring
+
+    async def _refence(self, pods: Iterable[Wired], wiring: Wiring, pools: Mapping[str, Pool]) -> None:
+        turns = asyncio.Semaphore(FENCES)
+
+        async def one(pod: Wired) -> None:
+            async with turns:
+                with contextlib.suppress(TankError):  # another pod's trouble, which the next `wire` tells of
+                    await self._fence(pod, wiring, pools)
+
+        await together(*map(one, pods))
 
     def close(self) -> None:
         """What stands, stands; only known flows are not held any more."""

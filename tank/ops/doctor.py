@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +23,8 @@ from tank.ops import versions
 KERNEL_NEEDED, KERNEL_WANTED = (5, 14), (6, 1)  # cgroup.kill came with 5.14; 6.1 is the oldest one tried
 DISK_RESERVE = 2**30
 PACKAGES = {"nft": "nftables"}
+MODULES = "install the kernel's package of further modules (linux-modules-extra on Ubuntu)"
+GATES = ("sch_ingress", "cls_u32", "act_mirred")
 MODES = {".": 0o700, "pods": 0o700, "volumes": 0o700, "images": 0o700}
 
 
@@ -48,7 +50,7 @@ async def examine(data_dir: Path, run_dir: Path) -> list[Finding]:
     """Every check of the machine itself, in the order of reading."""
     tools = await asyncio.gather(*(_program(name) for name in versions.LEAST))
     found = [kernel(platform.release()), *_control_groups(), *tools, await _runtime_features()]
-    found += [_overlay(), _seccomp(), _macvlan(), *_disk(data_dir)]
+    found += [_overlay(), _seccomp(), _macvlan(), _gates(), *_disk(data_dir)]
     return [*found, *directories(data_dir, run_dir)]
 
 
@@ -151,15 +153,33 @@ def _seccomp() -> Finding:
 
 
 def _macvlan() -> Finding:
-    """Built in, loaded, or a module that is there to be loaded."""
-    release = Path("/lib/modules") / platform.release()
-    listed = (files.read(release / "modules.dep") or b"") + (files.read(release / "modules.builtin") or b"")
-    if not release.exists():
+    """What carries pods of the LAN."""
+    missing = lacking(("macvlan",), platform.release())
+    if missing is None:
         return Finding("macvlan", Verdict.OK, "no modules here; a pod's status tells when the kernel has it not")
-    if b"/macvlan.ko" in listed:
+    if not missing:
         return Finding("macvlan", Verdict.OK, "available")
-    cure = "install the kernel's package of further modules (linux-modules-extra on Ubuntu)"
-    return Finding("macvlan", Verdict.WARN, "this kernel has none: pods cannot have addresses of the LAN", cure)
+    return Finding("macvlan", Verdict.WARN, "this kernel has none: pods cannot have addresses of the LAN", MODULES)
+
+
+def _gates() -> Finding:
+    """What keeps pods on bridges away from the host's loopback while its rules are flushed (S33)."""
+    missing = lacking(GATES, platform.release())
+    if missing is None:
+        return Finding("gates", Verdict.OK, "no modules here; a cable that has none says so in its alias (ip link)")
+    if missing:
+        message = f"this kernel lacks {', '.join(missing)}: a flush of the host's rules opens its loopback to pods"
+        return Finding("gates", Verdict.WARN, message, MODULES)
+    return Finding("gates", Verdict.OK, "pods on bridges are kept from the host's loopback, whoever flushes its rules")
+
+
+def lacking(names: Iterable[str], release: str, modules: Path = Path("/lib/modules")) -> tuple[str, ...] | None:
+    """What is neither built in nor a module that is there to be loaded; None: nothing here tells."""
+    place = modules / release
+    if not place.exists():
+        return None
+    listed = (files.read(place / "modules.dep") or b"") + (files.read(place / "modules.builtin") or b"")
+    return tuple(each for each in names if f"/{each}.ko".encode() not in listed)
 
 
 def _disk(data_dir: Path) -> Iterator[Finding]:

@@ -10,13 +10,17 @@ import os
 import socket
 import statistics
 import subprocess
+import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tank.host.netns import Namespaces
 from tank.net.anchor import Anchor
+from tank.net.plugs import cabling
+from tank.net.wanted import Interface
 from tests.bridged import ECHO, HOST, Lan, ask, pod, run, up
 from tests.daemon import Daemon
 from tests.traffic import traffic
@@ -25,6 +29,16 @@ from tests.waiting import wait_for
 FLUSHES = int(os.environ.get("TANK_FLUSHES", "20"))
 KILLS = int(os.environ.get("TANK_NET_KILLS", "3"))
 RATE = 200  # requests a second
+INTO_LOOPBACK = """
+import socket, struct, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(("eth0", 0)); me = s.getsockname()[4]
+own, to, port, mac = socket.inet_aton(sys.argv[1]), socket.inet_aton(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 30, 1, 0, 64, 17, 0, own, to)
+sum_ = sum(struct.unpack("!10H", head)); sum_ = ~(sum_ + (sum_ >> 16)) & 0xFFFF
+packet = head[:10] + struct.pack("!H", sum_) + head[12:] + struct.pack("!HHHH", 9, port, 10, 0) + b"in"
+for tag in (b"", bytes.fromhex("81000000")):
+    s.send(bytes.fromhex(mac.replace(":", "")) + me + tag + b"\\x08\\x00" + packet)
+"""
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180 + FLUSHES + 10 * KILLS)]
 
@@ -106,3 +120,45 @@ async def test_no_flush_takes_the_anchor_and_it_goes_with_its_owner(installation
         anchor.let_go()
         wait_for(lambda: run([*within, "list", "tables"]) == "", what="the end of the table")
     await namespaces.close()
+
+
+def heard(web: str, pid: int | None, bridge: str, address: str) -> bool:
+    """Whether a frame of the pod's own making gets to a program of the host there. `pid`: of the pod."""
+    assert Path("/proc/sys/net/ipv4/conf", bridge, "route_localnet").read_text() == "1\n"
+    mac = Path("/sys/class/net", bridge, "address").read_text().strip()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.bind((address, 0))
+        opened.settimeout(0.5)
+        words = [web, address, str(opened.getsockname()[1]), mac]
+        run(["nsenter", "-t", str(pid), "-n", sys.executable, "-I", "-c", INTO_LOOPBACK, *words])
+        try:
+            return opened.recv(9) == b"in"
+        except TimeoutError:
+            return False
+
+
+def test_s33_no_pod_reaches_the_loopback_of_the_host_by_its_gate_nor_by_its_rules(daemon: Daemon, debian: str) -> None:
+    (web,) = up(daemon, pod(debian))
+    status, bridge = daemon.client.status("web"), daemon.client.networks.inspect("default").parent
+    asked = partial(heard, web, status.containers[0].pid, bridge)
+    (own, _) = daemon.client.networks.inspect("default").gateways
+    mark = f"tank {daemon.installation}/{status.uid}/eth0"
+    eth0 = Interface(
+        name="eth0", kind="veth", parent=bridge, mac="", mtu=None, addresses=(), routes=(), mark=mark
+    )  # fmt: skip
+    daemon.kill()
+
+    run(f"nft delete table inet tank_{daemon.installation}")
+    flushed = asked(own), asked("127.0.0.1"), asked("127.9.9.9"), cabling([eth0]).wrong
+    daemon.start()
+    wait_for(lambda: run("nft list tables").count(f"inet tank_{daemon.installation}\n"), what="the rules")
+    daemon.kill()
+    run(f"tc qdisc del dev {eth0.plug} ingress")
+    ungated = asked(own), asked("127.0.0.1"), asked("127.9.9.9"), cabling([eth0]).wrong
+    run(["ip", "link", "set", eth0.plug, "alias", f"{mark}/plug/unguarded"])
+    unguarded = cabling([eth0]).wrong
+    daemon.start()
+
+    assert flushed == (True, False, False, ())
+    told = "the cable of eth0 lets through what is for the host's loopback"
+    assert (ungated, unguarded) == ((True, False, False, (told,)), ())

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,17 +44,6 @@ for _ in range(5):
         s.send(b"?"); print(s.recv(99).decode(), end=""); break
     except OSError:
         pass
-"""
-
-INTO_LOOPBACK = """
-import socket, struct, sys
-s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(("eth0", 0)); me = s.getsockname()[4]
-own, to, port, mac = socket.inet_aton(sys.argv[1]), socket.inet_aton(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 30, 1, 0, 64, 17, 0, own, to)
-sum_ = sum(struct.unpack("!10H", head)); sum_ = ~(sum_ + (sum_ >> 16)) & 0xFFFF
-packet = head[:10] + struct.pack("!H", sum_) + head[12:] + struct.pack("!HHHH", 9, port, 10, 0) + b"in"
-for tag in (b"", bytes.fromhex("81000000")):
-    s.send(bytes.fromhex(mac.replace(":", "")) + me + tag + b"\\x08\\x00" + packet)
 """
 
 
@@ -168,25 +156,3 @@ def test_in_and_out_by_ipv6(daemon: Daemon, lan: Lan, debian: str, port: int) ->
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as listening:
         wait_for(lambda: inside(daemon, "web", OTHER6, 9000) == "", what="the connection")
         assert listening.communicate(timeout=10)[0] == f"{HOST6}\n"
-
-
-def test_s33_no_pod_reaches_the_loopback_of_the_host_whoever_flushes_its_rules(daemon: Daemon, debian: str) -> None:
-    (web,) = up(daemon, pod(debian))
-    pid, bridge = daemon.client.status("web").containers[0].pid, daemon.client.networks.inspect("default").parent
-    assert Path("/proc/sys/net/ipv4/conf", bridge, "route_localnet").read_text() == "1\n"
-    mac = Path("/sys/class/net", bridge, "address").read_text().strip()
-
-    def heard(address: str) -> bool:
-        """Whether a frame of the pod's own making gets to a program there."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
-            opened.bind((address, 0))
-            opened.settimeout(0.5)
-            words = [web, address, str(opened.getsockname()[1]), mac]
-            run(f"nft delete table inet tank_{daemon.installation}")
-            run(["nsenter", "-t", str(pid), "-n", sys.executable, "-I", "-c", INTO_LOOPBACK, *words])
-            try:
-                return opened.recv(9) == b"in"
-            except TimeoutError:
-                return False
-
-    assert (heard(gateway(daemon)), heard("127.0.0.1"), heard("127.9.9.9")) == (True, False, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,37 @@ async def test_a_later_namespace_of_the_same_pod_has_its_fence_though_nothing_el
 def wired(name: str, address: str, **more: Any) -> Wired:
     mine = (Address(nic="eth0", ip=f"{address}/24", mac="02:00:00:00:00:01"),)
     return Wired(name=name, uid=name, links=("eth0",), lan={"eth0": "lan0"}, addresses=mine, **more)
+
+
+async def test_many_that_go_at_once_are_taken_out_of_the_fences_of_others_at_one_stroke(
+    places: Path, installation: str
+) -> None:
+    settings = Settings(data_dir=places / "data", run_dir=places, naming=Naming(enabled=False))
+    allow = (Allow(peer=Peer(pods={"role": "front"})),)
+    fronts = [wired(f"web{each}", f"10.66.0.{each}", labels={"role": "front"}) for each in range(10, 14)]
+    pods = (*fronts, wired("db", "10.66.0.6", allow=allow))
+    namespaces, place = Namespaces(), settings.pod_run_dir("db") / "ns"
+    wires = Wires(
+        settings, installation, Grants(settings, installation), Names(settings, installation, namespaces, "1")
+    )
+    place.parent.mkdir(parents=True)
+    await namespaces.make(place, net=True, hostname="db")
+    fence = f"nsenter --net={place}/net nft -a list table {FENCE}"
+    wiring = Wiring(pods=pods, uids=frozenset(each.uid for each in pods))
+    await wires.wire(wiring)
+    before = run(fence)
+    await asyncio.gather(wires.wire(wiring), *(wires.retire(each.uid) for each in fronts))
+    after = run(fence)
+    await namespaces.remove(place)
+    wires.close()
+    await namespaces.close()
+    assert ([each.addresses[0].ip[:-3] in before for each in fronts], "10.66.0.1" in after) == ([True] * 4, False)
+    assert handle(after) == handle(before) + 1
+
+
+def handle(listing: str) -> int:
+    """The number that the kernel gave a table: each that is made gets the next one."""
+    return int(listing.partition("# handle ")[2].split()[0])
 
 
 async def test_who_goes_is_out_of_the_fences_of_others_before_its_address_is_free(

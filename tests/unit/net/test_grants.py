@@ -133,6 +133,36 @@ def test_two_pods_that_swap_what_they_state_give_it_up_with_their_sandboxes(tmp_
     assert {each.uid for each in grants.leases.all()} == {"f" * 12}
 
 
+def nics(*ips: Any) -> Pod:
+    made = {"nics": [{"name": f"eth{index}", "ip": ip} for index, ip in enumerate(ips)]}
+    return parse_pod({"name": "web", "network": made, "containers": [{"name": "app", "image": "x"}]})
+
+
+@pytest.mark.parametrize("made_anew", [False, True])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_what_one_interface_states_no_other_of_the_pod_is_given(
+    tmp_path: Path, *, made_anew: bool, swapped: bool
+) -> None:
+    grants, pool = Grants(Settings(data_dir=tmp_path, pools=(LAN,)), "ab12cd"), {"pool": "lan"}
+    both = nics("10.0.0.5/24", pool), nics(pool, "10.0.0.5/24")
+    before, after = reversed(both) if swapped else both
+    grants.settle(before, UID, grants.of(before, UID))
+
+    if made_anew:
+        grants.yield_rest(after, UID)
+    grants.settle(after, UID, grants.of(after, UID))
+
+    held = {each.nic: each.address for each in grants.leases.all()}
+    stating, given = ("eth0", "eth1") if swapped else ("eth1", "eth0")
+    assert (held.pop(stating), held[given] != "10.0.0.5", len(held)) == ("10.0.0.5", True, 1)
+
+
+def test_what_a_later_interface_states_is_not_given_to_an_earlier_one(tmp_path: Path) -> None:
+    grants = Grants(Settings(data_dir=tmp_path, pools=(PICK,)), "ab12cd")
+    found = grants.of(nics({"pool": "pick"}, "10.0.1.1/28"), UID)
+    assert found["eth0"].addresses == ("10.0.1.2/28",)
+
+
 def test_looking_ahead_writes_nothing_down(tmp_path: Path) -> None:
     grants = Grants(Settings(data_dir=tmp_path, pools=(LAN, PICK)), "ab12cd")
     before = granted(grants, {"name": "eth0", "ip": {"pool": "lan"}})

@@ -62,11 +62,11 @@ def test_an_address_of_a_pod_that_is_gone_goes_to_another_last(tmp_path: Path) -
 def test_what_a_spec_states_is_nobody_elses(tmp_path: Path) -> None:
     book = leases(tmp_path)
     state = partial(book.take, POOL, uid="1" * 12, pod="db", nic="eth0", gives=False)
-    assert state(stated=["10.0.0.2"]) == ()
+    assert state(stated={"eth0": ["10.0.0.2"]}) == ()
     assert book.take(POOL, uid="2" * 12, pod="web", nic="eth0") == ("10.0.0.3/28",)
     with pytest.raises(Waiting, match=r"cannot use 10.0.0.3: pod web has it of pool lan"):
-        state(stated=["10.0.0.3"])
-    state(stated=["10.0.0.4"])
+        state(stated={"eth0": ["10.0.0.3"]})
+    state(stated={"eth0": ["10.0.0.4"]})
     book.settle("1" * 12, {("lan", "eth0", "10.0.0.4")})
     assert {each.address for each in book.all()} == {"10.0.0.3", "10.0.0.4"}
 
@@ -74,10 +74,10 @@ def test_what_a_spec_states_is_nobody_elses(tmp_path: Path) -> None:
 def test_what_it_had_is_its_own_until_the_change_is_carried_out(tmp_path: Path) -> None:
     book = leases(tmp_path)
     state = partial(book.take, POOL, uid="1" * 12, pod="db", gives=False)
-    state(nic="eth0", stated=["10.0.0.2"])
-    state(nic="eth0", stated=["10.0.0.3"])
+    state(nic="eth0", stated={"eth0": ["10.0.0.2"]})
+    state(nic="eth0", stated={"eth0": ["10.0.0.3"]})
     assert book.take(POOL, uid="2" * 12, pod="web", nic="eth0") == ("10.0.0.4/28",)
-    state(nic="lan0", stated=["10.0.0.3"])  # the interface is called otherwise
+    state(nic="lan0", stated={"lan0": ["10.0.0.3"]})  # the interface is called otherwise
     book.settle("1" * 12, {("lan", "lan0", "10.0.0.3")})
     assert [(each.nic, each.address) for each in book.all()] == [("eth0", "10.0.0.4"), ("lan0", "10.0.0.3")]
     assert book.take(POOL, uid="3" * 12, pod="late", nic="eth0") == ("10.0.0.2/28",)
@@ -104,9 +104,9 @@ def test_what_is_to_be_avoided_is_asked_for_when_one_is_chosen(tmp_path: Path) -
 
 def test_a_draft_changes_nothing_that_is_written_down(tmp_path: Path) -> None:
     book = leases(tmp_path)
-    held = book.take(POOL, uid="1" * 12, pod="db", nic="eth0", stated=["10.0.0.5"])
+    held = book.take(POOL, uid="1" * 12, pod="db", nic="eth0", stated={"eth0": ["10.0.0.5"]})
     draft = book.draft()
-    assert draft.take(POOL, uid="1" * 12, pod="db", nic="eth0", stated=["10.0.0.6"]) == held
+    assert draft.take(POOL, uid="1" * 12, pod="db", nic="eth0", stated={"eth0": ["10.0.0.6"]}) == held
     assert draft.resolved(Pool(name="default")).subnets == ("10.61.0.0/16", unique_local("ab12cd"))
     assert "10.0.0.6" in {each.address for each in draft.all()}
     again = leases(tmp_path, "10.61.0.0/16")
@@ -117,7 +117,7 @@ def test_a_draft_changes_nothing_that_is_written_down(tmp_path: Path) -> None:
 def test_an_address_stated_beside_the_given_one_changes_that_one_never(tmp_path: Path) -> None:
     book = leases(tmp_path)
     take = partial(book.take, POOL, uid="1" * 12, pod="db", nic="eth0")
-    assert [take(), take(stated=["10.0.0.14"]), take()] == [("10.0.0.2/28",)] * 3
+    assert [take(), take(stated={"eth0": ["10.0.0.14"]}), take()] == [("10.0.0.2/28",)] * 3
     book.settle("1" * 12, {("lan", "eth0", "10.0.0.2")})
     assert [each.address for each in book.all()] == ["10.0.0.2"]
 

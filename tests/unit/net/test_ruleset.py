@@ -53,6 +53,7 @@ def test_s33_a_port_on_one_address_is_asked_for_before_one_on_all() -> None:
 def test_p10_no_rule_of_the_host_closes_a_pod() -> None:
     script = host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=(published(),)))
     assert [line for line in lines(script) if line.endswith("drop")] == [
+        'iifname "tk0" ip daddr 127.0.0.0/8 drop',  # of a pod: what means the host alone
         'iifname != { "lo", "tk0" } ip saddr 10.61.0.0/16 drop',  # of others: with a pod's address
         'iifname != { "lo", "tk0" } ip6 saddr fd00:61::/64 drop',
     ]
@@ -143,4 +144,4 @@ def test_nobody_is_not_everybody() -> None:
 def test_rules_are_counted_as_nft_lists_them() -> None:
     assert rules_in(fence_rules(None)) == 0
     assert rules_in(fence_rules(Fence())) == 7
-    assert rules_in(host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=(published(),)))) == 14
+    assert rules_in(host_rules("ab12cd", HostRules(bridges=(BRIDGE,), publications=(published(),)))) == 15

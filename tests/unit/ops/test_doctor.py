@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tank.ops import doctor, versions
-from tank.ops.doctor import Verdict
+from tank.ops.doctor import GATES, Verdict, lacking
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,14 @@ def test_a_runtime_with_holes_is_called_outdated_and_the_cure_is_the_last_mended
 )
 def test_a_kernel_is_judged(release: str, verdict: Verdict) -> None:
     assert doctor.kernel(release).verdict is verdict
+
+
+def test_what_a_kernel_lacks_is_neither_built_in_nor_a_module(tmp_path: Path) -> None:
+    (tmp_path / "6.1.0").mkdir()
+    (tmp_path / "6.1.0/modules.dep").write_text("kernel/net/sched/cls_u32.ko.xz:\n")
+    (tmp_path / "6.1.0/modules.builtin").write_text("kernel/net/sched/sch_ingress.ko\n")
+    assert lacking(GATES, "6.1.0", tmp_path) == ("act_mirred",)
+    assert lacking(GATES, "6.2.0", tmp_path) is None
 
 
 def test_directories_that_others_can_enter_are_a_failure(tmp_path: Path) -> None:
