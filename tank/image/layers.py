@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -110,6 +110,10 @@ class Layers:
         left = max(0, size - self._counts.get(layer.key, 0))
         copy = max(0, size - self._parts.held(digest)) if copies else 0
         return copy + (left if layer.descriptor.media_type.endswith(".tar") else 3 * left)
+
+    def resuming(self, layers: Iterable[Layer]) -> AbstractContextManager[None]:
+        """While the block runs, what earlier tries have brought of them stays."""
+        return self._parts.staying(each.descriptor.digest for each in layers)
 
     async def close(self) -> None:
         """End every flight."""

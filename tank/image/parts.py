@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from tank.errors import PullFailed
 from tank.image.blobs import Blobs
@@ -148,16 +149,24 @@ class Parts:
 
     def __init__(self, blobs: Blobs, claims: Claims, room: Room) -> None:
         self._blobs, self._claims, self._room = blobs, claims, room
+        self._taken: set[Path] = set()
+
+    @contextmanager
+    def staying(self, digests: Iterable[str]) -> Iterator[None]:
+        """While the block runs the parts of these blobs stay, for who is about to take them."""
+        with self._claims.using([self._blobs.part(each) for each in digests]):
+            yield
 
     def take(self, digest: str, size: int) -> Part | None:
         """The part of this blob, to be given back; None when it is taken, or the disk refuses."""
-        if self._claims.used(self._blobs.part(digest)):
+        if self._blobs.part(digest) in self._taken:
             return None
         try:
             part = Part(self._blobs, digest, size, self._room.headroom())
         except OSError:
             return None
         self._claims.use(part.path)
+        self._taken.add(part.path)
         return part
 
     async def give(self, part: Part) -> None:
@@ -165,12 +174,13 @@ class Parts:
         try:
             await part.close()
         finally:
+            self._taken.discard(part.path)
             self._claims.disuse(part.path)
 
     def drop(self, digest: str) -> None:
         """The blob is had without its part: that takes no more space, unless another flight uses it. Raises OSError."""
         path = self._blobs.part(digest)
-        if not self._claims.used(path):
+        if path not in self._taken:
             path.unlink(missing_ok=True)
 
     def held(self, digest: str) -> int:
