@@ -213,8 +213,9 @@ class Layers:
             try:
                 made = await unpack(pieces, stage, bounds, alone=len(self._flights) < 2, part=part)
             except PullFailed as error:
-                if error.reason != PRESSURE:
-                    await _ended(pieces)
+                if part is not None and error.reason != PRESSURE:
+                    await uninterrupted(asyncio.to_thread(openat.remove_tree, stage))  # the rest may take a while
+                    await _ended(pieces, part)
                 raise
         if not stream.complete:
             raise refused(f"cannot unpack layer: {layer.descriptor.digest} was not read to its end")
@@ -235,11 +236,18 @@ class Layers:
         await uninterrupted(asyncio.to_thread(self._blobs.name_layer, stage, record, marks, layer.name))
 
 
-async def _ended(pieces: AsyncIterator[bytes]) -> None:
-    """Have the rest of a stream that the unpacker refused. Raises Wrong when what came is not the layer.
+async def _ended(pieces: AsyncIterator[bytes], part: Part) -> None:
+    """Keep the rest of a stream that the unpacker refused. Raises Wrong when what came is not the layer.
 
     Only its digest, and so its last byte, tells damage on the way, which is not to be kept and may be mended elsewhere,
-    from a layer that is bad itself: of that the next try finds all bytes here, and asks nobody.
+    from a layer that is bad itself: of that the next try finds all bytes here, and asks nobody. A rest that does not
+    come, or that the disk does not take, is no news beside the refusal.
     """
-    async for _ in pieces:
-        pass
+    try:
+        async for _ in pieces:
+            if part.lost:
+                return
+    except Wrong:
+        raise
+    except (PullFailed, OSError):
+        return

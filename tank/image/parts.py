@@ -80,8 +80,13 @@ class Part:
         if self._writing is not None:
             await asyncio.shield(self._writing)
 
+    @property
+    def lost(self) -> bool:
+        """Whether what was added could not be written: then nothing is kept."""
+        return self._broken
+
     def check(self) -> None:
-        """Raises Unkept when what was added could not be written."""
+        """Raises Unkept when it is lost."""
         if self._broken:
             raise Unkept(PRESSURE, "cannot keep a layer as it came: the disk takes no more")
 
