@@ -178,9 +178,12 @@ class Layers:
                     return
 
     def _part(self, layer: Layer, *, keeps: bool) -> Part | None:
+        digest, size = layer.descriptor.digest, layer.descriptor.size
         if keeps:
-            return self._parts.take(layer.descriptor.digest, layer.descriptor.size)
-        self._parts.drop(layer.descriptor.digest)
+            return self._parts.take(digest, size)
+        if not self._room.fault(self._room.space(), self.takes((layer,), copies=False)):
+            return self._parts.resume(digest, size)
+        self._parts.drop(digest)  # it may be what is in the way
         return None
 
     async def _attempt(self, stream: Stream, layer: Layer, part: Part | None) -> None:
@@ -211,7 +214,8 @@ class Layers:
         async with aclosing(stream.pieces(count, part)) as pieces:
             bounds = bounds_for(layer.descriptor.size, self._room)
             try:
-                made = await unpack(pieces, stage, bounds, alone=len(self._flights) < 2, part=part)
+                kept = part if part is not None and part.grows else None
+                made = await unpack(pieces, stage, bounds, alone=len(self._flights) < 2, part=kept)
             except PullFailed as error:
                 if part is not None and error.reason != PRESSURE:
                     await uninterrupted(asyncio.to_thread(openat.remove_tree, stage))  # the rest may take a while

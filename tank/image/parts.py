@@ -35,12 +35,14 @@ class Unkept(PullFailed):
 class Part:
     """One part, while its blob is on its way.
 
-    `resumed`: bytes that an earlier try had brought. `ready`: those that lie in the file and were handed on.
+    `resumed`: bytes that an earlier try had brought. `ready`: those that lie in the file and were handed on. One that
+    does not grow takes no more space: it is read, and goes when the blob is here.
     """
 
-    def __init__(self, blobs: Blobs, digest: str, size: int, headroom: Headroom) -> None:
+    def __init__(self, blobs: Blobs, digest: str, size: int, headroom: Headroom, *, grows: bool = True) -> None:
         """`size`: of the whole blob; a part that is longer is none. Raises OSError."""
         path = blobs.part(digest)
+        self.grows = grows
         self.path, self._whole, self._headroom = path, blobs.packed_layer(digest), headroom
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self.resumed, self.ready = os.fstat(self._file).st_size, 0
@@ -69,6 +71,8 @@ class Part:
 
     async def add(self, piece: bytes) -> None:
         """The next bytes. They are written in a thread, while others come."""
+        if not self.grows:
+            return
         self._held.append(piece)
         self._length += len(piece)
         if self._length >= _STEP:
@@ -145,7 +149,9 @@ class Part:
 
     def whole(self) -> None:
         """All of it has come, is proven, and was closed: it gets its name. On the disk after the next sync."""
-        if not (self.spoiled or self._broken):
+        if not self.grows:
+            self.path.unlink(missing_ok=True)
+        elif not (self.spoiled or self._broken):
             os.rename(self.path, self._whole)
 
 
@@ -164,10 +170,17 @@ class Parts:
 
     def take(self, digest: str, size: int) -> Part | None:
         """The part of this blob, to be given back; None when it is taken, or the disk refuses."""
+        return self._opened(digest, size, grows=True)
+
+    def resume(self, digest: str, size: int) -> Part | None:
+        """The same where there is no space for more of it; None, too, when there is nothing to go on with."""
+        return self._opened(digest, size, grows=False) if self._blobs.part(digest).exists() else None
+
+    def _opened(self, digest: str, size: int, *, grows: bool) -> Part | None:
         if self._blobs.part(digest) in self._taken:
             return None
         try:
-            part = Part(self._blobs, digest, size, self._room.headroom())
+            part = Part(self._blobs, digest, size, self._room.headroom(), grows=grows)
         except OSError:
             return None
         self._claims.use(part.path)

@@ -1,4 +1,4 @@
-"""A layer that the unpacker refuses: its rest is had if it is kept, and is no news beside the refusal."""
+"""Layers on their way: the rest of one that is refused, and an earlier try on a disk that is nearly full."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tank.errors import PullFailed
+from tank.host.space import Space
 from tank.image.blobs import Blobs
 from tank.image.claims import Claims
 from tank.image.layers import Layer, Layers
-from tank.image.manifest import Descriptor
+from tank.image.manifest import Descriptor, digest_of
 from tank.image.parts import Part, Parts
 from tank.image.refusal import refused
 from tank.image.room import Room
@@ -40,6 +41,15 @@ LAYER = Layer(
 )
 
 
+GOOD = archives.archive(archives.member(b"file", data=b"x" * 2**20))
+HELD = 2**19  # bytes of it that an earlier try has brought
+FINE = Layer(
+    registry=IMAGE.registry,
+    descriptor=Descriptor(media_type="application/vnd.oci.image.layer.v1.tar", digest=digest_of(GOOD), size=len(GOOD)),
+    diff_id=digest_of(GOOD),
+)
+
+
 class Evil:
     """A blob that breaks off: a `Stream`. `asked`: pieces that were had once the unpacker had gone."""
 
@@ -62,6 +72,39 @@ class Evil:
             self.asked += 1
         self.unpacked = list(self._scratch.iterdir())
         raise refused("cannot pull image: it broke off")
+
+
+class Resumed:
+    """A good blob, or the rest of one: a `Stream`. `fetched`: bytes that came from afar."""
+
+    complete = False
+
+    def __init__(self, *, breaks: bool) -> None:
+        self._breaks, self.fetched = breaks, 0
+
+    async def pieces(
+        self, count: Callable[[int], None] = ignored, part: Part | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        held = b""
+        if part is not None:
+            async for piece in part.kept():
+                held += piece
+                yield piece
+        if self._breaks:
+            raise refused("cannot pull image: it broke off")
+        rest = GOOD[len(held) :]
+        self.fetched = len(rest)
+        if part is not None:
+            await part.add(rest)
+        yield rest
+        self.complete = True
+
+
+class Tight(Room):
+    """A disk on which a layer fits that is good, and no copy of it."""
+
+    def fault(self, seen: Space, size: int = 0) -> str:
+        return "there is no room" if size > len(GOOD) else ""
 
 
 class Place:
@@ -96,32 +139,52 @@ async def blobs(tmp_path: Path) -> AsyncIterator[Blobs]:
     made.close()
 
 
-async def bring(blobs: Blobs, *, keeps: bool) -> Evil:
-    room = Room(directory=blobs.documents, reserve=0)
+async def bring(blobs: Blobs, room: Room, layer: Layer, way: Download) -> None:
     unsynced = Unsynced(blobs, "boot")
     layers = Layers(blobs, Parts(blobs, Claims(), room), room, unsynced)
+    try:
+        await layers.bring(Place(way), IMAGE, (layer,))
+    finally:
+        await layers.close()
+        await unsynced.close()
+
+
+async def refuse(blobs: Blobs, *, keeps: bool) -> Evil:
     stream = Evil(blobs.scratch)
+    room = Room(directory=blobs.documents, reserve=0)
     with pytest.raises(PullFailed, match="lead out"):
-        await layers.bring(Place(Download(asyncio.Semaphore(), lambda: stream, keeps=keeps)), IMAGE, (LAYER,))
-    await layers.close()
-    await unsynced.close()
+        await bring(blobs, room, LAYER, Download(asyncio.Semaphore(), lambda: stream, keeps=keeps))
     return stream
 
 
 async def test_a_refusal_is_told_though_the_rest_breaks_off(blobs: Blobs) -> None:
-    stream = await bring(blobs, keeps=True)
+    stream = await refuse(blobs, keeps=True)
 
     assert stream.asked == 1 + PIECES
     assert blobs.part(LAYER.descriptor.digest).stat().st_size == len(EVIL) + PIECES * len(PIECE)
 
 
 async def test_what_was_unpacked_goes_before_the_rest_comes(blobs: Blobs) -> None:
-    stream = await bring(blobs, keeps=True)
+    stream = await refuse(blobs, keeps=True)
 
     assert stream.unpacked == []
 
 
 async def test_the_rest_of_a_refused_layer_that_is_not_kept_is_not_fetched(blobs: Blobs) -> None:
-    stream = await bring(blobs, keeps=False)
+    stream = await refuse(blobs, keeps=False)
 
     assert stream.asked < PIECES
+
+
+async def test_a_download_is_gone_on_with_where_there_is_no_room_for_a_copy(blobs: Blobs) -> None:
+    part, room = blobs.part(FINE.descriptor.digest), Tight(directory=blobs.documents, reserve=0)
+    part.write_bytes(GOOD[:HELD])
+
+    with pytest.raises(PullFailed, match="broke off"):
+        await bring(blobs, room, FINE, Download(asyncio.Semaphore(), lambda: Resumed(breaks=True)))
+    assert part.stat().st_size == HELD
+    stream = Resumed(breaks=False)
+    await bring(blobs, room, FINE, Download(asyncio.Semaphore(), lambda: stream))
+
+    assert (stream.fetched, blobs.layer(FINE.diff_id) is not None) == (len(GOOD) - HELD, True)
+    assert [*blobs.parts.iterdir(), *blobs.packed.iterdir()] == []
