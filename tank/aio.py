@@ -242,6 +242,8 @@ class Client:
     def _unreachable(self, error: aiohttp.ClientError) -> TankError:
         if isinstance(error, aiohttp.ClientConnectorError):
             return self._daemon.unreachable(error.os_error)
+        if isinstance(error.__cause__, TankError):  # what was to be sent could not be read
+            return error.__cause__
         return Unavailable(f"the daemon closed the connection: {error}")
 
     async def _refusal(self, path: str, error: aiohttp.WSServerHandshakeError) -> TankError:

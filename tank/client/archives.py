@@ -30,35 +30,65 @@ def located(text: str) -> tuple[str, str]:
 
 @contextmanager
 def reading(path: str | Path) -> Iterator[Iterator[bytes]]:
-    """The bytes of an archive, or of the one that a directory becomes. Raises OSError."""
+    """The bytes of an archive, or of the one that a directory becomes. Raises OSError; the bytes raise Failed."""
     if os.path.isdir(path):
         yield _tarred(path)
         return
     with open(path, "rb") as file:
-        yield iter(lambda: file.read(_PIECE), b"")
+        yield iter(lambda: _piece(file, _PIECE), b"")
 
 
 def _tarred(directory: str | Path) -> Iterator[bytes]:
-    """Its files alone: nothing else makes an image. Links to files count as what they lead to."""
+    """Its files alone: nothing else makes an image."""
     from tarfile import PAX_FORMAT, TarInfo
 
-    for parent, below, files in os.walk(directory):
-        below.sort()
-        for path in (os.path.join(parent, name) for name in sorted(files)):
-            if not os.path.isfile(path):
-                continue
-            with open(path, "rb") as file:
-                info = TarInfo(os.path.relpath(path, directory))
-                info.size = os.fstat(file.fileno()).st_size
-                yield info.tobuf(PAX_FORMAT)
-                yield from _body(file, info.size)
+    for path in _files(directory):
+        with _opened(path) as file:
+            info = TarInfo(os.path.relpath(path, directory))
+            info.size = os.fstat(file.fileno()).st_size
+            yield info.tobuf(PAX_FORMAT)
+            yield from _body(file, info.size)
     yield bytes(2 * _BLOCK)
+
+
+def _files(directory: str | Path) -> Iterator[str]:
+    """Links count as what they lead to, but none may lead in a circle. Raises Failed."""
+
+    def unreadable(error: OSError) -> None:
+        raise _unread(error.filename, error) from error
+
+    seen = set[str]()
+    for parent, below, files in os.walk(directory, onerror=unreadable, followlinks=True):
+        below.sort()
+        if (place := os.path.realpath(parent)) in seen:
+            raise Failed(f"cannot read {parent}: it is {place}, which is read already")
+        seen.add(place)
+        yield from (path for name in sorted(files) if os.path.isfile(path := os.path.join(parent, name)))
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise _unread(path, error) from error
+
+
+def _piece(file: BinaryIO, most: int) -> bytes:
+    try:
+        return file.read(most)
+    except OSError as error:
+        raise _unread(file.name, error) from error
+
+
+def _unread(path: str, error: OSError) -> Failed:
+    """While bytes are on their way to the daemon, what fails on this side must not look like the connection's end."""
+    return Failed(f"cannot read {path}: {error.strerror or error}")
 
 
 def _body(file: BinaryIO, size: int) -> Iterator[bytes]:
     left = size
     while left:
-        piece = file.read(min(left, _PIECE))
+        piece = _piece(file, min(left, _PIECE))
         if not piece:
             raise Failed(f"cannot read {file.name}: it became shorter meanwhile")
         left -= len(piece)

@@ -150,10 +150,13 @@ class Endpoint:
 
 
 def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """A body of unknown length, as HTTP sends it."""
-    for piece in pieces:
-        if piece:
-            yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    """A body of unknown length, as HTTP sends it. Raises Failed: that it cannot be read is no fault of a connection."""
+    try:
+        for piece in pieces:
+            if piece:
+                yield b"%x\r\n%b\r\n" % (len(piece), piece)
+    except OSError as error:
+        raise Failed(f"cannot read what is to be sent: {error.strerror or error}") from error
     yield b"0\r\n\r\n"
 
 

@@ -1,8 +1,9 @@
 """Which images go when space is wanted (C6). Pure: the inventory and the needs come in, digests go out.
 
-First layers as they came go, whole or not: all they spare is a download. Then images: never what a pod needs; never
-what was used within the last two minutes; of the rest the least recently used first, until enough is free. A layer
-counts as freed only with the last image that has it. When space is not wanted, nothing goes.
+First layers as they came go: all they spare is a download. What is left of downloads goes before whole ones, unless it
+came just now: then the next try is about to go on with it, and it goes after them. Then images: never what a pod needs;
+never what was used within the last two minutes; of the rest the least recently used first, until enough is free. A
+layer counts as freed only with the last image that has it. When space is not wanted, nothing goes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 OLDEST = 86_400.0  # seconds after which nobody will come back for a part
+RESUMED = 600.0  # seconds within which the next try of a pull takes up its parts
 MIN_AGE = 120.0  # seconds since the last use (C6)
 
 
@@ -88,11 +90,17 @@ def goal(used: int, total: int, level: Level) -> int:
 def spare(copies: Sequence[Copy], now: float, wanted: Goal) -> tuple[Copy, ...]:
     """The copies to remove, none of them in use: parts nobody came back for, and as many as are wanted beside.
 
-    Parts go first, then the oldest; a whole one of the last two minutes stays, for who has brought it to save it.
+    Parts go first, then the oldest, and last the parts of a pull that may just be waiting for its next try; a whole one
+    of the last two minutes stays, for who has brought it to save it.
     """
+
+    def order(each: Copy) -> tuple[int, float, Path]:
+        rank = 1 if not each.part else 0 if now - each.at >= RESUMED else 2
+        return rank, each.at, each.path
+
     left = wanted
     chosen: list[Copy] = []
-    for each in sorted(copies, key=lambda each: (not each.part, each.at, each.path)):
+    for each in sorted(copies, key=order):
         age = now - each.at
         if (each.part and age >= OLDEST) or (not left.reached and (each.part or age >= MIN_AGE)):
             chosen.append(each)

@@ -22,6 +22,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from tank.errors import PullFailed
 from tank.image.address import Reach, may_connect, reach
 from tank.image.network_faults import FOREIGN, explained, is_not_tls
 from tank.image.refusal import refused
@@ -125,12 +126,19 @@ class Dialer:
         return self._sessions[kind]
 
     async def _context(self, kind: Kind) -> ssl.SSLContext:
-        """As the files are now: certificates are renewed while we run. A connection keeps those it began with."""
+        """As the files are now: certificates are renewed while we run. A connection keeps those it began with.
+
+        Files that are replaced one after the other do not fit for a moment: until they do, those that did count.
+        """
         # Our certificate is shown to the registry alone, like our password.
         identity = self._identity if kind is Kind.HOME else Identity(ca=self._identity.ca)
         stamp, held = identity.stamp(), self._tls.get(kind)
         if held is None or held[0] != stamp:
-            held = self._tls[kind] = stamp, await asyncio.to_thread(_context, identity)
+            try:
+                held = self._tls[kind] = stamp, await asyncio.to_thread(_context, identity)
+            except PullFailed:
+                if held is None:
+                    raise
         return held[1]
 
     def _made(self, kind: Kind) -> aiohttp.ClientSession:

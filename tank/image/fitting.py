@@ -1,8 +1,9 @@
 """Whether a pull fits on the disk beside those under way, before it begins (R29, R30).
 
 Nobody declares what a layer unpacks to, so this is an estimate, which spares a download in vain; that the floor holds
-is seen to by whoever writes (`tank.image.headroom`). First all that may be removed for it goes. Then a pull is let in
-if it fits without the copies of its layers as they came: those are kept where there is room for them.
+is seen to by whoever writes (`tank.image.headroom`). First all that may be removed for it goes, but what an earlier
+try has brought of it only if it would not fit otherwise. Then a pull is let in if it fits without the copies of its
+layers as they came: those are kept where there is room for them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ class Fitting:
         self._under_way[key] = layers
         self.short = self._room.spare(self._room.space())
         if self._fault(copies=True):
-            await self.make_room(self._takes(copies=True))
+            with self._layers.resuming(layers):
+                await self.make_room(self._takes(copies=True))
+            if self._fault(copies=False):  # what it would go on with is itself in the way, perhaps
+                await self.make_room(self._takes(copies=False))
         fault = self._fault(copies=False)
         if fault:
             raise no_room(f"cannot pull image: {fault}")

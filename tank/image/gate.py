@@ -67,7 +67,9 @@ class Gate:
             key = await asyncio.to_thread(_key, path)
             await self._verify(client, reference, key, path, receipt.chain)
             receipt = receipt.signed(key.mark)
-        if receipt != known:  # else there is nothing that the image does not say itself
+        # Without a key there may be nothing that the image does not say itself. With one it is written anew, as it may
+        # be: the receipt that was read has perhaps been swept while the registry was asked, or is old enough to be.
+        if path is not None or receipt != known:
             await uninterrupted(asyncio.to_thread(self._keep, reference, receipt))
 
     async def _verify(self, client: Source, reference: Reference, key: Key, path: Path, chain: Sequence[str]) -> None:

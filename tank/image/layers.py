@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -111,6 +111,10 @@ class Layers:
         copy = max(0, size - self._parts.held(digest)) if copies else 0
         return copy + (left if layer.descriptor.media_type.endswith(".tar") else 3 * left)
 
+    def resuming(self, layers: Iterable[Layer]) -> AbstractContextManager[None]:
+        """While the block runs, what earlier tries have brought of them stays."""
+        return self._parts.staying(each.descriptor.digest for each in layers)
+
     async def close(self) -> None:
         """End every flight."""
         await self._flights.close()
@@ -174,9 +178,12 @@ class Layers:
                     return
 
     def _part(self, layer: Layer, *, keeps: bool) -> Part | None:
+        digest, size = layer.descriptor.digest, layer.descriptor.size
         if keeps:
-            return self._parts.take(layer.descriptor.digest, layer.descriptor.size)
-        self._parts.drop(layer.descriptor.digest)
+            return self._parts.take(digest, size)
+        if not self._room.fault(self._room.space(), self.takes((layer,), copies=False)):
+            return self._parts.resume(digest, size)
+        self._parts.drop(digest)  # it may be what is in the way
         return None
 
     async def _attempt(self, stream: Stream, layer: Layer, part: Part | None) -> None:
@@ -207,10 +214,12 @@ class Layers:
         async with aclosing(stream.pieces(count, part)) as pieces:
             bounds = bounds_for(layer.descriptor.size, self._room)
             try:
-                made = await unpack(pieces, stage, bounds, alone=len(self._flights) < 2, part=part)
+                kept = part if part is not None and part.grows else None
+                made = await unpack(pieces, stage, bounds, alone=len(self._flights) < 2, part=kept)
             except PullFailed as error:
-                if error.reason != PRESSURE:
-                    await _ended(pieces)
+                if part is not None and error.reason != PRESSURE:
+                    await uninterrupted(asyncio.to_thread(openat.remove_tree, stage))  # the rest may take a while
+                    await _ended(pieces, part)
                 raise
         if not stream.complete:
             raise refused(f"cannot unpack layer: {layer.descriptor.digest} was not read to its end")
@@ -231,11 +240,18 @@ class Layers:
         await uninterrupted(asyncio.to_thread(self._blobs.name_layer, stage, record, marks, layer.name))
 
 
-async def _ended(pieces: AsyncIterator[bytes]) -> None:
-    """Have the rest of a stream that the unpacker refused. Raises Wrong when what came is not the layer.
+async def _ended(pieces: AsyncIterator[bytes], part: Part) -> None:
+    """Keep the rest of a stream that the unpacker refused. Raises Wrong when what came is not the layer.
 
     Only its digest, and so its last byte, tells damage on the way, which is not to be kept and may be mended elsewhere,
-    from a layer that is bad itself: of that the next try finds all bytes here, and asks nobody.
+    from a layer that is bad itself: of that the next try finds all bytes here, and asks nobody. A rest that does not
+    come, or that the disk does not take, is no news beside the refusal.
     """
-    async for _ in pieces:
-        pass
+    try:
+        async for _ in pieces:
+            if part.lost:
+                return
+    except Wrong:
+        raise
+    except (PullFailed, OSError):
+        return

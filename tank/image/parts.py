@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from tank.errors import PullFailed
 from tank.image.blobs import Blobs
@@ -34,12 +35,14 @@ class Unkept(PullFailed):
 class Part:
     """One part, while its blob is on its way.
 
-    `resumed`: bytes that an earlier try had brought. `ready`: those that lie in the file and were handed on.
+    `resumed`: bytes that an earlier try had brought. `ready`: those that lie in the file and were handed on. One that
+    does not grow takes no more space: it is read, and goes when the blob is here.
     """
 
-    def __init__(self, blobs: Blobs, digest: str, size: int, headroom: Headroom) -> None:
+    def __init__(self, blobs: Blobs, digest: str, size: int, headroom: Headroom, *, grows: bool = True) -> None:
         """`size`: of the whole blob; a part that is longer is none. Raises OSError."""
         path = blobs.part(digest)
+        self.grows = grows
         self.path, self._whole, self._headroom = path, blobs.packed_layer(digest), headroom
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self.resumed, self.ready = os.fstat(self._file).st_size, 0
@@ -68,6 +71,8 @@ class Part:
 
     async def add(self, piece: bytes) -> None:
         """The next bytes. They are written in a thread, while others come."""
+        if not self.grows:
+            return
         self._held.append(piece)
         self._length += len(piece)
         if self._length >= _STEP:
@@ -79,8 +84,13 @@ class Part:
         if self._writing is not None:
             await asyncio.shield(self._writing)
 
+    @property
+    def lost(self) -> bool:
+        """Whether what was added could not be written: then nothing is kept."""
+        return self._broken
+
     def check(self) -> None:
-        """Raises Unkept when what was added could not be written."""
+        """Raises Unkept when it is lost."""
         if self._broken:
             raise Unkept(PRESSURE, "cannot keep a layer as it came: the disk takes no more")
 
@@ -139,7 +149,9 @@ class Part:
 
     def whole(self) -> None:
         """All of it has come, is proven, and was closed: it gets its name. On the disk after the next sync."""
-        if not (self.spoiled or self._broken):
+        if not self.grows:
+            self.path.unlink(missing_ok=True)
+        elif not (self.spoiled or self._broken):
             os.rename(self.path, self._whole)
 
 
@@ -148,16 +160,31 @@ class Parts:
 
     def __init__(self, blobs: Blobs, claims: Claims, room: Room) -> None:
         self._blobs, self._claims, self._room = blobs, claims, room
+        self._taken: set[Path] = set()
+
+    @contextmanager
+    def staying(self, digests: Iterable[str]) -> Iterator[None]:
+        """While the block runs the parts of these blobs stay, for who is about to take them."""
+        with self._claims.using([self._blobs.part(each) for each in digests]):
+            yield
 
     def take(self, digest: str, size: int) -> Part | None:
         """The part of this blob, to be given back; None when it is taken, or the disk refuses."""
-        if self._claims.used(self._blobs.part(digest)):
+        return self._opened(digest, size, grows=True)
+
+    def resume(self, digest: str, size: int) -> Part | None:
+        """The same where there is no space for more of it; None, too, when there is nothing to go on with."""
+        return self._opened(digest, size, grows=False) if self._blobs.part(digest).exists() else None
+
+    def _opened(self, digest: str, size: int, *, grows: bool) -> Part | None:
+        if self._blobs.part(digest) in self._taken:
             return None
         try:
-            part = Part(self._blobs, digest, size, self._room.headroom())
+            part = Part(self._blobs, digest, size, self._room.headroom(), grows=grows)
         except OSError:
             return None
         self._claims.use(part.path)
+        self._taken.add(part.path)
         return part
 
     async def give(self, part: Part) -> None:
@@ -165,12 +192,13 @@ class Parts:
         try:
             await part.close()
         finally:
+            self._taken.discard(part.path)
             self._claims.disuse(part.path)
 
     def drop(self, digest: str) -> None:
         """The blob is had without its part: that takes no more space, unless another flight uses it. Raises OSError."""
         path = self._blobs.part(digest)
-        if not self._claims.used(path):
+        if path not in self._taken:
             path.unlink(missing_ok=True)
 
     def held(self, digest: str) -> int:

@@ -19,9 +19,11 @@ from tank.model.registry import DEFAULT_REGISTRY
 
 DEFAULT_TAG = "latest"
 LONGEST_NAME = 255
+_LONGEST = 4096  # of the whole text, however it spells its registry
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
-_FILES = re.compile(r"(oci|oci-archive|docker-archive|dir):(?:[./]|[^/]*[^/0-9][^/]*/)", re.ASCII)  # no port and no tag
+# Neither a port nor a tag follows. No two ways to read the same text, else a long one would take its square.
+_FILES = re.compile(r"(oci|oci-archive|docker-archive|dir):(?:[./]|[0-9]*[^/0-9][^/]*/)", re.ASCII)
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*", re.ASCII)
 
@@ -86,6 +88,8 @@ def parse(text: str) -> Reference:
     """The reference that `text` spells. Raises ValueError with a message that says which part is at fault."""
     if not text:
         raise Refused("an image reference cannot be empty")
+    if len(text) > _LONGEST:  # what is below looks at the text several times
+        raise Refused(f"an image reference has at most {_LONGEST} characters")
     if files := _FILES.match(text):
         hint = f"take it in with 'tank image load -f {text}', and use its name; 'tank image tag' gives it one"
         if files[1] == "dir":

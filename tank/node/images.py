@@ -98,7 +98,7 @@ class ImageVerbs:
 
         gone = await self._collector.choose_and_remove(may_go)
         if removed[0].images and not gone:
-            raise Conflict(f"cannot delete {name}: it is being pulled; try again when it is here")
+            raise Conflict(f"cannot delete {name}: it has just been used or is being pulled; try again")
         return removed[0]
 
     async def prune(self, *, everything: bool = False) -> Removed:

@@ -117,6 +117,16 @@ async def test_a_directory_becomes_an_archive_when_awaited(daemon: Daemon, tmp_p
         assert archive.getnames() == ["oci-layout"]
 
 
+async def test_what_of_a_directory_cannot_be_read_is_told_as_that(tank: Tank, daemon: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "blob").symlink_to("/proc/sys/vm/compact_memory")  # nobody may read it, root neither
+    told = f"cannot read {tmp_path}/blob: Permission denied"
+
+    assert tank.says("image", "load", "-f", f"oci:{tmp_path}")[::2] == (1, f"tank: {told}\n")
+    async with python.aio.Client(daemon.url) as client:
+        with pytest.raises(Failed, match=told):
+            await client.images.load(tmp_path)
+
+
 def test_an_archive_that_fails_on_its_way_is_not_taken_for_whole(tank: Tank) -> None:
     answer = tank("image", "save", "nginx:1.27", "nope:1")
     assert (answer.returncode, answer.stdout) == (5, b"nginx:1.27")

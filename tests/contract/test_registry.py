@@ -787,6 +787,26 @@ async def test_certificates_that_were_replaced_count_from_the_next_connection(
         assert await fetch(client, server) == BLOB
 
 
+@pytest.mark.parametrize("first", ["cert", "key"])
+async def test_while_certificates_are_being_replaced_the_old_ones_count(
+    first: str, mutual: tuple[Registry, ssl.SSLContext], tmp_path: Path
+) -> None:
+    configured, context = mutual
+    assert configured.cert is not None
+    assert configured.key is not None
+    (tmp_path / "other").mkdir()
+    _, cert, key = certify(tmp_path / "other")
+    async with serving(honest, context) as server, client_of(server, configured=configured) as client:
+        assert await fetch(client, server) == BLOB
+        (configured.cert if first == "cert" else configured.key).unlink()
+        assert await fetch(client, server) == BLOB
+        configured.cert.write_bytes(cert.read_bytes())
+        assert await fetch(client, server) == BLOB
+        configured.key.write_bytes(key.read_bytes())
+        with pytest.raises(PullFailed):
+            await client.manifest(image(server), "1")
+
+
 async def test_a_certificate_of_ours_is_not_shown_where_a_redirect_leads(
     mutual: tuple[Registry, ssl.SSLContext],
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -160,3 +161,15 @@ def test_the_default_daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setenv("TANK_HOST", "unix:///t")
     assert default_url() == "unix:///t"
     assert NotFound.exit_code == 3
+
+
+def test_what_is_to_be_sent_and_cannot_be_read_is_no_fault_of_the_connection(tmp_path: Path) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"x"
+        raise OSError(errno.EIO, "Input/output error")
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        with pytest.raises(Failed, match="cannot read what is to be sent: Input/output error"):
+            Endpoint(f"unix://{tmp_path}/s", 5).upload("/v1/images/load", {}, pieces())

@@ -72,7 +72,13 @@ def test_of_layers_as_they_came_only_parts_that_nobody_came_back_for_go_unless_s
 
 
 def test_parts_go_first_then_the_oldest_copies_and_no_more_than_is_wanted() -> None:
-    copies = [copy("young", idle=200), copy("old", idle=9000), copy("part", idle=1, part=True), copy("new", idle=119)]
+    copies = [copy("young", idle=200), copy("old", idle=9000), copy("part", idle=601, part=True), copy("new", idle=119)]
     assert spared(copies, Goal(size=150)) == ["part", "old"]
     assert spared(copies, Goal(size=10**9)) == ["part", "old", "young"]
     assert spared(copies, Goal(entries=1)) == ["part"]
+
+
+def test_a_part_that_a_pull_is_about_to_go_on_with_goes_only_after_whole_copies() -> None:
+    copies = [copy("whole", idle=200), copy("resumed", idle=599, part=True), copy("left", idle=600, part=True)]
+    assert spared(copies, Goal(size=200)) == ["left", "whole"]
+    assert spared(copies, Goal(size=10**9)) == ["left", "whole", "resumed"]

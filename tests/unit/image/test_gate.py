@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +34,7 @@ class Place:
     documents: dict[str, bytes] = field(default_factory=dict)
     pages: list[bytes] = field(default_factory=list)
     silent: bool = False
+    meanwhile: Callable[[], None] = lambda: None  # happens while it is asked
 
     def keep(self, body: bytes) -> str:
         digest = signing.digest_of(body)
@@ -46,6 +49,7 @@ class Place:
         return Served(data=self.documents[target], media_type=OCI_MANIFEST, digest=target)
 
     async def referrers(self, reference: Reference, digest: str) -> Sequence[bytes]:
+        self.meanwhile()
         return self.pages
 
     async def document(self, reference: Reference, wanted: Descriptor) -> bytes:
@@ -59,9 +63,15 @@ class Place:
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Gate:
-    blobs = Blobs(tmp_path / "images")
-    blobs.prepare()
+def blobs(tmp_path: Path) -> Iterator[Blobs]:
+    made = Blobs(tmp_path / "images")
+    made.prepare()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def gate(blobs: Blobs, tmp_path: Path) -> Gate:
     key = signing.write_key(KEY, tmp_path / "cosign.pub")
     return Gate([Trust(match="*", policy="signed", key=key)], blobs, patience=0.2)
 
@@ -114,3 +124,19 @@ async def test_of_many_signatures_the_newest_are_looked_at(gate: Gate) -> None:
 async def test_a_place_that_hands_over_no_signatures_is_given_up(gate: Gate) -> None:
     with pytest.raises(PullFailed, match=r"did not come within 0\.2 seconds"):
         await gate.admit(Place(silent=True), IMAGE, (DIGEST,))
+
+
+@pytest.mark.parametrize("swept", ["while the registry is asked", "just afterwards"])
+async def test_a_receipt_that_a_pull_relies_on_is_not_swept(gate: Gate, blobs: Blobs, swept: str) -> None:
+    place = Place()
+    place.pages = [page(artifact(place, layer(place, KEY)))]
+    await gate.admit(place, IMAGE, (DIGEST,))
+    [receipt] = blobs.trust.iterdir()
+    os.utime(receipt, (1, 1))
+
+    if swept == "while the registry is asked":
+        place.meanwhile = lambda: gate.sweep((), time.time())
+    await gate.admit(place, IMAGE, (DIGEST,))
+    gate.sweep((), time.time())
+
+    assert gate.verdict(IMAGE, DIGEST).admitted

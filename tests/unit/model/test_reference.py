@@ -129,3 +129,10 @@ def test_an_image_in_files_is_no_reference_and_the_cure_is_told(text: str, hint:
         parse(text)
 
     assert hint in refused.value.suggestion
+
+
+@pytest.mark.parametrize("prefix", ["oci:", "oci:1", "dir:", "docker-archive:", "a.b/", ""])
+def test_a_long_text_costs_no_more_than_its_length(prefix: str) -> None:
+    for sign in ("a", "1", ":", "-"):
+        with pytest.raises(Refused):
+            parse(prefix + sign * 4_000_000)
