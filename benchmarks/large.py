@@ -22,7 +22,7 @@ _SOURCE = "/usr"
 
 
 def layout() -> Path:
-    """An OCI layout, made once, by a process whose memory is nobody's that is measured, and kept in the tests' cache."""
+    """An OCI layout, kept in the cache of the tests; made once, by a process whose memory nobody measures."""
     target = images.CACHE / f"large-{FILES}"
     if not target.exists():
         subprocess.run([sys.executable, "-m", "benchmarks.large", str(target)], check=True)
