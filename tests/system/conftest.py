@@ -68,13 +68,18 @@ def daemon(short_tmp: Path, installation: str) -> Iterator[Daemon]:
 
 @pytest.fixture(scope="module")
 def shared_daemon(run_dir_of_tests: Path) -> Iterator[Daemon]:
-    """One for all tests of a file, which lend it to each by `emptied`: what it has pulled stays pulled.
+    """One for all tests of a file, which lend it to each by `emptied`: what it has pulled stays pulled."""
+    yield from shared(run_dir_of_tests)
+
+
+def shared(run_dir: Path, config: str = "") -> Iterator[Daemon]:
+    """Such a daemon, of this configuration.
 
     Not for tests that end it: another process would be taken for a leak.
     """
-    directory = run_dir_of_tests / secrets.token_hex(2)
+    directory = run_dir / secrets.token_hex(2)
     directory.mkdir()
-    yield from tended(Daemon(directory, note_installation(run_dir_of_tests)))
+    yield from tended(Daemon(directory, note_installation(run_dir), config=config))
     shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,9 +17,8 @@ from typing import Any
 import pytest
 
 from tests.bridged import HOST, OTHER, Lan, address, ask, inside, pod, up
-from tests.conftest import note_installation
 from tests.daemon import Daemon
-from tests.system.conftest import emptied, tended
+from tests.system.conftest import emptied, shared
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
@@ -88,11 +86,7 @@ while True:
 @pytest.fixture(scope="module")
 def _both(run_dir_of_tests: Path) -> Iterator[Daemon]:
     """A daemon with a pool beside the default one, for the whole file."""
-    config = f'[[net.pools]]\nname = "back"\nsubnet = "{POOL}"\n'
-    directory = run_dir_of_tests / secrets.token_hex(2)
-    directory.mkdir()
-    yield from tended(Daemon(directory, note_installation(run_dir_of_tests), config=config))
-    shutil.rmtree(directory, ignore_errors=True)
+    yield from shared(run_dir_of_tests, f'[[net.pools]]\nname = "back"\nsubnet = "{POOL}"\n')
 
 
 @pytest.fixture

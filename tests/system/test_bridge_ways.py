@@ -4,8 +4,6 @@ to a pod that has another interface too. What the pods serve, and how they are a
 
 from __future__ import annotations
 
-import secrets
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +13,8 @@ from typing import Any
 import pytest
 
 from tests.bridged import HOST, OTHER, Lan, ask, inside, pod, run, up
-from tests.conftest import note_installation
 from tests.daemon import Daemon
-from tests.system.conftest import emptied, tended
+from tests.system.conftest import emptied, shared
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
@@ -50,11 +47,7 @@ for _ in range(5):
 @pytest.fixture(scope="module")
 def _both(run_dir_of_tests: Path) -> Iterator[Daemon]:
     """A daemon with a pool beside the default one, for the whole file."""
-    config = '[[net.pools]]\nname = "back"\nsubnet = "10.204.0.0/16"\n'
-    directory = run_dir_of_tests / secrets.token_hex(2)
-    directory.mkdir()
-    yield from tended(Daemon(directory, note_installation(run_dir_of_tests), config=config))
-    shutil.rmtree(directory, ignore_errors=True)
+    yield from shared(run_dir_of_tests, '[[net.pools]]\nname = "back"\nsubnet = "10.204.0.0/16"\n')
 
 
 @pytest.fixture
