@@ -177,15 +177,18 @@ class Reader:
     def _after(self, number: int, here: os.stat_result) -> int | None:
         """The file of the same attempt after the one that is `here`. Names may move on while we look."""
         for _ in range(_LOOKS):
-            paths = pieces(self._top, number)
-            place = _index(paths, here)
-            if place is None:
+            following = _behind(pieces(self._top, number), here)
+            if following is None:
                 continue
-            fd = _first(paths[place + 1 : place + 2])
-            if _index(paths[place : place + 1], here) is not None:
+            fd = _first(following)
+            if fd is None:
+                if _behind(pieces(self._top, number), here) == ():
+                    return None
+                continue
+            # A log that was replaced since may stand between the two, under its second name alone.
+            if _index(_behind(pieces(self._top, number), here) or (), os.fstat(fd)) is not None:
                 return fd
-            if fd is not None:
-                os.close(fd)
+            os.close(fd)
         # Rotated out of existence. What was written to later than this one is left to read.
         return _first(tuple(each for each in pieces(self._top, number) if _written(each) > here.st_mtime_ns))
 
@@ -202,6 +205,12 @@ def _written(path: Path) -> int:
 
 def _first(paths: tuple[Path, ...]) -> int | None:
     return next((fd for path in paths if (fd := _open(path)) is not None), None)
+
+
+def _behind(paths: tuple[Path, ...], here: os.stat_result) -> tuple[Path, ...] | None:
+    """The one after the one that is `here`, if there is one; None: that one is not among them."""
+    place = _index(paths, here)
+    return None if place is None else paths[place + 1 : place + 2]
 
 
 def _index(paths: tuple[Path, ...], here: os.stat_result) -> int | None:
