@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tank.config import Settings
+from tank.image.pull import ImageStore
 from tank.model.pools import Naming
 from tank.net.driver import NetDriver
 from tests import leaks, sweeping
@@ -94,6 +95,15 @@ def emptied(shared: Daemon) -> Iterator[Daemon]:
 def aliases() -> str:
     """The marks that links of the host bear."""
     return "\n".join(leaks.read(each).decode() for each in Path("/sys/class/net").glob("*/ifalias"))
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[ImageStore]:
+    """An empty image store, without a daemon."""
+    made = ImageStore(Settings(data_dir=tmp_path / "data", run_dir=tmp_path / "run", image_reserve=0))
+    await made.open()
+    yield made
+    await made.close()
 
 
 @pytest.fixture

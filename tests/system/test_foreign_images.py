@@ -15,10 +15,9 @@ from tank.image.pull import ImageStore
 from tests import archives, forms, images
 from tests.archives import LINK, directory, member, symlink
 from tests.registry import Registry
-from tests.system.test_image_files import loaded, run, seen, store, without_root
+from tests.system.test_image_files import loaded, run, seen, without_root
 from tests.trees import Node, tree
 
-__all__ = ["store"]
 pytestmark = pytest.mark.system
 
 LOWER = archives.archive(

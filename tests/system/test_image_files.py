@@ -44,14 +44,6 @@ UPPER = archives.archive(
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[ImageStore]:
-    made = ImageStore(Settings(data_dir=tmp_path / "data", run_dir=tmp_path / "run", image_reserve=0))
-    await made.open()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
 def layered(tmp_path: Path) -> Path:
     """A layout whose upper layer has no entries for its directories."""
     return images.layout(tmp_path / "layered", [LOWER, UPPER], {"Cmd": ["sh"]})

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tank.config import Settings
 from tank.errors import PullFailed
 from tank.image.load import load
 from tank.image.pull import ImageStore
@@ -21,14 +19,6 @@ pytestmark = pytest.mark.system
 NAME = "io.containerd.image.name"
 EMPTY = "application/vnd.oci.empty.v1+json"
 COSIGN = "application/vnd.dev.cosign.simplesigning.v1+json"
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[ImageStore]:
-    made = ImageStore(Settings(data_dir=tmp_path / "data", run_dir=tmp_path / "run", image_reserve=0))
-    await made.open()
-    yield made
-    await made.close()
 
 
 def put(layout: Path, kind: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,14 +14,6 @@ from tank.image.blobs import Blobs, LayerRecord
 TOP = f"sha256:{'f' * 64}"
 WAY = "/".join("abcdefghijklmnopqrst")
 MANY = [f"{WAY}/{number}" for number in range(100)]
-
-
-@pytest.fixture
-def blobs(tmp_path: Path) -> Iterator[Blobs]:
-    made = Blobs(tmp_path / "images")
-    made.prepare()
-    yield made
-    made.close()
 
 
 def layer(blobs: Blobs, diff_id: str, directories: Sequence[str], implicit: Sequence[str] = ()) -> Path:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,14 +60,6 @@ class Place:
 
     def downloads(self, reference: Reference, wanted: Descriptor) -> Sequence[Download]:
         raise AssertionError("nothing is fetched before it is let in")
-
-
-@pytest.fixture
-def blobs(tmp_path: Path) -> Iterator[Blobs]:
-    made = Blobs(tmp_path / "images")
-    made.prepare()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,14 +15,6 @@ from tank.image.keeper import Keeper
 from tests.property.test_collection import DIGESTS, LAYERS, Heap, diff_id, documents
 
 NOW = 100_000.0
-
-
-@pytest.fixture
-def blobs(tmp_path: Path) -> Iterator[Blobs]:
-    made = Blobs(tmp_path / "images")
-    made.prepare()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,14 +67,6 @@ class Shelf:
 @pytest.fixture
 def shelf() -> Shelf:
     return Shelf()
-
-
-@pytest.fixture
-def blobs(tmp_path: Path) -> Iterator[Blobs]:
-    made = Blobs(tmp_path / "images")
-    made.prepare()
-    yield made
-    made.close()
 
 
 async def chosen(shelf: Shelf, blobs: Blobs, top: dict[str, Any]) -> str:
